@@ -1,0 +1,65 @@
+"""MetaRep: in-context learning as kernel ridge regression, in weights that run.
+
+    prompt     the question as data
+    network    one plain decoder                          what runs
+    construct  programs over a named residual stream      what the weights say
+    numerics   kernels, solvers, bounds                   the answer
+    tasks      synthetic and real prompts                 the question
+    evidence   certificates and mutants                   the experiments
+    show       claims and figures                         the reader
+
+>>> from metarep_lib import assemble, conjugate_gradient, diabetes_prompt, ridge_system, solvers
+>>> prompt = diabetes_prompt(n_support=40, n_query=20, ridge=1.0, seed=0)
+>>> network = assemble(conjugate_gradient(prompt.n_features, steps=12))
+>>> system = ridge_system(prompt)
+>>> oracle = system.predict(solvers.cholesky(system).alpha)
+>>> bool((network.predict(prompt) - oracle).abs().max() < 1e-9)
+True
+"""
+
+from metarep_lib.construct import ConstructedTransformer, Program, ProgramError, assemble, conjugate_gradient, gradient_descent
+from metarep_lib.network import CausalMask, PairCausalMask, PrefixMask, Trace, Transformer, TransformerConfig
+from metarep_lib.numerics import (
+    Outcome,
+    RidgeSystem,
+    Solution,
+    conjugate_gradient_bound,
+    gradient_descent_bound,
+    linear_kernel,
+    prediction_factor,
+    ridge_system,
+    solvers,
+)
+from metarep_lib.prompt import Prompt, PromptError
+from metarep_lib.tasks import diabetes_prompt, geometric_spectrum, synthetic_prompt
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CausalMask",
+    "ConstructedTransformer",
+    "Outcome",
+    "PairCausalMask",
+    "PrefixMask",
+    "Program",
+    "ProgramError",
+    "Prompt",
+    "PromptError",
+    "RidgeSystem",
+    "Solution",
+    "Trace",
+    "Transformer",
+    "TransformerConfig",
+    "assemble",
+    "conjugate_gradient",
+    "conjugate_gradient_bound",
+    "diabetes_prompt",
+    "geometric_spectrum",
+    "gradient_descent",
+    "gradient_descent_bound",
+    "linear_kernel",
+    "prediction_factor",
+    "ridge_system",
+    "solvers",
+    "synthetic_prompt",
+]

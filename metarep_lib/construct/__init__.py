@@ -1,0 +1,27 @@
+"""What the weights say: programs over named directions, and the assembly that makes them weights."""
+
+from metarep_lib.construct.algorithms import conjugate_gradient, gradient_descent
+from metarep_lib.construct.assemble import ConstructedTransformer, assemble
+from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.program import GUARD, Form, Head, Layer, Product, Program, ProgramError, Write
+from metarep_lib.construct.tokens import input_basis, prefix_mask, token_groups, tokenise
+
+__all__ = [
+    "GUARD",
+    "Basis",
+    "ConstructedTransformer",
+    "Form",
+    "Head",
+    "Layer",
+    "Product",
+    "Program",
+    "ProgramError",
+    "Write",
+    "assemble",
+    "conjugate_gradient",
+    "gradient_descent",
+    "input_basis",
+    "prefix_mask",
+    "token_groups",
+    "tokenise",
+]

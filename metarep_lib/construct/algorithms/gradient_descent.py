@@ -1,0 +1,44 @@
+"""Gradient descent on the dual of kernel ridge regression: one block per step.
+
+    alpha <- alpha + eta r,     r <- r - eta (K + lambda I) r,     alpha_0 = 0, r_0 = y
+
+This is Richardson's iteration for (K + lambda I) alpha = y. The step size eta is a weight.
+"""
+
+from metarep_lib.construct.algorithms.frame import krr_program
+from metarep_lib.construct.circuits import clear, copy, mat_vec, times, update
+from metarep_lib.construct.program import Layer, Program
+
+
+def gradient_descent(n_features: int, steps: int, step_size: float) -> Program:
+    """`steps` steps of gradient descent, f_t(x) = k(x)^T alpha_t readable at every query after each.
+
+    Args:
+        n_features: p, the width of phi.
+        steps: t >= 1, one block each; all blocks share one set of tensors.
+        step_size: eta; converges for 0 < eta < 2 / lambda_max(K + lambda I).
+
+    Returns:
+        A program of width p + 5.
+
+    Raises:
+        ValueError: n_features or steps below one.
+
+    >>> program = gradient_descent(n_features=3, steps=5, step_size=0.25)
+    >>> len(program.layers), program.stream.size
+    (5, 8)
+    """
+    layers = [
+        Layer(
+            step=t,
+            phase="descend",
+            attention=(mat_vec("r", into="w"),),
+            mlp=(
+                update("alpha", copy("r", step_size)),
+                update("r", copy("w", -step_size), times("ridge", "r", -step_size)),
+                clear("w"),
+            ),
+        )
+        for t in range(1, steps + 1)
+    ]
+    return krr_program("gradient_descent", n_features, [], ["alpha", "r", "w"], ["r"], layers)

@@ -1,0 +1,155 @@
+"""From a program to weights: the only arrow from algorithms to the network.
+
+No weight is ever typed: a matrix falls out of "this form of the token goes to that channel".
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.program import GUARD, Form, Head, Layer, Product, Program, Weight
+from metarep_lib.construct.tokens import prefix_mask, token_groups, tokenise
+from metarep_lib.network.trace import Trace
+from metarep_lib.network.transformer import Attention, AttentionConfig, BlockConfig, GatedMLP, Transformer, TransformerConfig
+from metarep_lib.prompt import Prompt
+
+
+@dataclass(frozen=True)
+class ConstructedTransformer:
+    """A transformer together with the program it was assembled from, whose basis names its stream."""
+
+    transformer: Transformer
+    program: Program
+
+    @property
+    def basis(self) -> Basis:
+        return self.program.stream
+
+    def predict(self, prompt: Prompt) -> Tensor:
+        """[*batch, q] what the network says at the queries after its last block."""
+        self.check(prompt)
+        output = self.transformer(tokenise(prompt), prefix_mask(prompt))
+        return output[..., token_groups(prompt)["query"], 0]
+
+    def run(self, prompt: Prompt) -> Trace:
+        """One forward pass with the whole residual stream kept."""
+        self.check(prompt)
+        resid = torch.stack(list(self.transformer.stream(tokenise(prompt), prefix_mask(prompt))))
+        return Trace(resid, self.transformer.read(resid), self.basis, token_groups(prompt), self.program.step_ends)
+
+    def check(self, prompt: Prompt) -> None:
+        p = self.program.inputs.width("phi")
+        if prompt.n_features != p:
+            raise ValueError(
+                f"{self.program.name} was assembled for {p} features, the prompt has {prompt.n_features};"
+                f" this would work: assemble({self.program.name}(n_features={prompt.n_features}, ...))"
+            )
+
+
+def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> ConstructedTransformer:
+    """Build the transformer that runs a program. Layers that do the same thing share their tensors.
+
+    Args:
+        program: validated first.
+        dtype: of all weights, hence of the stream; the guard's size follows from it.
+        device: where the weights live.
+
+    Raises:
+        ProgramError: with every reason why the program cannot be assembled.
+
+    >>> from metarep_lib.construct.algorithms import gradient_descent
+    >>> network = assemble(gradient_descent(n_features=1, steps=2, step_size=0.25))
+    >>> prompt = Prompt(torch.tensor([[1.0]]), torch.tensor([2.0]), torch.tensor([[3.0]]), ridge=1.0).to(torch.float64)
+    >>> network.run(prompt)["alpha", "support"].tolist()  # (1 + 1) alpha = 2: alpha_t = 1 - 2^-t
+    [[0.0], [0.5], [0.75]]
+    """
+    program.validate()
+    guard = torch.finfo(dtype).tiny
+    distinct = list(dict.fromkeys((layer.attention, layer.mlp) for layer in program.layers))
+    schedule = tuple(distinct.index((layer.attention, layer.mlp)) for layer in program.layers)
+    plans = [plan(Layer(0, "", *halves), program.stream) for halves in distinct]
+    config = TransformerConfig(
+        d_input=program.inputs.size,
+        d_model=program.stream.size,
+        d_output=1,
+        blocks=tuple(config for config, _, _ in plans),
+        schedule=schedule,
+    )
+    transformer = Transformer(config, torch.Generator()).to(dtype=dtype)
+    with torch.no_grad():
+        for weight in transformer.parameters():
+            weight.zero_()
+        for name, form in program.embedding:
+            transformer.W_E[:, program.stream[name]] = columns(form, program.inputs, guard, dtype)
+        transformer.W_U[:] = columns(program.readout, program.stream, guard, dtype)
+        for block, (_, groups, units) in zip(transformer.blocks, plans):
+            for attention, heads in zip(block.attention, groups):
+                write_heads(attention, heads, program.stream, guard)
+            write_units(block.mlp, units, program.stream, guard)
+    transformer.requires_grad_(False)  # a construction is finished; requires_grad_() makes it trainable again
+    return ConstructedTransformer(transformer.to(device), program)
+
+
+Targeted = tuple[str, Head] | tuple[str, Product]
+
+
+def plan(layer: Layer, stream: Basis) -> tuple[BlockConfig, list[list[Targeted]], list[Targeted]]:
+    """The shape of a block, with the heads of each attention group and the products of the MLP."""
+    groups = defaultdict(list)
+    for write in layer.attention:
+        for head in write.terms:
+            d_head = sum(width_of(query, stream) for query, _ in head.score)
+            config = AttentionConfig(head.kind, n_heads=0, d_head=d_head, d_value=width_of(head.value, stream))
+            groups[config].append((write.target, head))
+    attention = tuple(replace(config, n_heads=len(heads)) for config, heads in groups.items())
+    units = [(write.target, product) for write in layer.mlp for product in write.terms]
+    d_mlp = sum(n_units(product, stream) for _, product in units)
+    return BlockConfig(attention, d_mlp), list(groups.values()), units
+
+
+def write_heads(attention: Attention, heads: list[Targeted], stream: Basis, guard: float) -> None:
+    dtype = attention.W_Q.dtype
+    for h, (target, head) in enumerate(heads):
+        start = 0
+        for query, key in head.score:
+            part = slice(start, start := start + width_of(query, stream))
+            attention.W_Q[h, :, part] = columns(query, stream, guard, dtype)
+            attention.W_K[h, :, part] = columns(key, stream, guard, dtype)
+        attention.W_V[h] = columns(head.value, stream, guard, dtype)
+        attention.W_O[h, :, stream[target]] = head.gain * torch.eye(attention.config.d_value, dtype=dtype)
+
+
+def write_units(mlp: GatedMLP, products: list[Targeted], stream: Basis, guard: float) -> None:
+    dtype = mlp.W_in.dtype
+    start = 0
+    for target, product in products:
+        width = n_units(product, stream)
+        part = slice(start, start := start + width)
+        mlp.W_gate[:, part] = columns(product.left, stream, guard, dtype)  # a one-channel factor feeds every unit
+        mlp.W_in[:, part] = columns(product.right, stream, guard, dtype)
+        into = torch.eye(width, dtype=dtype) if stream.width(target) == width else torch.ones(width, 1, dtype=dtype)
+        mlp.W_out[part, stream[target]] = product.gain * into
+
+
+def n_units(product: Product, stream: Basis) -> int:
+    return max(width_of(product.left, stream), width_of(product.right, stream))
+
+
+def width_of(form: Form, basis: Basis) -> int:
+    return basis.width(form.terms[0][0])
+
+
+def columns(form: Form, basis: Basis, guard: float, dtype: torch.dtype) -> Tensor:
+    """[basis.size, width] the matrix that reads a form off a row vector over the basis."""
+    width = width_of(form, basis)
+    matrix = torch.zeros(basis.size, width, dtype=dtype)
+    for name, weight in form.terms:
+        matrix[basis[name]] += value_of(weight, guard) * torch.eye(width, dtype=dtype)
+    return matrix
+
+
+def value_of(weight: float | Weight, guard: float) -> float:
+    return guard if weight is GUARD else weight

@@ -1,0 +1,91 @@
+r"""The circuits: each one function, what it reads and writes, and why it is right.
+
+Notation: token i holds the named directions; k supports; the registers are the two tokens
+`aggregator` and `sink`. Every circuit runs under the prefix mask: all tokens read registers and
+supports, nobody reads a query.
+"""
+
+from metarep_lib.construct.program import GUARD, Form, Head, Product, Write
+
+ONE = Form("one")
+REGISTERS = Form({"is_aggregator": 1, "is_sink": 1})
+
+
+def mat_vec(vector: str, into: str) -> Write:
+    r"""Lemma A: adds (K v)_j = sum_i <phi_j, phi_i> v_i at support j, and k(x)^T v at a query x.
+
+    Proof. Query and key are phi, the value is v, so the linear head adds
+    sum_i (phi_j . phi_i) v_i. The sum runs over the visible tokens, registers and supports;
+    registers have phi = 0 and contribute nothing. At a query token phi_j = phi(x). The head
+    computes Q (K^T V): K^T V = Phi^T v has p numbers, so the k x k matrix never exists.  QED
+    """
+    return Write(into, (Head("linear", ((Form("phi"), Form("phi")),), Form(vector)),))
+
+
+def reduce(left: str, right: str, into: str) -> Write:
+    r"""Lemma B: adds sum_i left_i right_i on the two registers, and nothing on other tokens.
+
+    Proof. The query is the register flag, the key `left`, the value `right`: the head adds
+    flag_j sum_i left_i right_i. The flag is 1 on the registers and 0 elsewhere; the visible
+    tokens are registers, where the directions reduced are zero, and supports.  QED
+    """
+    return Write(into, (Head("linear", ((REGISTERS, Form(left)),), Form(right)),))
+
+
+def quotient_scores(numerator: str, denominator: str, into: str, scale: float) -> Write:
+    r"""First half of a division, in the MLP: adds c N on the aggregator and D - c N on the sink.
+
+    N and D are the numbers both registers hold, c = `scale` a power of two with c |N / D| <= 1.
+
+    Proof. Two gated units, is_aggregator * (c N) and is_sink * (D - c N).  QED
+    """
+    on_aggregator = Product(Form("is_aggregator"), Form({numerator: scale}))
+    on_sink = Product(Form("is_sink"), Form({denominator: 1, numerator: -scale}))
+    return Write(into, (on_aggregator, on_sink))
+
+
+def quotient(scores: str, into: str, scale: float) -> Write:
+    r"""Division, read by every token at once: adds N / D everywhere; it is its own broadcast.
+
+    Proof. A normalised head whose every query is 1. Its scores are c N on the aggregator,
+    D - c N + g on the sink (g the guard) and 0 on every other visible token; they add up to D + g.
+    The value is 1 on the aggregator and 0 elsewhere, so every token receives c N / (D + g), and
+    the gain 1 / c makes it N / (D + g). In exact arithmetic g = 0.  QED
+
+    Rounding. D - c N costs one rounding of relative size u since c |N| <= |D|, the sum one more:
+    the quotient has a *relative* error of a few u. Unscaled (c = 1, |N / D| >> 1) the total is a
+    difference of two large numbers, and its error is u |N / D| relative to 1.
+
+    Guard. g, the dtype's smallest normal number, turns 0 / 0 (which comes soon after a solver has
+    converged to the last bit) into 0, and changes no quotient whose D is of ordinary size.
+    """
+    head = Head("normalised", ((ONE, Form({scores: 1, "is_sink": GUARD})),), Form("is_aggregator"), gain=1 / scale)
+    return Write(into, (head,))
+
+
+def update(target: str, *terms: Product) -> Write:
+    r"""Lemma C: adds a sum of products of directions of the same token, e.g. r <- r - gamma w.
+
+    Proof. A product is one gated unit per channel, gain * left * right, and the residual
+    connection adds it to what the target holds. No token reads another.  QED
+    """
+    return Write(target, terms)
+
+
+def times(left: str, right: str, gain: float = 1.0) -> Product:
+    return Product(Form(left), Form(right), gain)
+
+
+def copy(source: str, gain: float = 1.0) -> Product:
+    """gain * source, as a product with the constant one."""
+    return Product(ONE, Form(source), gain)
+
+
+def clear(name: str) -> Write:
+    r"""Empties a register: x <- x - x, exactly 0 in every arithmetic.
+
+    A register that will be *replaced* is cleared in one MLP and written in a later half-block.
+    Writing x <- x + (new - x) in one go would leave an error u |x|, which ruins small new values
+    after large old ones: after a sharp drop of the residual, all of rho would be rounding.
+    """
+    return Write(name, (copy(name, -1.0),))

@@ -1,0 +1,113 @@
+"""Exact arithmetic: the same forward pass over a prime field, from weights and configuration alone.
+
+A float weight is a dyadic rational, so the forward pass of a network without softmax, activation
+or norm is a rational function with coefficients in Z[1/2]. It can be evaluated over a prime field
+without any rounding. Nothing here knows which program made the weights.
+
+Arrays are numpy object arrays, so the pass runs on any scalars with +, -, *, /: field elements
+(`flint.fmpz_mod`), rationals (`fractions.Fraction`), or `Degree`, which carries bounds on the degree and the
+height of the rational function in place of its value.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metarep_lib.network.masks import Mask
+from metarep_lib.network.transformer import AttentionConfig, TransformerConfig
+
+Scalar = Any
+Divide = Callable[[Scalar, Scalar], Scalar]
+Sparse = list[tuple[int, int, Scalar]]
+
+
+class ExactTransformer:
+    """The forward pass of `Transformer`, over any scalars.
+
+    Args:
+        state_dict: float weights, read as the dyadic rationals they are; a weight equal to the
+            dtype's smallest normal number is a guard against 0 / 0 and is read as 0.
+        config: of the transformer the weights belong to.
+        scalar: makes a scalar of a `Fraction`.
+        divide: the quotient of two scalars, with 0 / 0 = 0.
+
+    Raises:
+        ValueError: the configuration is not a rational function (softmax, activation or norm).
+    """
+
+    def __init__(self, state_dict: Mapping[str, Tensor], config: TransformerConfig, scalar: Callable[[Fraction], Scalar], divide: Divide):
+        irrational = list(irrational_parts(config))
+        if irrational:
+            raise ValueError(f"ExactTransformer(config): not a rational function: {', '.join(irrational)}; linear and normalised heads and bilinear MLPs are")
+        self.config = config
+        self.divide = divide
+        self.zero = scalar(Fraction(0))
+        self.weights = {name: sparse(weight, scalar) for name, weight in state_dict.items()}
+
+    def stream(self, tokens: np.ndarray, mask: Mask) -> Iterator[np.ndarray]:
+        """Yield the stream after the embedding and after every block; tokens are [T, d_input] scalars."""
+        x = self.apply("W_E", tokens, self.config.d_model)
+        yield x
+        yield from self.blocks(x, mask, self.config.schedule)
+
+    def blocks(self, x: np.ndarray, mask: Mask, schedule: tuple[int, ...]) -> Iterator[np.ndarray]:
+        """Yield the stream after each of the blocks named, starting from a stream of one's own."""
+        for index in schedule:
+            for g, group in enumerate(self.config.blocks[index].attention):
+                for h in range(group.n_heads):
+                    x = x + self.head(f"blocks.{index}.attention.{g}", h, group, x, mask)
+            x = x + self.mlp(f"blocks.{index}.mlp", self.config.blocks[index].d_mlp, x)
+            yield x
+
+    def read(self, x: np.ndarray) -> np.ndarray:
+        return self.apply("W_U", x, self.config.d_output)
+
+    def head(self, name: str, h: int, group: AttentionConfig, x: np.ndarray, mask: Mask) -> np.ndarray:
+        q = self.apply(f"{name}.W_Q", x, group.d_head, h)
+        k = self.apply(f"{name}.W_K", x, group.d_head, h)
+        v = self.apply(f"{name}.W_V", x, group.d_value, h)
+        visible = mask.dense(len(x)).numpy()
+        visible[:, list(group.hidden_keys)] = False
+        scores = np.where(visible, q @ k.T, self.zero)  # [T, T]
+        out = scores @ v
+        if group.kind == "normalised":
+            totals = scores.sum(axis=1)
+            out = np.array([[self.divide(entry, total) for entry in row] for row, total in zip(out, totals)], dtype=object)
+        return self.apply(f"{name}.W_O", out, self.config.d_model, h)
+
+    def mlp(self, name: str, d_mlp: int, x: np.ndarray) -> np.ndarray:
+        gated = self.apply(f"{name}.W_gate", x, d_mlp) * self.apply(f"{name}.W_in", x, d_mlp)
+        return self.apply(f"{name}.W_out", gated, self.config.d_model)
+
+    def apply(self, name: str, x: np.ndarray, width: int, head: int = 0) -> np.ndarray:
+        """x W, [T, n] and [n, width]; zero weights are skipped, they are absent circuits."""
+        out = np.full((len(x), width), self.zero, dtype=object)
+        for row, column, weight in self.weights[name][head]:
+            out[:, column] = out[:, column] + x[:, row] * weight
+        return out
+
+
+def sparse(weight: Tensor, scalar: Callable[[Fraction], Scalar]) -> list[Sparse]:
+    """The non-zero entries of a matrix, or of every head's matrix, as exact scalars."""
+    matrices = weight if weight.ndim == 3 else weight.unsqueeze(0)
+    guard = torch.finfo(weight.dtype).tiny
+    return [
+        [(i, j, scalar(Fraction(float(matrix[i, j])))) for i, j in matrix.nonzero().tolist() if matrix[i, j] != guard]
+        for matrix in matrices.detach().cpu()
+    ]
+
+
+def irrational_parts(config: TransformerConfig) -> Iterator[str]:
+    for b, block in enumerate(config.blocks):
+        if block.activation != "identity":
+            yield f"block {b} has activation {block.activation!r}"
+        if block.norm != "none":
+            yield f"block {b} has norm {block.norm!r}"
+        if any(group.kind == "softmax" for group in block.attention):
+            yield f"block {b} has softmax heads"
+    if config.final_norm != "none":
+        yield f"the final norm is {config.final_norm!r}"

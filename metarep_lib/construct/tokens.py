@@ -1,0 +1,65 @@
+"""From a prompt to tokens: `[aggregator, sink, supports..., queries...]`, one row each.
+
+Every network of the book, constructed or trained, reads these channels; what it makes of them is
+up to its embedding W_E. The target of a query is not among them.
+"""
+
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from metarep_lib.construct.basis import Basis
+from metarep_lib.network.masks import PrefixMask
+from metarep_lib.prompt import Prompt
+
+N_REGISTERS = 2
+AGGREGATOR, SINK = 0, 1
+
+
+def input_basis(n_features: int) -> Basis:
+    """The channels of a token: features, target, ridge, and one flag for each role.
+
+    `ridge` is carried by supports (and by the registers), so that lambda acts there and only
+    there: a query has no diagonal of its own.
+    """
+    return Basis.of(phi=n_features, y=1, ridge=1, is_aggregator=1, is_sink=1, is_support=1, is_query=1)
+
+
+def tokenise(prompt: Prompt) -> Tensor:
+    """[*batch, 2 + k + q, d_input] tokens of a prompt, in its dtype and on its device.
+
+    >>> prompt = Prompt(torch.tensor([[2.0]]), torch.tensor([3.0]), torch.tensor([[5.0]]), ridge=0.5)
+    >>> tokenise(prompt).tolist()  # phi, y, ridge, then the flags
+    [[0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0, 1.0, 0.0, 0.0], \
+[2.0, 3.0, 0.5, 0.0, 0.0, 1.0, 0.0], [5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
+    """
+    basis = input_basis(prompt.n_features)
+    groups = token_groups(prompt)
+    *batch, _, _ = prompt.phi.shape
+    tokens = prompt.phi.new_zeros(*batch, N_REGISTERS + prompt.n_support + prompt.n_query, basis.size)
+    for group, of_group in groups.items():
+        tokens[..., of_group, basis[f"is_{group}"]] = 1.0
+    tokens[..., groups["support"], basis["phi"]] = prompt.phi
+    tokens[..., groups["query"], basis["phi"]] = prompt.phi_query
+    tokens[..., groups["support"], basis["y"]] = prompt.y.unsqueeze(-1)
+    tokens[..., : groups["support"].stop, basis["ridge"]] = prompt.ridge
+    return tokens
+
+
+def token_groups(prompt: Prompt) -> MappingProxyType[str, slice]:
+    """Which tokens are the aggregator, the sink, the supports and the queries."""
+    first_query = N_REGISTERS + prompt.n_support
+    return MappingProxyType(
+        {
+            "aggregator": slice(AGGREGATOR, AGGREGATOR + 1),
+            "sink": slice(SINK, SINK + 1),
+            "support": slice(N_REGISTERS, first_query),
+            "query": slice(first_query, first_query + prompt.n_query),
+        }
+    )
+
+
+def prefix_mask(prompt: Prompt) -> PrefixMask:
+    """Everybody reads registers and supports; nobody reads a query."""
+    return PrefixMask(N_REGISTERS + prompt.n_support)

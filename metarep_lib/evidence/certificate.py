@@ -1,0 +1,180 @@
+"""Exact certificates: weights are shown to run an algorithm, with a bound on the chance of error.
+
+Two rational functions, the network's forward pass and the textbook recurrence, are evaluated over
+a random prime field at a random point. If they differ as functions, they still agree at the point
+with probability at most degree / prime (Schwartz 1980, Zippel 1979), plus the chance that the random prime divides
+every coefficient of their difference. An integer of H bits has at most H / (b - 1) prime divisors
+of b bits, and there are more than 2^(b - 1) / b primes of b bits to choose from.
+
+* `certify_step`: from random values of everything the stream holds between two steps, one period
+  of blocks maps the stream as the recurrence maps its state.
+* `certify_end_to_end`: from random tokens, the output at every query after every step is
+  k(x)^T alpha_t; at termination it is k(x)^T (K + lambda I)^-1 y, solved by another library.
+
+A network whose period passes the first, and whose start passes the second, runs the algorithm for
+every number of steps, by induction.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from torch import Tensor
+
+from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.exact import ExactTransformer
+from metarep_lib.construct.tokens import N_REGISTERS, input_basis
+from metarep_lib.evidence.problem import random_prompt
+from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.evidence.rings import PRIME_BITS, Degrees, Field, Isotropic, Ring
+from metarep_lib.network.masks import PrefixMask
+from metarep_lib.network.transformer import TransformerConfig
+
+Compared = dict[str, tuple[np.ndarray, np.ndarray]]
+MAX_REDRAWS = 8
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The result of comparing a network with a recurrence over a random prime field.
+
+    Args:
+        what: "step" or "end to end".
+        mismatches: which entries differ; empty when the certificate holds.
+        n_compared: how many entries were compared.
+        redraws: random points given up because a divisor vanished there.
+        degree: bound on the degree of the difference of the two functions; 0 when not asked for.
+        bits: bound on the bits of its height; 0 when not asked for.
+    """
+
+    what: str
+    mismatches: tuple[str, ...]
+    n_compared: int
+    redraws: int
+    degree: int
+    bits: int
+
+    @property
+    def holds(self) -> bool:
+        return not self.mismatches
+
+    @property
+    def log2_error(self) -> int:
+        """The chance that a false identity passes is at most 2 to this power."""
+        by_point = Fraction(self.degree, 2 ** (PRIME_BITS - 1))
+        by_prime = Fraction(self.bits * PRIME_BITS, (PRIME_BITS - 1) * 2 ** (PRIME_BITS - 1))
+        bound = by_point + by_prime
+        return bound.numerator.bit_length() - bound.denominator.bit_length() + 1
+
+    def __str__(self) -> str:
+        if not self.holds:
+            return f"{self.what}: FAILS, {len(self.mismatches)} of {self.n_compared} entries differ, first {self.mismatches[0]}"
+        return (
+            f"{self.what}: holds, {self.n_compared} entries equal, degree < 2^{self.degree.bit_length()},"
+            f" chance of error < 2^{self.log2_error}, redraws {self.redraws}"
+        )
+
+
+def certify_step(
+    state_dict: Mapping[str, Tensor],
+    config: TransformerConfig,
+    stream: Basis,
+    recurrence: Recurrence,
+    *,
+    seed: int,
+    n_support: int = 3,
+    n_query: int = 1,
+    bound_error: bool = True,
+) -> Certificate:
+    """One period of blocks maps a random stream as the recurrence maps its state.
+
+    Args:
+        state_dict, config: the network, and nothing else of it.
+        stream: which channels carry which names.
+        recurrence: the algorithm.
+        seed: of the prime and the point.
+        n_support, n_query: size of the random prompt.
+        bound_error: also bound degree and height (slower; a mutant needs no error bound to die).
+
+    Raises:
+        ValueError: the schedule is not whole periods of the recurrence.
+    """
+    period = config.schedule[: recurrence.n_blocks]
+    if config.schedule != period * (len(config.schedule) // recurrence.n_blocks):
+        raise ValueError(
+            f"certify_step(config with schedule {config.schedule}): not repetitions of its first {recurrence.n_blocks} blocks,"
+            f" which are one step of {recurrence.name}"
+        )
+    inputs = input_basis(stream.width("phi"))
+
+    def compare(ring: Ring) -> Compared:
+        network = ExactTransformer(state_dict, config, ring.scalar, ring.divide)
+        tokens, problem = random_prompt(ring, stream.width("phi"), n_support, n_query)
+        before = recurrence.random_stream(tokens, inputs, stream, ring)
+        *_, after = network.blocks(before, PrefixMask(N_REGISTERS + n_support), period)
+        expected = recurrence.after_step(before, stream, problem, ring)
+        return {name: (after[:, stream[name]], value) for name, value in expected.items()}
+
+    return evaluate("step", compare, seed, bound_error)
+
+
+def certify_end_to_end(
+    state_dict: Mapping[str, Tensor],
+    config: TransformerConfig,
+    recurrence: Recurrence,
+    *,
+    seed: int,
+    n_features: int,
+    n_support: int,
+    n_query: int = 1,
+    terminates: bool = False,
+    bound_error: bool = True,
+) -> Certificate:
+    """From random tokens, the output at every query after every step is k(x)^T alpha_t.
+
+    With `terminates`, the last output is also held against k(x)^T (K + lambda I)^-1 y.
+    Arguments as for `certify_step`.
+    """
+    n_steps = len(config.schedule) // recurrence.n_blocks
+
+    def compare(ring: Ring) -> Compared:
+        network = ExactTransformer(state_dict, config, ring.scalar, ring.divide)
+        tokens, problem = random_prompt(ring, n_features, n_support, n_query)
+        streams = list(network.stream(tokens, PrefixMask(N_REGISTERS + n_support)))
+        outputs = [network.read(x)[N_REGISTERS + n_support :, 0] for x in streams[:: recurrence.n_blocks]]
+        iterates = recurrence.iterates(problem, n_steps, ring)
+        pairs = {f"f_{t}": (output, problem.K_query @ alpha) for t, (output, alpha) in enumerate(zip(outputs, iterates))}
+        if terminates and isinstance(ring, Field):
+            pairs["f*"] = outputs[-1], problem.K_query @ problem.solve(ring)
+        return pairs
+
+    return evaluate("end to end", compare, seed, bound_error)
+
+
+def evaluate(what: str, compare: Callable[[Ring], Compared], seed: int, bound_error: bool) -> Certificate:
+    """Evaluate both sides over a fresh field, redrawing where a divisor vanishes, and bound the error."""
+    for redraws in range(MAX_REDRAWS):
+        try:
+            pairs = compare(Field(seed=seed * MAX_REDRAWS + redraws))
+            break
+        except Isotropic:
+            continue
+    else:  # no chance event: the divisor is zero as a function
+        return Certificate(what, (f"a divisor vanished at {MAX_REDRAWS} random points",), 0, MAX_REDRAWS, 0, 0)
+    mismatches = [
+        f"{name}{list(at)}" for name, (ours, theirs) in pairs.items() for at in np.ndindex(ours.shape) if ours[at] != theirs[at]
+    ]
+    n_compared = sum(ours.size for ours, _ in pairs.values())
+    degree, bits = bound_difference(compare(Degrees())) if bound_error else (0, 0)
+    return Certificate(what, tuple(mismatches), n_compared, redraws, degree, bits)
+
+
+def bound_difference(pairs: Compared) -> tuple[int, int]:
+    """Degree and bits of N_1 D_2 - N_2 D_1, the largest over all entries compared."""
+    degree = bits = 0
+    for ours, theirs in pairs.values():
+        for one, other in zip(ours.flat, theirs.flat):
+            (degree_1, bits_1), (degree_2, bits_2) = one.total, other.total
+            degree, bits = max(degree, degree_1 + degree_2), max(bits, bits_1 + bits_2 + 1)
+    return degree, bits

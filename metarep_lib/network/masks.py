@@ -1,0 +1,122 @@
+"""Masks as structures: who reads whom, and the linear-time form that goes with it.
+
+Letters: B batch (any leading axes), H heads, T tokens, d query/key width, e value width.
+
+A mask answers two questions. `dense` lists every pair (reader i, token j) as a boolean matrix;
+softmax heads and readers of the book use it. `contract` sums (q_i . k_j) v_j over the visible j
+without ever forming a T x T matrix; linear heads use it. Both describe the same set of pairs,
+and the tests hold them equal.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+@runtime_checkable
+class Mask(Protocol):
+    """Which tokens may be read by which."""
+
+    def dense(self, n_tokens: int) -> Tensor:
+        """[T, T] booleans: entry (i, j) is True when token i may read token j."""
+
+    def contract(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """sum over visible j of (q_i . k_j) v_j, in time linear in T."""
+
+
+@dataclass(frozen=True)
+class PrefixMask:
+    """Every token reads the first `n_prefix` tokens, and nobody reads the rest.
+
+    With registers and supports in front and queries behind, no query is ever read, not even by
+    itself: nothing can leak from a query to the supports or to another query. With
+    `sees_itself` a token also reads itself, as trained networks usually do.
+
+    >>> PrefixMask(2).dense(3).int().tolist()
+    [[1, 1, 0], [1, 1, 0], [1, 1, 0]]
+    >>> PrefixMask(2, sees_itself=True).dense(3).int().tolist()
+    [[1, 1, 0], [1, 1, 0], [1, 1, 1]]
+    """
+
+    n_prefix: int
+    sees_itself: bool = False
+
+    def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
+        visible = torch.zeros(n_tokens, n_tokens, dtype=torch.bool)
+        visible[:, : self.n_prefix] = True
+        if self.sees_itself:
+            visible.fill_diagonal_(True)
+        return visible
+
+    def contract(
+        self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
+    ) -> Float[Tensor, "*B T e"]:
+        n = self.n_prefix
+        memory = k[..., :n, :].mT @ v[..., :n, :]  # [*B, d, e]: the whole prefix, once
+        out = q @ memory
+        if self.sees_itself:
+            own = (q[..., n:, :] * k[..., n:, :]).sum(-1, keepdim=True) * v[..., n:, :]
+            out = torch.cat([out[..., :n, :], out[..., n:, :] + own], dim=-2)
+        return out
+
+
+@dataclass(frozen=True)
+class CausalMask:
+    """Token i reads tokens j <= i, or j < i when `strict`.
+
+    >>> CausalMask().dense(3).int().tolist()
+    [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    """
+
+    strict: bool = False
+
+    def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
+        visible = torch.ones(n_tokens, n_tokens, dtype=torch.bool)
+        return visible.tril(-1 if self.strict else 0)
+
+    def contract(
+        self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
+    ) -> Float[Tensor, "*B T e"]:
+        written = k.unsqueeze(-1) * v.unsqueeze(-2)  # [*B, T, d, e]
+        memory = written.cumsum(-3)
+        if self.strict:
+            # shifted by one rather than "cumsum - own term", which would round differently
+            memory = torch.cat([torch.zeros_like(memory[..., :1, :, :]), memory[..., :-1, :, :]], dim=-3)
+        return (q.unsqueeze(-2) @ memory).squeeze(-2)
+
+
+@dataclass(frozen=True)
+class PairCausalMask:
+    """`n_pairs` context tokens, then `n_pairs` queries; query j reads pairs before j and itself.
+
+    One pass gives a prediction at every context length. Context token j reads contexts i <= j.
+
+    >>> PairCausalMask(2).dense(4).int().tolist()
+    [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 1]]
+    """
+
+    n_pairs: int
+
+    def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
+        n = self.n_pairs
+        if n_tokens != 2 * n:
+            raise ValueError(
+                f"PairCausalMask({n}).dense({n_tokens}): {n} pairs need {2 * n} tokens, contexts then queries;"
+                f" PairCausalMask(n_pairs={n_tokens // 2}) fits {n_tokens // 2 * 2} tokens"
+            )
+        visible = torch.zeros(n_tokens, n_tokens, dtype=torch.bool)
+        visible[:n, :n] = CausalMask().dense(n)
+        visible[n:, :n] = CausalMask(strict=True).dense(n)
+        return visible.fill_diagonal_(True)
+
+    def contract(
+        self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
+    ) -> Float[Tensor, "*B T e"]:
+        n = self.n_pairs
+        context = CausalMask().contract(q[..., :n, :], k[..., :n, :], v[..., :n, :])
+        past = CausalMask(strict=True).contract(q[..., n:, :], k[..., :n, :], v[..., :n, :])
+        own = (q[..., n:, :] * k[..., n:, :]).sum(-1, keepdim=True) * v[..., n:, :]
+        return torch.cat([context, past + own], dim=-2)

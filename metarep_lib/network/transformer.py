@@ -1,0 +1,214 @@
+"""One plain decoder: attention, then a gated MLP, each added to the residual stream.
+
+Letters: B batch (any leading axes), T tokens, d_model stream width, H heads of a group,
+d_head query/key width, d_value value width, d_mlp gated units.
+
+The class knows no algorithm. What it computes is decided by its weights alone, whether they were
+constructed (`metarep_lib.construct`) or trained by autograd. Read the file top to bottom:
+configuration, attention, MLP, block, decoder.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from metarep_lib.network.masks import Mask
+
+AttentionKind = Literal["linear", "normalised", "softmax"]
+Activation = Literal["identity", "gelu", "silu"]
+Norm = Literal["none", "rms", "layer"]
+
+ACTIVATIONS = {"identity": lambda x: x, "gelu": nn.functional.gelu, "silu": nn.functional.silu}
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    """A group of heads that share kind and widths; a block may hold several groups.
+
+    kind: "linear"      out_i = sum_j (q_i . k_j) v_j
+          "normalised"  the same divided by sum_j (q_i . k_j)   (Katharopoulos et al. 2020; signed
+                        scores are allowed here, theirs are positive)
+          "softmax"     weights softmax_j(score_scale * q_i . k_j)
+    score_scale: multiplies softmax scores; explicit, never a hidden 1/sqrt(d_head).
+    hidden_keys: positions no head of this group may read, on top of the mask.
+    """
+
+    kind: AttentionKind
+    n_heads: int
+    d_head: int
+    d_value: int
+    score_scale: float = 1.0
+    hidden_keys: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class BlockConfig:
+    attention: tuple[AttentionConfig, ...]
+    d_mlp: int
+    activation: Activation = "identity"  # identity: the bilinear MLP, a polynomial map
+    norm: Norm = "none"
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """`blocks` are the distinct blocks; `schedule` is the order they run in.
+
+    A block named twice in the schedule runs twice with the *same* tensors (a looped
+    transformer): schedule (0, 1, 0, 1) is four blocks deep and stores two.
+    """
+
+    d_input: int
+    d_model: int
+    d_output: int
+    blocks: tuple[BlockConfig, ...]
+    schedule: tuple[int, ...]
+    final_norm: Norm = "none"
+
+
+def make_norm(norm: Norm, d_model: int) -> nn.Module:
+    if norm == "rms":
+        return nn.RMSNorm(d_model)
+    if norm == "layer":
+        return nn.LayerNorm(d_model)
+    return nn.Identity()
+
+
+class Attention(nn.Module):
+    """One group of heads of one kind."""
+
+    def __init__(self, config: AttentionConfig, d_model: int):
+        super().__init__()
+        self.config = config
+        heads, d_head, d_value = config.n_heads, config.d_head, config.d_value
+        self.W_Q = nn.Parameter(torch.empty(heads, d_model, d_head))
+        self.W_K = nn.Parameter(torch.empty(heads, d_model, d_head))
+        self.W_V = nn.Parameter(torch.empty(heads, d_model, d_value))
+        self.W_O = nn.Parameter(torch.empty(heads, d_value, d_model))
+
+    def forward(self, x: Float[Tensor, "*B T d_model"], mask: Mask) -> Float[Tensor, "*B T d_model"]:
+        x_heads = x.unsqueeze(-3)  # [*B, 1, T, d_model]
+        q, k, v = x_heads @ self.W_Q, x_heads @ self.W_K, x_heads @ self.W_V  # [*B, H, T, d_head | d_value]
+        out = getattr(self, self.config.kind)(q, k, v, mask)  # [*B, H, T, d_value]
+        return (out @ self.W_O).sum(-3)
+
+    def linear(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
+        return mask.contract(q, self.hide(k), v)
+
+    def normalised(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
+        ones = torch.ones_like(v[..., :1])
+        out = mask.contract(q, self.hide(k), torch.cat([v, ones], dim=-1))  # numerator and total in one pass
+        return out[..., :-1] / out[..., -1:]
+
+    def softmax(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
+        visible = mask.dense(q.shape[-2]).to(q.device)
+        visible[:, list(self.config.hidden_keys)] = False
+        scores = (self.config.score_scale * (q @ k.mT)).masked_fill(~visible, -torch.inf)
+        # a token that may read nobody receives nothing (softmax alone would give it NaN)
+        blind = ~visible.any(-1, keepdim=True)
+        weights = scores.masked_fill(blind, 0.0).softmax(-1).masked_fill(blind, 0.0)
+        return weights @ v
+
+    def hide(self, k: Tensor) -> Tensor:
+        """Keys with the hidden positions zeroed: a zero key has score zero for every reader."""
+        if not self.config.hidden_keys:
+            return k
+        keep = torch.ones(k.shape[-2], 1, dtype=k.dtype, device=k.device)
+        keep[list(self.config.hidden_keys)] = 0.0
+        return k * keep
+
+
+class GatedMLP(nn.Module):
+    """W_out(activation(W_gate x) * (W_in x)); with the identity activation, bilinear (Shazeer 2020)."""
+
+    def __init__(self, d_model: int, d_mlp: int, activation: Activation):
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        self.W_gate = nn.Parameter(torch.empty(d_model, d_mlp))
+        self.W_in = nn.Parameter(torch.empty(d_model, d_mlp))
+        self.W_out = nn.Parameter(torch.empty(d_mlp, d_model))
+
+    def forward(self, x: Float[Tensor, "*B T d_model"]) -> Float[Tensor, "*B T d_model"]:
+        return (self.activation(x @ self.W_gate) * (x @ self.W_in)) @ self.W_out
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, config: BlockConfig, d_model: int):
+        super().__init__()
+        self.norm_attention = make_norm(config.norm, d_model)
+        self.attention = nn.ModuleList(Attention(group, d_model) for group in config.attention)
+        self.norm_mlp = make_norm(config.norm, d_model)
+        self.mlp = GatedMLP(d_model, config.d_mlp, config.activation)
+
+    def forward(self, x: Float[Tensor, "*B T d_model"], mask: Mask) -> Float[Tensor, "*B T d_model"]:
+        normed = self.norm_attention(x)
+        for group in self.attention:
+            x = x + group(normed, mask)
+        return x + self.mlp(self.norm_mlp(x))
+
+
+class Transformer(nn.Module):
+    """Tokens in, one output vector per token out.
+
+    x = tokens W_E;  x = block(x) for every block of the schedule;  output = norm(x) W_U.
+
+    Args:
+        config: the architecture.
+        generator: draws the initial weights, N(0, 1/fan_in); None leaves torch's global generator.
+
+    >>> config = TransformerConfig(3, 8, 1, (BlockConfig((AttentionConfig("linear", 2, 4, 4),), 16),), (0, 0))
+    >>> network = Transformer(config, torch.Generator().manual_seed(0))
+    >>> from metarep_lib.network.masks import PrefixMask
+    >>> network(torch.ones(5, 7, 3), PrefixMask(4)).shape
+    torch.Size([5, 7, 1])
+    """
+
+    def __init__(self, config: TransformerConfig, generator: torch.Generator | None = None):
+        super().__init__()
+        self.config = config
+        self.W_E = nn.Parameter(torch.empty(config.d_input, config.d_model))
+        self.blocks = nn.ModuleList(Block(block, config.d_model) for block in config.blocks)
+        self.norm = make_norm(config.final_norm, config.d_model)
+        self.W_U = nn.Parameter(torch.empty(config.d_model, config.d_output))
+        for name, weight in self.named_parameters():
+            if name.rpartition(".")[2].startswith("W_"):  # norms keep their own ones and zeros
+                nn.init.normal_(weight, std=max(weight.shape[-2], 1) ** -0.5, generator=generator)
+
+    def stream(self, tokens: Tensor, mask: Mask) -> Iterator[Float[Tensor, "*B T d_model"]]:
+        """Yield the residual stream: after the embedding, then after every block of the schedule."""
+        self.check(tokens)
+        x = tokens @ self.W_E
+        yield x
+        for index in self.config.schedule:
+            x = self.blocks[index](x, mask)
+            yield x
+
+    def forward(self, tokens: Tensor, mask: Mask) -> Float[Tensor, "*B T d_output"]:
+        for x in self.stream(tokens, mask):
+            pass
+        return self.read(x)
+
+    def read(self, x: Float[Tensor, "*B T d_model"]) -> Float[Tensor, "*B T d_output"]:
+        return self.norm(x) @ self.W_U
+
+    def check(self, tokens: Tensor) -> None:
+        """Refuse tokens this network cannot read, naming every reason.
+
+        Raises:
+            ValueError: wrong number of channels, dtype or device.
+        """
+        reasons = []
+        if tokens.ndim < 2 or tokens.shape[-1] != self.config.d_input:
+            reasons.append(f"expected shape [..., tokens, {self.config.d_input}], got {list(tokens.shape)}")
+        if tokens.dtype != self.W_E.dtype:
+            reasons.append(f"the weights are {self.W_E.dtype}: use tokens.to({self.W_E.dtype}) or network.to({tokens.dtype})")
+        if tokens.device != self.W_E.device:
+            reasons.append(f"the weights are on {self.W_E.device}: use tokens.to('{self.W_E.device}')")
+        if reasons:
+            came = f"Transformer(tokens={tokens.dtype}{list(tokens.shape)} on {tokens.device})"
+            raise ValueError(came + "".join(f"\n  - {reason}" for reason in reasons))

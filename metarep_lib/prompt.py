@@ -1,0 +1,124 @@
+"""The question as data: supports with targets, queries without, and the ridge.
+
+Letters: k supports, q queries, p features; any leading axes are a batch of prompts.
+
+Every wing speaks of a `Prompt`: tasks make it, a network reads its tokens, solvers answer it.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+EXAMPLE = "Prompt(phi=float64[k, p], y=float64[k], phi_query=float64[q, p], ridge=0.1)"
+
+
+class PromptError(ValueError):
+    """A prompt that no solver and no network could answer; the message lists every reason."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Supports (phi, y), queries phi_query, ridge lambda: "what is y at the queries?".
+
+    Args:
+        phi: [*batch, k, p] features of the supports, floating point, finite.
+        y: [*batch, k] targets of the supports, same dtype and device.
+        phi_query: [*batch, q, p] features of the queries, same dtype and device.
+        ridge: lambda > 0, added to the diagonal of the kernel matrix.
+        y_query: [*batch, q] targets of the queries for scoring; never shown to a network or a solver.
+
+    Raises:
+        PromptError: naming every reason at once.
+
+    >>> import torch
+    >>> prompt = Prompt(torch.ones(4, 2), torch.ones(4), torch.zeros(3, 2), ridge=0.5)
+    >>> prompt.n_support, prompt.n_query, prompt.n_features
+    (4, 3, 2)
+    >>> Prompt(torch.ones(4, 2), torch.ones(5), torch.zeros(3, 2), ridge=0.0)
+    Traceback (most recent call last):
+    metarep_lib.prompt.PromptError: Prompt(phi=float32[4, 2], y=float32[5], phi_query=float32[3, 2], ridge=0.0)
+      - y has shape [5], expected [4]: one target per support
+      - ridge is 0.0, expected a finite number > 0
+    this would work: Prompt(phi=float64[k, p], y=float64[k], phi_query=float64[q, p], ridge=0.1)
+    """
+
+    phi: Tensor
+    y: Tensor
+    phi_query: Tensor
+    ridge: float
+    y_query: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        named = {"phi": self.phi, "y": self.y, "phi_query": self.phi_query}
+        if self.y_query is not None:
+            named["y_query"] = self.y_query
+        reasons = [f"{name} is a {type(x).__name__}, expected a torch tensor" for name, x in named.items() if not isinstance(x, Tensor)]
+        if not reasons:
+            reasons = shape_reasons(self) + kind_reasons(named)
+        if not (isinstance(self.ridge, (int, float)) and math.isfinite(self.ridge) and self.ridge > 0):
+            reasons.append(f"ridge is {self.ridge!r}, expected a finite number > 0")
+        elif not reasons and torch.tensor(self.ridge, dtype=self.phi.dtype) == 0:
+            reasons.append(f"ridge {self.ridge} is zero in {self.phi.dtype}; use a larger ridge or float64")
+        if reasons:
+            came = ", ".join(f"{name}={describe(x)}" for name, x in named.items())
+            listed = "".join(f"\n  - {reason}" for reason in reasons)
+            raise PromptError(f"Prompt({came}, ridge={self.ridge!r}){listed}\nthis would work: {EXAMPLE}")
+
+    @property
+    def n_support(self) -> int:
+        return self.phi.shape[-2]
+
+    @property
+    def n_query(self) -> int:
+        return self.phi_query.shape[-2]
+
+    @property
+    def n_features(self) -> int:
+        return self.phi.shape[-1]
+
+    def to(self, *args: torch.dtype | torch.device | str) -> "Prompt":
+        """The same prompt in another dtype or on another device; arguments as for `Tensor.to`."""
+        held_out = None if self.y_query is None else self.y_query.to(*args)
+        return replace(self, phi=self.phi.to(*args), y=self.y.to(*args), phi_query=self.phi_query.to(*args), y_query=held_out)
+
+
+def describe(value: object) -> str:
+    """`float32[4, 2]` for a tensor, its repr for anything else."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+    return repr(value)
+
+
+def shape_reasons(prompt: Prompt) -> list[str]:
+    phi, y, phi_query, y_query = prompt.phi, prompt.y, prompt.phi_query, prompt.y_query
+    if phi.ndim < 2:
+        return [f"phi has shape {list(phi.shape)}, expected [*batch, k, p]"]
+    *batch, k, p = phi.shape
+    reasons = []
+    if k == 0:
+        reasons.append("phi holds no supports (k = 0), expected at least one")
+    if p == 0:
+        reasons.append("phi has no features (p = 0), expected at least one")
+    if list(y.shape) != [*batch, k]:
+        reasons.append(f"y has shape {list(y.shape)}, expected {[*batch, k]}: one target per support")
+    if phi_query.ndim != phi.ndim or list(phi_query.shape[:-2]) != batch or phi_query.shape[-1] != p:
+        reasons.append(f"phi_query has shape {list(phi_query.shape)}, expected {[*batch, 'q', p]}".replace("'", ""))
+    elif y_query is not None and list(y_query.shape) != [*batch, phi_query.shape[-2]]:
+        reasons.append(f"y_query has shape {list(y_query.shape)}, expected {[*batch, phi_query.shape[-2]]}")
+    return reasons
+
+
+def kind_reasons(named: dict[str, Tensor]) -> list[str]:
+    phi = named["phi"]
+    reasons = []
+    if not phi.dtype.is_floating_point:
+        reasons.append(f"phi is {phi.dtype}, expected a floating-point dtype: phi.double()")
+    for name, x in named.items():
+        if x.dtype != phi.dtype or x.device != phi.device:
+            reasons.append(f"{name} is {x.dtype} on {x.device} but phi is {phi.dtype} on {phi.device}: {name}.to(phi)")
+        n_bad = int((~torch.isfinite(x)).sum())
+        if n_bad:
+            reasons.append(f"{name} holds {n_bad} NaN or infinite values of {x.numel()}")
+    return reasons
