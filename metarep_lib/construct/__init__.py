@@ -5,6 +5,7 @@ from metarep_lib.construct.assemble import ConstructedTransformer, assemble
 from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.program import GUARD, Form, Head, Layer, Product, Program, ProgramError, Write
 from metarep_lib.construct.tokens import input_basis, prefix_mask, token_groups, tokenise
+from metarep_lib.construct.wiring import Wire, wiring
 
 __all__ = [
     "GUARD",
@@ -16,6 +17,7 @@ __all__ = [
     "Product",
     "Program",
     "ProgramError",
+    "Wire",
     "Write",
     "assemble",
     "conjugate_gradient",
@@ -24,4 +26,5 @@ __all__ = [
     "prefix_mask",
     "token_groups",
     "tokenise",
+    "wiring",
 ]

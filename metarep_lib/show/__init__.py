@@ -1,5 +1,7 @@
 """What a chapter shows its reader: claims that are asserted where they are computed, and figures."""
 
 from metarep_lib.show.claims import Claim, ClaimFailed, claim, record
+from metarep_lib.show.environment import environment
+from metarep_lib.show.plotting import COLOURS, band, draw_wiring, use_style
 
-__all__ = ["Claim", "ClaimFailed", "claim", "record"]
+__all__ = ["COLOURS", "Claim", "ClaimFailed", "band", "claim", "draw_wiring", "environment", "record", "use_style"]

@@ -1,0 +1,58 @@
+# MetaRep. A fresh machine needs Python 3.11 or newer (with venv), make and git; everything else is pinned in requirements.txt.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PY := $(BIN)/python
+PORT ?= 8000
+SITE := _build/html
+STAGE := @scripts/stage
+# Pages are always written afresh, since a page keeps the numbers it quotes from a chapter that has changed. Chapters run
+# only when their code, the library or a pin has changed.
+BUILD := sh -c 'rm -rf $(SITE) _build/.doctrees && $(BIN)/jupyter-book build . -q -W -n --keep-going'
+
+# Workers of one thread each share the two cores; the build of the book is alone and may use both.
+PYTEST := env OMP_NUM_THREADS=1 $(PY) -m pytest -q
+SPREAD := -n 2 --dist loadfile
+
+# The kernels get a profile of their own: no start-up files of the user, no notice about local sockets.
+export IPYTHONDIR := $(CURDIR)/_build/ipython
+PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
+
+.PHONY: help venv book test serve clean
+
+help:  ## show this help
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
+
+venv: .venv/stamp  ## make .venv with the pinned packages
+
+.venv/stamp: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(PROFILE):
+	@mkdir -p $(@D)
+	@echo 'c.IPKernelApp.log_level = 40  # errors only' > $@
+
+book: .venv/stamp $(PROFILE)  ## run the chapters, build the site, write the notebooks beside the chapters
+	$(STAGE) "Execute the chapters and build the site" $(BUILD)
+	$(STAGE) "Write the notebooks" $(PY) scripts/write_pairs.py
+	@echo; echo "Read it: file://$(CURDIR)/$(SITE)/index.html  (or: make serve)"
+
+test: .venv/stamp $(PROFILE)  ## check everything
+	$(STAGE) "Lint the book" $(PY) scripts/lint_book.py
+	$(STAGE) "Unit tests" $(PYTEST) $(SPREAD)
+	$(STAGE) "Examples in the library's docstrings" $(PYTEST) --doctest-modules metarep_lib
+	$(STAGE) "Build the site, warnings are errors" $(BUILD)
+	$(STAGE) "The notebooks are those of the chapters" $(PY) scripts/check_pairs.py
+	$(STAGE) "Run the notebooks again and compare" $(PYTEST) $(SPREAD) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg book
+	$(STAGE) "Look at every page in a browser" $(PY) scripts/check_site.py
+	@echo; echo "Everything passed."
+
+serve: book  ## build, then serve the site on http://localhost:8000 (PORT=...)
+	$(PY) -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
+
+clean:  ## remove all that was built, the stored outputs of the chapters included; keep .venv
+	rm -rf _build build *.egg-info .pytest_cache .hypothesis

@@ -1,0 +1,71 @@
+"""The directive `claims-table`: every claim of the book, as its chapters asserted it in this very build.
+
+`metarep_lib.show.claim` leaves each claim in the metadata of an output, and myst-nb writes a chapter's outputs of that sort to
+``<output folder>/<chapter>.glue.json`` when it reads the chapter, executed or cached. The page with the table is therefore
+read after all the others, and again in every build, whatever has changed.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+DIRECTIVE = "claims-table"
+COLUMNS = ("Claim", "Value", "", "Bound", "By", "Value / bound", "Chapter")
+LOG = logging.getLogger(__name__)
+
+
+def read_tables_last(app, env, docnames: list[str]) -> None:
+    """Reorder the pages to be read, and add the page with the table if it is not among them."""
+    tables = [name for name in sorted(env.found_docs) if f"{{{DIRECTIVE}}}" in Path(env.doc2path(name)).read_text()]
+    docnames[:] = [name for name in docnames if name not in tables] + tables
+
+
+def stored_claims(env) -> Iterator[tuple[str, dict]]:
+    """All (chapter, claim), in the order of the table of contents and of the cells."""
+    pages = getattr(env, "nb_metadata", {})
+    for chapter in env.external_site_map:
+        docname = chapter.removesuffix(".md")
+        if pages.get(docname, {}).get("glue"):  # else a file on disk would be of an earlier build
+            stored = json.loads(Path(env.mystnb_config.output_folder, f"{docname}.glue.json").read_text())
+            for output in stored.values():
+                if "claim" in output["metadata"]:
+                    yield docname, output["metadata"]["claim"]
+
+
+def row(docname: str, claim: dict) -> tuple[str, ...]:
+    """The cells of a claim's row, in MyST."""
+    number = lambda x: str(x) if isinstance(x, int) else f"{x:.3g}"  # noqa: E731
+    ratio = f"{claim['value'] / claim['bound']:.2g}" if claim["bound"] else "–"
+    by = f"{claim['kind']}, {{prf:ref}}`{claim['source']}`" if claim["source"] else claim["kind"]
+    relation = {"<=": "≤", ">=": "≥", "==": "=", "<": "\\<", ">": "\\>"}[claim["relation"]]
+    text = " ".join(claim["text"].split())
+    return text, number(claim["value"]), relation, number(claim["bound"]), by, ratio, f"{{doc}}`/{docname}`"
+
+
+class ClaimsTable(SphinxDirective):
+    """Write the table as a MyST `list-table` and have it parsed in place, so that maths and links in it work."""
+
+    def run(self) -> list[nodes.Node]:
+        found = list(stored_claims(self.env))
+        ids = [claim["id"] for _, claim in found]
+        for repeated in sorted({id for id in ids if ids.count(id) > 1}):
+            LOG.warning("claim id %r is used more than once in the book", repeated, location=self.get_location())
+        if not found:
+            return [nodes.paragraph(text="No chapter makes a claim yet.")]
+        lines = ["````{list-table}", ":header-rows: 1", ":class: claims", ""]
+        for cells in [COLUMNS, *(row(*entry) for entry in found)]:
+            lines += [f"{'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(cells)]
+        holder = nodes.container()
+        self.state.nested_parse(StringList([*lines, "````"], source=self.get_source_info()[0]), self.content_offset, holder)
+        return holder.children
+
+
+def setup(app) -> dict:
+    app.add_directive(DIRECTIVE, ClaimsTable)
+    app.connect("env-before-read-docs", read_tables_last)
+    return {"parallel_read_safe": False, "parallel_write_safe": True}
