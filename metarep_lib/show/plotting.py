@@ -66,7 +66,7 @@ def draw_wiring(axis: Axes, wires: Iterable, names: Sequence[str]) -> None:
     Args:
         axis: where to draw.
         wires: records with `block`, `phase`, `half`, `target` and `reads`, as `construct.wiring` yields.
-        names: the directions to show, top to bottom; reads of other names are left out.
+        names: the directions to show, top to bottom; others are left out.
     """
     wires = list(wires)
     row = {name: i for i, name in enumerate(names)}
@@ -79,7 +79,7 @@ def draw_wiring(axis: Axes, wires: Iterable, names: Sequence[str]) -> None:
             axis.text(x, -0.75, half, ha="center", va="bottom", fontsize=8, color="#555555")
     for half, colour in (("attention", COLOURS["conjugate gradient"]), ("mlp", COLOURS["gradient descent"])):
         for block in blocks:
-            here = [wire for wire in wires if (wire.block, wire.half) == (block, half)]
+            here = [wire for wire in wires if (wire.block, wire.half) == (block, half) and wire.target in row]
             draw_column(axis, here, 2 * block - (2 if half == "attention" else 1), row, colour)
     axis.set(xlim=(-0.5, 2 * len(blocks) - 0.5), ylim=(len(names) - 0.5, -0.7), xticks=[])
     axis.set_yticks(range(len(names)), names, family="monospace", fontsize=9.5)
