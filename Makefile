@@ -18,7 +18,7 @@ SPREAD := -n 2 --dist loadfile
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help venv book test serve clean
+.PHONY: help venv book picture test serve clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
@@ -40,6 +40,9 @@ book: .venv/stamp $(PROFILE)  ## run the chapters, build the site, write the not
 	$(STAGE) "Execute the chapters and build the site" $(BUILD)
 	$(STAGE) "Write the notebooks" $(PY) scripts/write_pairs.py
 	@echo; echo "Read it: file://$(CURDIR)/$(SITE)/index.html  (or: make serve)"
+
+picture: book  ## build, then make the picture of the README from the landing page's figure
+	$(PY) scripts/readme_picture.py
 
 test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Lint the book" $(PY) scripts/lint_book.py
