@@ -7,6 +7,8 @@ read after all the others, and again in every build, whatever has changed.
 
 import json
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from docutils import nodes
@@ -15,7 +17,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 DIRECTIVE = "claims-table"
-COLUMNS = ("Claim", "Value", "", "Bound", "By", "Value / bound", "Chapter")
+COLUMNS = ("Claim", "Value", "", "Bound", "By", "Value / bound")
 LOG = logging.getLogger(__name__)
 
 
@@ -37,18 +39,18 @@ def stored_claims(env) -> Iterator[tuple[str, dict]]:
                     yield docname, output["metadata"]["claim"]
 
 
-def row(docname: str, claim: dict) -> tuple[str, ...]:
+def row(claim: dict) -> tuple[str, ...]:
     """The cells of a claim's row, in MyST."""
     number = lambda x: str(x) if isinstance(x, int) else f"{x:.3g}"  # noqa: E731
     ratio = f"{claim['value'] / claim['bound']:.2g}" if claim["bound"] else "–"
     by = f"{claim['kind']}, {{prf:ref}}`{claim['source']}`" if claim["source"] else claim["kind"]
     relation = {"<=": "≤", ">=": "≥", "==": "=", "<": "\\<", ">": "\\>"}[claim["relation"]]
     text = " ".join(claim["text"].split())
-    return text, number(claim["value"]), relation, number(claim["bound"]), by, ratio, f"{{doc}}`/{docname}`"
+    return text, number(claim["value"]), relation, number(claim["bound"]), by, ratio
 
 
 class ClaimsTable(SphinxDirective):
-    """Write the table as a MyST `list-table` and have it parsed in place, so that maths and links in it work."""
+    """Write a MyST `list-table` for each chapter and have it parsed in place, so that maths and links in it work."""
 
     def run(self) -> list[nodes.Node]:
         found = list(stored_claims(self.env))
@@ -57,11 +59,14 @@ class ClaimsTable(SphinxDirective):
             LOG.warning("claim id %r is used more than once in the book", repeated, location=self.get_location())
         if not found:
             return [nodes.paragraph(text="No chapter makes a claim yet.")]
-        lines = ["````{list-table}", ":header-rows: 1", ":class: claims", ""]
-        for cells in [COLUMNS, *(row(*entry) for entry in found)]:
-            lines += [f"{'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(cells)]
+        lines = []
+        for docname, entries in groupby(found, key=itemgetter(0)):
+            lines += [f"**Chapter:** {{doc}}`/{docname}`", "", "````{list-table}", ":header-rows: 1", ":class: claims", ""]
+            for cells in [COLUMNS, *(row(claim) for _, claim in entries)]:
+                lines += [f"{'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(cells)]
+            lines += ["````", ""]
         holder = nodes.container()
-        self.state.nested_parse(StringList([*lines, "````"], source=self.get_source_info()[0]), self.content_offset, holder)
+        self.state.nested_parse(StringList(lines, source=self.get_source_info()[0]), self.content_offset, holder)
         return holder.children
 
 
