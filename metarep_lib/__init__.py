@@ -17,7 +17,21 @@
 True
 """
 
-from metarep_lib.construct import ConstructedTransformer, Program, ProgramError, assemble, conjugate_gradient, gradient_descent
+from metarep_lib.construct import (
+    ConstructedTransformer,
+    Program,
+    ProgramError,
+    assemble,
+    causal_conjugate_gradient,
+    chebyshev,
+    conjugate_gradient,
+    gradient_descent,
+    jacobi_conjugate_gradient,
+    newton_schulz,
+    on_frozen_stack,
+    on_polynomial_features,
+    two_block_conjugate_gradient,
+)
 from metarep_lib.network import CausalMask, PairCausalMask, PrefixMask, Trace, Transformer, TransformerConfig
 from metarep_lib.numerics import (
     Outcome,
@@ -51,15 +65,22 @@ __all__ = [
     "Transformer",
     "TransformerConfig",
     "assemble",
+    "causal_conjugate_gradient",
+    "chebyshev",
     "conjugate_gradient",
     "conjugate_gradient_bound",
     "diabetes_prompt",
     "geometric_spectrum",
     "gradient_descent",
     "gradient_descent_bound",
+    "jacobi_conjugate_gradient",
     "linear_kernel",
+    "newton_schulz",
+    "on_frozen_stack",
+    "on_polynomial_features",
     "prediction_factor",
     "ridge_system",
     "solvers",
     "synthetic_prompt",
+    "two_block_conjugate_gradient",
 ]

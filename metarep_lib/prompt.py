@@ -1,6 +1,6 @@
 """The question as data: supports with targets, queries without, and the ridge.
 
-Letters: k supports, q queries, p features; any leading axes are a batch of prompts.
+Letters: k supports, q queries, p features, m outputs; any leading axes are a batch of prompts.
 
 Every wing speaks of a `Prompt`: tasks make it, a network reads its tokens, solvers answer it.
 """
@@ -24,10 +24,10 @@ class Prompt:
 
     Args:
         phi: [*batch, k, p] features of the supports, floating point, finite.
-        y: [*batch, k] targets of the supports, same dtype and device.
+        y: [*batch, k] targets of the supports, or [*batch, k, m] for m outputs, same dtype and device.
         phi_query: [*batch, q, p] features of the queries, same dtype and device.
         ridge: lambda > 0, added to the diagonal of the kernel matrix.
-        y_query: [*batch, q] targets of the queries for scoring; never shown to a network or a solver.
+        y_query: [*batch, q(, m)] targets of the queries for scoring; never shown to a network or a solver.
 
     Raises:
         PromptError: naming every reason at once.
@@ -78,6 +78,29 @@ class Prompt:
     def n_features(self) -> int:
         return self.phi.shape[-1]
 
+    @property
+    def n_outputs(self) -> int:
+        return self.y.shape[-1] if self.y.ndim == self.phi.ndim else 1
+
+    def output(self, which: int) -> "Prompt":
+        """The prompt with one of several outputs alone."""
+        held_out = None if self.y_query is None else self.y_query[..., which]
+        return replace(self, y=self.y[..., which], y_query=held_out)
+
+    def with_ridge_as_supports(self) -> "Prompt":
+        """The same regression with p extra supports sqrt(lambda) e_a of target 0 in front: their kernel adds lambda I to Phi^T Phi.
+
+        >>> import torch
+        >>> prompt = Prompt(torch.ones(1, 2), torch.ones(1), torch.zeros(1, 2), ridge=4.0)
+        >>> prompt.with_ridge_as_supports().phi.tolist()
+        [[2.0, 0.0], [0.0, 2.0], [1.0, 1.0]]
+        """
+        p = self.n_features
+        unit = math.sqrt(self.ridge) * torch.eye(p, dtype=self.phi.dtype, device=self.phi.device)
+        phi = torch.cat([unit.expand(*self.phi.shape[:-2], p, p), self.phi], dim=-2)
+        y = torch.cat([self.y.new_zeros(*self.phi.shape[:-2], p, *self.y.shape[self.phi.ndim - 1 :]), self.y], dim=self.phi.ndim - 2)
+        return replace(self, phi=phi, y=y)
+
     def to(self, *args: torch.dtype | torch.device | str) -> "Prompt":
         """The same prompt in another dtype or on another device; arguments as for `Tensor.to`."""
         held_out = None if self.y_query is None else self.y_query.to(*args)
@@ -101,12 +124,13 @@ def shape_reasons(prompt: Prompt) -> list[str]:
         reasons.append("phi holds no supports (k = 0), expected at least one")
     if p == 0:
         reasons.append("phi has no features (p = 0), expected at least one")
-    if list(y.shape) != [*batch, k]:
+    outputs = list(y.shape[phi.ndim - 1 :])
+    if list(y.shape[: phi.ndim - 1]) != [*batch, k] or len(outputs) > 1 or outputs == [0]:
         reasons.append(f"y has shape {list(y.shape)}, expected {[*batch, k]}: one target per support")
     if phi_query.ndim != phi.ndim or list(phi_query.shape[:-2]) != batch or phi_query.shape[-1] != p:
         reasons.append(f"phi_query has shape {list(phi_query.shape)}, expected {[*batch, 'q', p]}".replace("'", ""))
-    elif y_query is not None and list(y_query.shape) != [*batch, phi_query.shape[-2]]:
-        reasons.append(f"y_query has shape {list(y_query.shape)}, expected {[*batch, phi_query.shape[-2]]}")
+    elif y_query is not None and list(y_query.shape) != [*batch, phi_query.shape[-2], *outputs]:
+        reasons.append(f"y_query has shape {list(y_query.shape)}, expected {[*batch, phi_query.shape[-2], *outputs]}")
     return reasons
 
 

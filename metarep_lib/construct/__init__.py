@@ -1,8 +1,17 @@
 """What the weights say: programs over named directions, and the assembly that makes them weights."""
 
-from metarep_lib.construct.algorithms import conjugate_gradient, gradient_descent
+from metarep_lib.construct.algorithms import (
+    causal_conjugate_gradient,
+    chebyshev,
+    conjugate_gradient,
+    gradient_descent,
+    jacobi_conjugate_gradient,
+    newton_schulz,
+    two_block_conjugate_gradient,
+)
 from metarep_lib.construct.assemble import ConstructedTransformer, assemble
 from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.features import on_frozen_stack, on_polynomial_features
 from metarep_lib.construct.program import GUARD, Form, Head, Layer, Product, Program, ProgramError, Write
 from metarep_lib.construct.tokens import input_basis, prefix_mask, token_groups, tokenise
 from metarep_lib.construct.wiring import Wire, wiring
@@ -20,11 +29,18 @@ __all__ = [
     "Wire",
     "Write",
     "assemble",
+    "causal_conjugate_gradient",
+    "chebyshev",
     "conjugate_gradient",
     "gradient_descent",
     "input_basis",
+    "jacobi_conjugate_gradient",
+    "newton_schulz",
+    "on_frozen_stack",
+    "on_polynomial_features",
     "prefix_mask",
     "token_groups",
     "tokenise",
+    "two_block_conjugate_gradient",
     "wiring",
 ]

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from metarep_lib.construct.basis import Basis
-from metarep_lib.construct.program import GUARD, Form, Head, Layer, Product, Program, Weight
-from metarep_lib.construct.tokens import prefix_mask, token_groups, tokenise
-from metarep_lib.network.trace import Trace
+from metarep_lib.construct.program import GUARD, Form, Head, Product, Program, Weight, Write
+from metarep_lib.construct.tokens import N_REGISTERS, prefix_mask, token_groups, tokenise
+from metarep_lib.network.masks import CausalMask, Mask
+from metarep_lib.network.trace import Trace, narrow
 from metarep_lib.network.transformer import Attention, AttentionConfig, BlockConfig, GatedMLP, Transformer, TransformerConfig
 from metarep_lib.prompt import Prompt
 
@@ -29,24 +30,41 @@ class ConstructedTransformer:
         return self.program.stream
 
     def predict(self, prompt: Prompt) -> Tensor:
-        """[*batch, q] what the network says at the queries after its last block."""
+        """[*batch, q] what the network says at the queries after its last block; [*batch, q, outputs] for several."""
         self.check(prompt)
-        output = self.transformer(tokenise(prompt), prefix_mask(prompt))
-        return output[..., token_groups(prompt)["query"], 0]
+        output = self.transformer(tokenise(prompt), self.mask(prompt))
+        return narrow(output[..., token_groups(prompt)[self.asked], :])
 
     def run(self, prompt: Prompt) -> Trace:
         """One forward pass with the whole residual stream kept."""
         self.check(prompt)
-        resid = torch.stack(list(self.transformer.stream(tokenise(prompt), prefix_mask(prompt))))
-        return Trace(resid, self.transformer.read(resid), self.basis, token_groups(prompt), self.program.step_ends)
+        resid = torch.stack(list(self.transformer.stream(tokenise(prompt), self.mask(prompt))))
+        groups = token_groups(prompt)
+        return Trace(resid, self.transformer.read(resid), self.basis, groups, self.program.step_ends, groups[self.asked])
+
+    @property
+    def asked(self) -> str:
+        """Which tokens answer: queries, or the supports themselves under a causal mask."""
+        return "support" if self.program.causal else "query"
+
+    def mask(self, prompt: Prompt) -> Mask:
+        return CausalMask(strict=True, n_registers=N_REGISTERS) if self.program.causal else prefix_mask(prompt)
 
     def check(self, prompt: Prompt) -> None:
-        p = self.program.inputs.width("phi")
-        if prompt.n_features != p:
+        if self.program.causal and prompt.n_query:
             raise ValueError(
-                f"{self.program.name} was assembled for {p} features, the prompt has {prompt.n_features};"
-                f" this would work: assemble({self.program.name}(n_features={prompt.n_features}, ...))"
+                f"{self.program.name} answers at every support from those before it, the prompt has {prompt.n_query} queries;"
+                " this would work: append them to the supports, with any y, and leave phi_query empty ([*batch, 0, p])"
             )
+        for what, ours, theirs in (
+            ("n_features", self.program.inputs.width("phi"), prompt.n_features),
+            ("n_outputs", self.program.inputs.width("y"), prompt.n_outputs),
+        ):
+            if ours != theirs:
+                raise ValueError(
+                    f"{self.program.name} was assembled for {what}={ours}, the prompt has {theirs};"
+                    f" this would work: assemble({self.program.name}(..., {what}={theirs}))"
+                )
 
 
 def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> ConstructedTransformer:
@@ -68,13 +86,13 @@ def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: to
     """
     program.validate()
     guard = torch.finfo(dtype).tiny
-    distinct = list(dict.fromkeys((layer.attention, layer.mlp) for layer in program.layers))
+    distinct = program.distinct_layers
     schedule = tuple(distinct.index((layer.attention, layer.mlp)) for layer in program.layers)
-    plans = [plan(Layer(0, "", *halves), program.stream) for halves in distinct]
+    plans = [plan(program, *halves) for halves in distinct]
     config = TransformerConfig(
         d_input=program.inputs.size,
         d_model=program.stream.size,
-        d_output=1,
+        d_output=width_of(program.readout, program.stream),
         blocks=tuple(config for config, _, _ in plans),
         schedule=schedule,
     )
@@ -96,18 +114,17 @@ def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: to
 Targeted = tuple[str, Head] | tuple[str, Product]
 
 
-def plan(layer: Layer, stream: Basis) -> tuple[BlockConfig, list[list[Targeted]], list[Targeted]]:
+def plan(program: Program, attention: tuple[Write, ...], mlp: tuple[Write, ...]) -> tuple[BlockConfig, list[list[Targeted]], list[Targeted]]:
     """The shape of a block, with the heads of each attention group and the products of the MLP."""
     groups = defaultdict(list)
-    for write in layer.attention:
+    for write in attention:
         for head in write.terms:
-            d_head = sum(width_of(query, stream) for query, _ in head.score)
-            config = AttentionConfig(head.kind, n_heads=0, d_head=d_head, d_value=width_of(head.value, stream))
-            groups[config].append((write.target, head))
-    attention = tuple(replace(config, n_heads=len(heads)) for config, heads in groups.items())
-    units = [(write.target, product) for write in layer.mlp for product in write.terms]
-    d_mlp = sum(n_units(product, stream) for _, product in units)
-    return BlockConfig(attention, d_mlp), list(groups.values()), units
+            d_head, d_value = program.head_widths(head)
+            groups[AttentionConfig(head.kind, n_heads=0, d_head=d_head, d_value=d_value)].append((write.target, head))
+    configs = tuple(replace(config, n_heads=len(heads)) for config, heads in groups.items())
+    units = [(write.target, product) for write in mlp for product in write.terms]
+    d_mlp = sum(program.n_units(product) for _, product in units)
+    return BlockConfig(configs, d_mlp), list(groups.values()), units
 
 
 def write_heads(attention: Attention, heads: list[Targeted], stream: Basis, guard: float) -> None:
@@ -126,16 +143,12 @@ def write_units(mlp: GatedMLP, products: list[Targeted], stream: Basis, guard: f
     dtype = mlp.W_in.dtype
     start = 0
     for target, product in products:
-        width = n_units(product, stream)
+        width = max(width_of(product.left, stream), width_of(product.right, stream))
         part = slice(start, start := start + width)
         mlp.W_gate[:, part] = columns(product.left, stream, guard, dtype)  # a one-channel factor feeds every unit
         mlp.W_in[:, part] = columns(product.right, stream, guard, dtype)
         into = torch.eye(width, dtype=dtype) if stream.width(target) == width else torch.ones(width, 1, dtype=dtype)
         mlp.W_out[part, stream[target]] = product.gain * into
-
-
-def n_units(product: Product, stream: Basis) -> int:
-    return max(width_of(product.left, stream), width_of(product.right, stream))
 
 
 def width_of(form: Form, basis: Basis) -> int:

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 @dataclass(frozen=True)
 class Basis(Mapping[str, slice]):
-    """name -> slice, in the order declared (never sorted).
+    """name -> slice, in the order declared (never sorted); `name[2]` is one channel of a direction.
 
     Args:
         widths: (name, width) pairs.
@@ -18,6 +18,8 @@ class Basis(Mapping[str, slice]):
     >>> basis = Basis.of(phi=3, y=1, r=1)
     >>> basis["y"], basis.size, basis.width("phi"), list(basis)
     (slice(3, 4, None), 5, 3, ['phi', 'y', 'r'])
+    >>> basis["phi[2]"], basis.width("phi[2]"), "phi[3]" in basis
+    (slice(2, 3, None), 1, False)
     """
 
     widths: tuple[tuple[str, int], ...]
@@ -38,13 +40,17 @@ class Basis(Mapping[str, slice]):
         return sum(width for _, width in self.widths)
 
     def width(self, name: str) -> int:
-        return dict(self.widths)[name]
+        found = self[name]
+        return found.stop - found.start
 
     def __getitem__(self, name: str) -> slice:
+        direction, _, channel = name.rstrip("]").partition("[")
         ends = accumulate(width for _, width in self.widths)
         for (known, width), end in zip(self.widths, ends):
-            if known == name:
+            if known == direction and not channel:
                 return slice(end - width, end)
+            if known == direction and channel.isdecimal() and int(channel) < width:
+                return slice(start := end - width + int(channel), start + 1)
         raise KeyError(f"no direction {name!r}; there are {', '.join(self)}")
 
     def __iter__(self) -> Iterator[str]:

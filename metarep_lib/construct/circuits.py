@@ -5,6 +5,8 @@ Notation: token i holds the named directions; k supports; the registers are the 
 supports, nobody reads a query.
 """
 
+from dataclasses import dataclass
+
 from metarep_lib.construct.program import GUARD, Form, Head, Product, Write
 
 ONE = Form("one")
@@ -22,14 +24,15 @@ def mat_vec(vector: str, into: str) -> Write:
     return Write(into, (Head("linear", ((Form("phi"), Form("phi")),), Form(vector)),))
 
 
-def reduce(left: str, right: str, into: str) -> Write:
-    r"""Lemma B: adds sum_i left_i right_i on the two registers, and nothing on other tokens.
+def reduce(left: str, right: str, into: str, readers: Form = REGISTERS) -> Write:
+    r"""Lemma B: adds sum_i left_i right_i on the registers (or other readers), and nothing on other tokens.
 
-    Proof. The query is the register flag, the key `left`, the value `right`: the head adds
-    flag_j sum_i left_i right_i. The flag is 1 on the registers and 0 elsewhere; the visible
-    tokens are registers, where the directions reduced are zero, and supports.  QED
+    Proof. The query is the readers' flag, the key `left`, the value `right`: the head adds
+    flag_j sum_i left_i right_i. The flag is 1 on the readers and 0 elsewhere; the visible tokens
+    are registers, where the directions reduced are zero, and supports. With `ONE` for the flag
+    every token reads the sum, and a value of width p gives a vector such as Phi^T r.  QED
     """
-    return Write(into, (Head("linear", ((REGISTERS, Form(left)),), Form(right)),))
+    return Write(into, (Head("linear", ((readers, Form(left)),), Form(right)),))
 
 
 def quotient_scores(numerator: str, denominator: str, into: str, scale: float) -> Write:
@@ -61,6 +64,32 @@ def quotient(scores: str, into: str, scale: float) -> Write:
     """
     head = Head("normalised", ((ONE, Form({scores: 1, "is_sink": GUARD})),), Form("is_aggregator"), gain=1 / scale)
     return Write(into, (head,))
+
+
+@dataclass(frozen=True)
+class Fraction:
+    """N / D at every token i, N and D being sums of products <query at i, key on a register>.
+
+    numerator: (query, key held by the sink alone, the same number held by the aggregator alone).
+    denominator: (query, key held by the aggregator alone, coefficient) for every term.
+    """
+
+    numerator: tuple[str, str, str]
+    denominator: tuple[tuple[str, str, float], ...]
+
+
+def token_quotient(fraction: Fraction, into: str, scale: float) -> Write:
+    r"""Division with operands on the reading token: adds N_i / D_i at every token i.
+
+    Proof. The scores of a normalised head are c N_i on the sink, D_i - c N_i + g on the aggregator
+    (g the guard) and 0 elsewhere, since every key used is held by one register alone. The value is
+    1 on the sink, 0 elsewhere: the head adds c N_i / (D_i + g), and the gain 1 / c makes it
+    N_i / (D_i + g). Scale c and guard g as in `quotient`.  QED
+    """
+    query, on_sink, on_aggregator = fraction.numerator
+    score = ((Form(query), Form({on_sink: scale, on_aggregator: -scale})), (ONE, Form({"is_aggregator": GUARD})))
+    score += tuple((Form(part), Form({key: sign})) for part, key, sign in fraction.denominator)
+    return Write(into, (Head("normalised", score, Form("is_sink"), gain=1 / scale),))
 
 
 def update(target: str, *terms: Product) -> Write:

@@ -92,7 +92,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Layer:
-    """One block: `step` of the algorithm it belongs to, a `phase` to call it by, its two halves."""
+    """One block: `step` of the algorithm it belongs to (0: preparation), a `phase` to call it by, its two halves."""
 
     step: int
     phase: str
@@ -111,6 +111,7 @@ class Program:
         embedding: stream direction <- linear read of the token.
         layers: the blocks in order; layers that do the same thing share their tensors.
         readout: the linear read of the stream that is the prediction.
+        causal: it runs under the strict causal mask and answers at the supports, not at queries.
     """
 
     name: str
@@ -119,6 +120,39 @@ class Program:
     embedding: tuple[tuple[str, Form], ...]
     layers: tuple[Layer, ...]
     readout: Form
+    causal: bool = False
+
+    @property
+    def distinct_layers(self) -> list[tuple[tuple[Write, ...], tuple[Write, ...]]]:
+        """(attention, mlp) of the blocks that store tensors, in the order they first run."""
+        return list(dict.fromkeys((layer.attention, layer.mlp) for layer in self.layers))
+
+    @property
+    def n_blocks(self) -> int:
+        return len(self.layers)
+
+    @property
+    def width(self) -> int:
+        """d_model, the channels of the residual stream."""
+        return self.stream.size
+
+    @property
+    def n_parameters(self) -> int:
+        """Entries of all weight matrices the assembled network stores, zeros included."""
+        outside = self.inputs.size + (form_width(self.stream, self.readout) or 0)
+        inside = 0
+        for attention, mlp in self.distinct_layers:
+            inside += sum(2 * (self.head_widths(head)[0] + self.head_widths(head)[1]) for write in attention for head in write.terms)
+            inside += sum(3 * self.n_units(product) for write in mlp for product in write.terms)
+        return self.width * (outside + inside)
+
+    def head_widths(self, head: Head) -> tuple[int, int]:
+        """d_head and d_value."""
+        return sum(form_width(self.stream, query) for query, _ in head.score), form_width(self.stream, head.value)
+
+    def n_units(self, product: Product) -> int:
+        """Hidden units of the MLP that a product takes."""
+        return max(form_width(self.stream, product.left), form_width(self.stream, product.right))
 
     @property
     def n_steps(self) -> int:
@@ -152,8 +186,8 @@ class Program:
         yield from repeated("embedding", [name for name, _ in self.embedding])
         yield from unknown("readout", self.stream, self.readout)
         steps = [layer.step for layer in self.layers]
-        if steps and (sorted(steps) != steps or set(steps) != set(range(1, steps[-1] + 1))):
-            yield f"layers belong to steps {steps}, expected 1, 2, ... in order, each with at least one layer"
+        if steps and (sorted(steps) != steps or set(steps) | {0} != set(range(steps[-1] + 1))):
+            yield f"layers belong to steps {steps}, expected 1, 2, ... in order (after 0 for preparation), each with at least one layer"
         seen = set()
         for layer in self.layers:
             if (layer.attention, layer.mlp) in seen:

@@ -17,13 +17,13 @@ N_REGISTERS = 2
 AGGREGATOR, SINK = 0, 1
 
 
-def input_basis(n_features: int) -> Basis:
+def input_basis(n_features: int, n_outputs: int = 1) -> Basis:
     """The channels of a token: features, target, ridge, and one flag for each role.
 
     `ridge` is carried by supports (and by the registers), so that lambda acts there and only
     there: a query has no diagonal of its own.
     """
-    return Basis.of(phi=n_features, y=1, ridge=1, is_aggregator=1, is_sink=1, is_support=1, is_query=1)
+    return Basis.of(phi=n_features, y=n_outputs, ridge=1, is_aggregator=1, is_sink=1, is_support=1, is_query=1)
 
 
 def tokenise(prompt: Prompt) -> Tensor:
@@ -34,7 +34,7 @@ def tokenise(prompt: Prompt) -> Tensor:
     [[0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0, 1.0, 0.0, 0.0], \
 [2.0, 3.0, 0.5, 0.0, 0.0, 1.0, 0.0], [5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
     """
-    basis = input_basis(prompt.n_features)
+    basis = input_basis(prompt.n_features, prompt.n_outputs)
     groups = token_groups(prompt)
     *batch, _, _ = prompt.phi.shape
     tokens = prompt.phi.new_zeros(*batch, N_REGISTERS + prompt.n_support + prompt.n_query, basis.size)
@@ -42,7 +42,7 @@ def tokenise(prompt: Prompt) -> Tensor:
         tokens[..., of_group, basis[f"is_{group}"]] = 1.0
     tokens[..., groups["support"], basis["phi"]] = prompt.phi
     tokens[..., groups["query"], basis["phi"]] = prompt.phi_query
-    tokens[..., groups["support"], basis["y"]] = prompt.y.unsqueeze(-1)
+    tokens[..., groups["support"], basis["y"]] = prompt.y.reshape(*batch, prompt.n_support, prompt.n_outputs)
     tokens[..., : groups["support"].stop, basis["ridge"]] = prompt.ridge
     return tokens
 

@@ -11,8 +11,8 @@ of b bits, and there are more than 2^(b - 1) / b primes of b bits to choose from
 * `certify_end_to_end`: from random tokens, the output at every query after every step is
   k(x)^T alpha_t; at termination it is k(x)^T (K + lambda I)^-1 y, solved by another library.
 
-A network whose period passes the first, and whose start passes the second, runs the algorithm for
-every number of steps, by induction.
+A network whose steps pass the first, and whose start passes the second, runs the algorithm for every
+number of steps, by induction; when all steps run the same blocks, one step is enough.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,11 +24,9 @@ from torch import Tensor
 
 from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.exact import ExactTransformer
-from metarep_lib.construct.tokens import N_REGISTERS, input_basis
-from metarep_lib.evidence.problem import random_prompt
+from metarep_lib.evidence.problem import CausalProblem, Problem, random_prompt
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.rings import PRIME_BITS, Degrees, Field, Isotropic, Ring
-from metarep_lib.network.masks import PrefixMask
 from metarep_lib.network.transformer import TransformerConfig
 
 Compared = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -83,40 +81,54 @@ def certify_step(
     recurrence: Recurrence,
     *,
     seed: int,
+    t: int = 0,
     n_support: int = 3,
     n_query: int = 1,
+    n_inputs: int | None = None,
     bound_error: bool = True,
 ) -> Certificate:
-    """One period of blocks maps a random stream as the recurrence maps its state.
+    """The blocks of step t + 1 map a random stream as the recurrence maps its state.
+
+    When all steps run the same blocks, as `is_looped` says, one step stands for all.
 
     Args:
         state_dict, config: the network, and nothing else of it.
         stream: which channels carry which names.
         recurrence: the algorithm.
         seed: of the prime and the point.
-        n_support, n_query: size of the random prompt.
+        t: which step.
+        n_support, n_query: size of the random prompt (a causal problem has no queries).
+        n_inputs: what a token carries, where the network makes phi of it; the width of phi when None.
         bound_error: also bound degree and height (slower; a mutant needs no error bound to die).
-
-    Raises:
-        ValueError: the schedule is not whole periods of the recurrence.
     """
-    period = config.schedule[: recurrence.n_blocks]
-    if config.schedule != period * (len(config.schedule) // recurrence.n_blocks):
-        raise ValueError(
-            f"certify_step(config with schedule {config.schedule}): not repetitions of its first {recurrence.n_blocks} blocks,"
-            f" which are one step of {recurrence.name}"
-        )
-    inputs = input_basis(stream.width("phi"))
+    first = recurrence.n_prelude + t * recurrence.n_blocks
+    blocks = config.schedule[first : first + recurrence.n_blocks]
 
     def compare(ring: Ring) -> Compared:
         network = ExactTransformer(state_dict, config, ring.scalar, ring.divide)
-        tokens, problem = random_prompt(ring, stream.width("phi"), n_support, n_query)
-        before = recurrence.random_stream(tokens, inputs, stream, ring)
-        *_, after = network.blocks(before, PrefixMask(N_REGISTERS + n_support), period)
-        expected = recurrence.after_step(before, stream, problem, ring)
-        return {name: (after[:, stream[name]], value) for name, value in expected.items()}
+        n_outputs = stream.width("alpha") if "alpha" in stream else 1
+        problem = pose(recurrence, ring, n_inputs or stream.width("phi"), n_support, n_query, n_outputs)
+        state = recurrence.random_state(problem)
+        before = recurrence.random_stream(state, stream, problem)
+        *_, after = network.blocks(before, problem.mask, blocks)
+        expected = recurrence.stand(recurrence.step(state, problem, t), problem)
+        return {name: both_sides(name, after, expected[name], stream, recurrence) for name in stream if name in expected}
 
     return evaluate("step", compare, seed, bound_error)
+
+
+def both_sides(name: str, after: np.ndarray, expected: np.ndarray, stream: Basis, recurrence: Recurrence) -> tuple[np.ndarray, np.ndarray]:
+    """What the network holds under a name and what it should, on the tokens where it matters."""
+    held = after[:, stream[name]]
+    where = recurrence.rows_of(name)
+    return held[where], np.broadcast_to(expected, held.shape)[where]
+
+
+def is_looped(config: TransformerConfig, recurrence: Recurrence) -> bool:
+    """Whether every step runs the same blocks, after those that prepare."""
+    steps = config.schedule[recurrence.n_prelude : len(config.schedule) - recurrence.n_epilogue]
+    period = steps[: recurrence.n_blocks]
+    return steps == period * (len(steps) // recurrence.n_blocks)
 
 
 def certify_end_to_end(
@@ -128,28 +140,37 @@ def certify_end_to_end(
     n_features: int,
     n_support: int,
     n_query: int = 1,
+    n_outputs: int = 1,
     terminates: bool = False,
     bound_error: bool = True,
 ) -> Certificate:
-    """From random tokens, the output at every query after every step is k(x)^T alpha_t.
+    """From random tokens, what the network says after every step is what the algorithm predicts.
 
     With `terminates`, the last output is also held against k(x)^T (K + lambda I)^-1 y.
     Arguments as for `certify_step`.
     """
-    n_steps = len(config.schedule) // recurrence.n_blocks
 
     def compare(ring: Ring) -> Compared:
         network = ExactTransformer(state_dict, config, ring.scalar, ring.divide)
-        tokens, problem = random_prompt(ring, n_features, n_support, n_query)
-        streams = list(network.stream(tokens, PrefixMask(N_REGISTERS + n_support)))
-        outputs = [network.read(x)[N_REGISTERS + n_support :, 0] for x in streams[:: recurrence.n_blocks]]
-        iterates = recurrence.iterates(problem, n_steps, ring)
-        pairs = {f"f_{t}": (output, problem.K_query @ alpha) for t, (output, alpha) in enumerate(zip(outputs, iterates))}
+        problem = pose(recurrence, ring, n_features, n_support, n_query, n_outputs)
+        streams = list(network.stream(problem.tokens, problem.mask))
+        asked = slice(len(problem.tokens) - len(recurrence.predict(recurrence.start(problem), problem)), None)
+        n_steps = (len(config.schedule) - recurrence.n_prelude - recurrence.n_epilogue) // recurrence.n_blocks
+        states = recurrence.states(problem, n_steps)
+        readable = streams[recurrence.n_prelude :: recurrence.n_blocks] if not recurrence.n_epilogue else streams[-1:]
+        outputs = [network.read(x)[asked] for x in readable]
+        predictions = [recurrence.predict(state, problem).reshape(outputs[0].shape) for state in states[-len(outputs) :]]
+        pairs = {f"f_{t}": both for t, both in enumerate(zip(outputs, predictions), start=n_steps + 1 - len(outputs))}
         if terminates and isinstance(ring, Field):
-            pairs["f*"] = outputs[-1], problem.K_query @ problem.solve(ring)
+            pairs["f*"] = outputs[-1], problem.solution(ring).reshape(outputs[-1].shape)
         return pairs
 
     return evaluate("end to end", compare, seed, bound_error)
+
+
+def pose(recurrence: Recurrence, ring: Ring, n_features: int, n_support: int, n_query: int, n_outputs: int = 1) -> Problem:
+    n_query = 0 if recurrence.pose is CausalProblem else n_query
+    return random_prompt(ring, n_features, n_support, n_query, n_outputs, kind=recurrence.pose)
 
 
 def evaluate(what: str, compare: Callable[[Ring], Compared], seed: int, bound_error: bool) -> Certificate:

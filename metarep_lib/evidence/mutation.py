@@ -10,7 +10,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from metarep_lib.construct.assemble import ConstructedTransformer
-from metarep_lib.evidence.certificate import certify_end_to_end, certify_step
+from metarep_lib.evidence.certificate import certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.network.transformer import TransformerConfig
 
@@ -39,21 +39,20 @@ def mutants(state_dict: dict[str, Tensor], config: TransformerConfig) -> Iterato
 def survivors(network: ConstructedTransformer, recurrence: Recurrence, *, seed: int, n_support: int = 3) -> tuple[list[str], int]:
     """Mutants that every certificate accepts, and how many mutants were tried.
 
-    A mutant dies when the step certificate or the end-to-end certificate fails. Networks of two
-    steps are enough: a third would repeat the same tensors.
+    A mutant dies when the certificate of a step or the one from end to end fails. Networks of two
+    steps are enough: a third would repeat the same tensors or the same circuits.
     """
     config = network.transformer.config
-    n_features = network.basis.width("phi")
+    n_features, n_outputs = network.program.inputs.width("phi"), network.program.inputs.width("y")
+    n_steps = 1 if is_looped(config, recurrence) else network.program.n_steps
 
     def lives(weights: dict[str, Tensor], mutated: TransformerConfig) -> bool:
+        settings = {"seed": seed, "n_support": n_support, "bound_error": False}
         if mutated.schedule == config.schedule:
-            step = certify_step(weights, mutated, network.basis, recurrence, seed=seed, n_support=n_support, bound_error=False)
-            if not step.holds:
-                return False
-        whole = certify_end_to_end(
-            weights, mutated, recurrence, seed=seed, n_features=n_features, n_support=n_support, bound_error=False
-        )
-        return whole.holds
+            for t in range(n_steps):
+                if not certify_step(weights, mutated, network.basis, recurrence, t=t, n_inputs=n_features, **settings).holds:
+                    return False
+        return certify_end_to_end(weights, mutated, recurrence, n_features=n_features, n_outputs=n_outputs, **settings).holds
 
     all_mutants = list(mutants(network.transformer.state_dict(), config))
     return [what for what, weights, mutated in all_mutants if lives(weights, mutated)], len(all_mutants)

@@ -5,18 +5,23 @@ run over any ring; the rest says which token must hold what between two steps.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.tokens import N_REGISTERS
 from metarep_lib.evidence.problem import Problem, draws
-from metarep_lib.evidence.rings import Ring
-from metarep_lib.numerics.recurrences import State, conjugate_gradient_step, gradient_descent_step
+from metarep_lib.numerics.recurrences import State
 
-CONSTANTS = ("phi", "ridge", "one", "is_aggregator", "is_sink")
+
+def nothing(state: State, problem: Problem) -> State:
+    return {}
+
+
+def dual_prediction(state: State, problem: Problem) -> np.ndarray:
+    """[q(, m)] k(x)^T alpha at every query."""
+    return problem.K_query @ state["alpha"][: problem.n_support]
 
 
 @dataclass(frozen=True)
@@ -26,86 +31,71 @@ class Recurrence:
     Args:
         name: what it is called.
         n_blocks: how many blocks a network takes for one step.
-        start: live names, with True for those that start at y and False for those that start at 0;
-            they stand on supports and queries, and are zero on the registers.
-        step: (state, problem, ring) to the state after one step.
-        on_registers: scalars of the step that stand on the registers, zero elsewhere.
-        everywhere: scalars of the step that stand on every token.
+        start: problem to the state at t = 0. Names stand on supports and queries and are zero on
+            the registers, except those in `everywhere`.
+        step: (state, problem, t) to the state after step t + 1, and scalars made on the way.
+        n_prelude: blocks that prepare constants before the first step.
+        n_epilogue: blocks that predict after the last step; without them the output is read after every step.
+        known: (state, problem) to the names that every step finds as they are given here, unlike the
+            other live names, for which a step may find anything.
+        everywhere: names that stand on every token.
+        on_registers: scalars of a step that stand on the registers and are zero elsewhere.
         empty: names that are zero everywhere between steps.
+        loose: names whose value on the registers does not matter.
+        predict: (state, problem) to what the network should say.
     """
 
     name: str
     n_blocks: int
-    start: dict[str, bool]
-    step: Callable[[State, Problem, Ring], State]
-    on_registers: tuple[str, ...] = ()
+    start: Callable[[Problem], State]
+    step: Callable[[State, Problem, int], State]
+    n_prelude: int = 0
+    n_epilogue: int = 0
+    known: Callable[[State, Problem], State] = nothing
     everywhere: tuple[str, ...] = ()
+    on_registers: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    loose: tuple[str, ...] = ()
+    predict: Callable[[State, Problem], np.ndarray] = dual_prediction
+    pose: type[Problem] = field(default=Problem)
 
-    def iterates(self, problem: Problem, n_steps: int, ring: Ring) -> list[np.ndarray]:
-        """[k] alpha_t for t = 0 ... n_steps."""
-        zero = ring.scalar(Fraction(0))
-        y = np.concatenate([problem.y, np.full(len(problem.K_query), zero, dtype=object)])
-        state = {name: y if at_y else np.full_like(y, zero) for name, at_y in self.start.items()}
-        iterates = [state["alpha"]]
-        for _ in range(n_steps):
-            state = self.step(state, problem, ring)
-            iterates.append(state["alpha"])
-        return [alpha[: len(problem.y)] for alpha in iterates]
+    def states(self, problem: Problem, n_steps: int) -> list[State]:
+        """The states after 0, 1, ... n_steps steps."""
+        states = [self.start(problem)]
+        for t in range(n_steps):
+            states.append(self.step(states[-1], problem, t))
+        return states
 
-    def random_stream(self, tokens: np.ndarray, inputs: Basis, stream: Basis, ring: Ring) -> np.ndarray:
-        """[T, d_model] a stream as it may be between two steps: the constants of a prompt, anything else random.
+    def random_state(self, problem: Problem) -> State:
+        """A state as a step may find it."""
+        state = {name: draws(problem.ring, *value.shape) for name, value in self.start(problem).items()}
+        return state | self.known(state, problem)
 
-        Names this recurrence does not mention are scratch and random too: what an earlier step
-        left in them must not matter.
+    def random_stream(self, state: State, stream: Basis, problem: Problem) -> np.ndarray:
+        """[T, d_model] a stream that holds this state and the constants of the prompt; anything else is random.
+
+        Names this recurrence does not mention are scratch: what an earlier step left in them must
+        not matter, so they are random too.
         """
-        zero = ring.scalar(Fraction(0))
-        x = draws(ring, len(tokens), stream.size)
-        for name in filter(stream.__contains__, CONSTANTS):
-            x[:, stream[name]] = ring.scalar(Fraction(1)) if name == "one" else tokens[:, inputs[name]]
-        for name in self.start:
-            x[:N_REGISTERS, stream[name]] = zero
-        for name in self.empty:
-            x[:, stream[name]] = zero
+        held = self.stand(state, problem)
+        x = draws(problem.ring, len(problem.tokens), stream.size)
+        for name in stream:
+            if name in held:
+                where = self.rows_of(name)
+                x[where, stream[name]] = held[name][where]
         return x
 
-    def after_step(self, before: np.ndarray, stream: Basis, problem: Problem, ring: Ring) -> dict[str, np.ndarray]:
-        """name -> [T, width] everything the stream must hold one step later."""
-        n_tokens = len(before)
-        zero = ring.scalar(Fraction(0))
-        state = self.step({name: before[N_REGISTERS:, stream[name]][:, 0] for name in self.start}, problem, ring)
-        expected = {name: before[:, stream[name]] for name in CONSTANTS if name in stream}
-        expected |= {name: np.full((n_tokens, 1), zero, dtype=object) for name in (*self.start, *self.on_registers, *self.empty)}
-        for name in self.start:
-            expected[name][N_REGISTERS:, 0] = state[name]
-        for name in self.on_registers:
-            expected[name][:N_REGISTERS, 0] = state[name]
-        for name in self.everywhere:
-            expected[name] = np.full((n_tokens, 1), state[name][0], dtype=object)
-        return expected
+    def rows_of(self, name: str) -> slice:
+        """The tokens on which a name matters."""
+        return slice(N_REGISTERS, None) if name in self.loose else slice(None)
 
-
-def gradient_descent_recurrence(step_size: float) -> Recurrence:
-    """alpha and r; one block per step."""
-
-    def step(state: State, problem: Problem, ring: Ring) -> State:
-        return gradient_descent_step(state, problem.matvec, np.array([ring.scalar(Fraction(step_size))], dtype=object))
-
-    return Recurrence("gradient_descent", 1, {"alpha": False, "r": True}, step, empty=("w",))
-
-
-def conjugate_gradient_recurrence() -> Recurrence:
-    """alpha, r, p and five scalars; five blocks per step."""
-
-    def step(state: State, problem: Problem, ring: Ring) -> State:
-        return conjugate_gradient_step(state, problem.matvec, problem.inner, np.vectorize(ring.divide, otypes=[object]))
-
-    return Recurrence(
-        "conjugate_gradient",
-        5,
-        {"alpha": False, "r": True, "p": True},
-        step,
-        on_registers=("rho", "sigma", "rho_next"),
-        everywhere=("gamma", "beta"),
-        empty=("w",),
-    )
+    def stand(self, state: State, problem: Problem) -> dict[str, np.ndarray]:
+        """name -> [T, width] where everything stands: the state, the constants, and zero where nothing does."""
+        n_tokens = len(problem.tokens)
+        held = problem.constants | {name: problem.zeros(n_tokens, 1) for name in self.empty}
+        for name, value in state.items():
+            everywhere, on_registers = name in self.everywhere, name in self.on_registers
+            rows = value if everywhere or on_registers or value.ndim > 1 else value[:, None]
+            held[name] = problem.zeros(n_tokens, rows.shape[-1])
+            held[name][slice(None) if everywhere else slice(N_REGISTERS) if on_registers else slice(N_REGISTERS, None)] = rows
+        return held

@@ -65,26 +65,32 @@ class PrefixMask:
 
 @dataclass(frozen=True)
 class CausalMask:
-    """Token i reads tokens j <= i, or j < i when `strict`.
+    """Token i reads tokens j <= i, or j < i when `strict`; the first `n_registers` are read by all.
 
     >>> CausalMask().dense(3).int().tolist()
     [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    >>> CausalMask(strict=True, n_registers=1).dense(3).int().tolist()
+    [[1, 0, 0], [1, 0, 0], [1, 1, 0]]
     """
 
     strict: bool = False
+    n_registers: int = 0
 
     def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
-        visible = torch.ones(n_tokens, n_tokens, dtype=torch.bool)
-        return visible.tril(-1 if self.strict else 0)
+        visible = torch.ones(n_tokens, n_tokens, dtype=torch.bool).tril(-1 if self.strict else 0)
+        visible[:, : self.n_registers] = True
+        return visible
 
     def contract(
         self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
     ) -> Float[Tensor, "*B T e"]:
+        n = self.n_registers
         written = k.unsqueeze(-1) * v.unsqueeze(-2)  # [*B, T, d, e]
-        memory = written.cumsum(-3)
-        if self.strict:
-            # shifted by one rather than "cumsum - own term", which would round differently
-            memory = torch.cat([torch.zeros_like(memory[..., :1, :, :]), memory[..., :-1, :, :]], dim=-3)
+        past = written[..., n:, :, :]
+        if self.strict:  # shifted by one rather than "sum minus own term", which would round differently
+            past = torch.cat([torch.zeros_like(past[..., :1, :, :]), past[..., :-1, :, :]], dim=-3)
+        memory = torch.cat([torch.zeros_like(written[..., :n, :, :]), past], dim=-3).cumsum(-3)
+        memory = memory + written[..., :n, :, :].sum(-3, keepdim=True)
         return (q.unsqueeze(-2) @ memory).squeeze(-2)
 
 

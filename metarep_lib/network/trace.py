@@ -17,6 +17,7 @@ class Trace:
         channels: the named directions of the stream, name -> slice of d_model.
         tokens: the named groups of tokens, name -> slice of the token axis.
         step_ends: step t of the algorithm is complete after block `step_ends[t]`.
+        asked: the tokens whose output is the prediction.
     """
 
     resid: Tensor
@@ -24,6 +25,7 @@ class Trace:
     channels: Mapping[str, slice]
     tokens: Mapping[str, slice]
     step_ends: Sequence[int]
+    asked: slice
 
     @property
     def n_steps(self) -> int:
@@ -45,14 +47,18 @@ class Trace:
         for key, known in ((name, self.channels), (group, self.tokens)):
             if key not in known:
                 raise KeyError(f"trace has no {key!r}; it has {', '.join(known)}; try trace['alpha', 'support']")
-        value = self.resid[..., self.tokens[group], self.channels[name]]
-        return value.squeeze(-1) if value.shape[-1] == 1 else value
+        return narrow(self.resid[..., self.tokens[group], self.channels[name]])
 
     @property
     def prediction(self) -> Tensor:
-        """[n_steps + 1, *batch, n_query]: f_t(x) as the network reads it out at each query."""
-        return self.output[list(self.step_ends)][..., self.tokens["query"], 0]
+        """[n_steps + 1, *batch, n_asked]: f_t(x) as the network reads it out; a last axis for several outputs."""
+        return narrow(self.output[list(self.step_ends)][..., self.asked, :])
 
     @property
     def all_finite(self) -> bool:
         return bool(torch.isfinite(self.resid).all())
+
+
+def narrow(value: Tensor) -> Tensor:
+    """Drop the last axis when it has one entry: a direction of width one is a number, not a vector."""
+    return value.squeeze(-1) if value.shape[-1] == 1 else value

@@ -5,27 +5,28 @@
 This is Richardson's iteration for (K + lambda I) alpha = y. The step size eta is a weight.
 """
 
-from metarep_lib.construct.algorithms.frame import krr_program
+from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.circuits import clear, copy, mat_vec, times, update
 from metarep_lib.construct.program import Layer, Program
 
 
-def gradient_descent(n_features: int, steps: int, step_size: float) -> Program:
+def gradient_descent(n_features: int, steps: int, step_size: float, n_outputs: int = 1) -> Program:
     """`steps` steps of gradient descent, f_t(x) = k(x)^T alpha_t readable at every query after each.
 
     Args:
         n_features: p, the width of phi.
         steps: t >= 1, one block each; all blocks share one set of tensors.
         step_size: eta; converges for 0 < eta < 2 / lambda_max(K + lambda I).
+        n_outputs: targets per support; they share the mat-vec.
 
     Returns:
-        A program of width p + 5.
+        A program of width p + 2 + 3 n_outputs.
 
     Raises:
-        ValueError: n_features or steps below one.
+        ValueError: n_features, steps or n_outputs below one.
 
     >>> program = gradient_descent(n_features=3, steps=5, step_size=0.25)
-    >>> len(program.layers), program.stream.size
+    >>> program.n_blocks, program.width
     (5, 8)
     """
     layers = [
@@ -41,4 +42,5 @@ def gradient_descent(n_features: int, steps: int, step_size: float) -> Program:
         )
         for t in range(1, steps + 1)
     ]
-    return krr_program("gradient_descent", n_features, [], ["alpha", "r", "w"], ["r"], layers)
+    registers = dict.fromkeys(["alpha", "r", "w"], n_outputs)
+    return krr_program("gradient_descent", n_features, [], registers, {"r": TARGET}, layers, n_outputs=n_outputs)

@@ -1,0 +1,154 @@
+"""Conjugate gradient in two blocks per step for linear kernels, plain or preconditioned by Jacobi's diagonal.
+
+After Chronopoulos and Gear (1989): all sums of a step are taken at once, so that a step has two
+synchronisations instead of four. With z = m * r (z = r without preconditioner) and sums over supports:
+
+    block 1   rho = sum r z,  zz = sum z z,  g = sum phi z    heads that sum, for every token
+              w = phi . g + lambda z                          (A z)_i, token by token
+              delta = g . g + lambda zz                       z . A z: the linear kernel saves a sum
+    block 2   beta = rho / rho_old                            three quotients in one attention
+              gamma = rho c / (delta c - rho^2)               c = gamma_old rho_old
+              gamma_beta = rho^2 gamma_old / (delta c - rho^2)
+              alpha <- alpha + gamma z + gamma_beta p         p and s are those of the step before
+              r <- r - gamma w - gamma_beta s
+              p <- z + beta p,   s <- w + beta s,   c <- gamma rho,   rho_old <- rho
+
+Differences from the paper: gamma beta is a quotient of its own, since a gated unit multiplies only
+two numbers; and the first step is no special case. `started` is 0 before it and multiplies rho^2,
+and c and rho_old start at 1, so that the first quotients are gamma = rho / delta and
+beta = rho, times p = 0.
+
+What is replaced (p, s, c, gamma, rho_old, z) moves to a copy in block 1 and is written empty in block 2.
+With a preconditioner z is refreshed from m r in every step: z_new = m r - gamma m w - gamma_beta m s.
+A recurrence that carried z from step to step would drift away from r.
+"""
+
+from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
+from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.circuits import ONE, Fraction, clear, copy, reduce, times, token_quotient, update
+from metarep_lib.construct.program import Layer, Program, Write
+
+DIVISION_SCALE = 2.0**-40  # c |N / D| <= 1 for beta, gamma and gamma beta
+
+LIVE = ("alpha", "r", "p", "s", "c", "rho_old", "gamma", "started")
+SCRATCH = ("rho", "delta", "rho_rho", "w", "p_old", "s_old", "lambda", "beta", "gamma_beta")
+SCRATCH += ("c_aggregator", "c_sink", "rho_old_aggregator", "gamma_aggregator", "gamma_sink", "started_aggregator")
+PRECONDITIONED_SCRATCH = ("zz", "z_old", "m_r", "m_w", "m_s")
+
+BETA = Fraction(("rho", "is_sink", "is_aggregator"), (("one", "rho_old_aggregator", 1.0),))
+CURVATURE = (("delta", "c_aggregator", 1.0), ("rho_rho", "started_aggregator", -1.0))
+GAMMA = Fraction(("rho", "c_sink", "c_aggregator"), CURVATURE)
+GAMMA_BETA = Fraction(("rho_rho", "gamma_sink", "gamma_aggregator"), CURVATURE)
+JACOBI = Fraction(("is_support", "is_sink", "is_aggregator"), (("diagonal", "is_aggregator", 1.0),))
+
+
+def two_block_conjugate_gradient(n_features: int, steps: int, division_scale: float = DIVISION_SCALE) -> Program:
+    """CG for (K + lambda I) alpha = y, two blocks per step; f_t(x) readable at every query after each.
+
+    Args:
+        n_features: p, the width of phi.
+        steps: t >= 1; all steps share the tensors of two blocks.
+        division_scale: a power of two that keeps every quotient times it below 1.
+
+    Returns:
+        A program of width 2 p + 27.
+
+    Raises:
+        ValueError: n_features or steps below one.
+
+    >>> program = two_block_conjugate_gradient(n_features=3, steps=4)
+    >>> program.n_blocks, program.width, len(program.distinct_layers)
+    (8, 33, 2)
+    """
+    layers = [layer for t in range(1, steps + 1) for layer in (sum_up(t, "r"), advance(t, "r", division_scale))]
+    registers = {"g": n_features} | dict.fromkeys((*LIVE, *SCRATCH), 1)
+    starts = {"r": TARGET, "c": ONE_ON_ANY_TOKEN, "rho_old": ONE_ON_ANY_TOKEN}
+    return krr_program("two_block_conjugate_gradient", n_features, ["is_aggregator", "is_sink"], registers, starts, layers)
+
+
+def jacobi_conjugate_gradient(n_features: int, steps: int, division_scale: float = DIVISION_SCALE) -> Program:
+    """CG preconditioned by m_i = 1 / (K_ii + lambda), computed by the network in two blocks beforehand.
+
+    m is held in the stream and zero on queries: z = m r vanishes there, and r at a query is still
+    -k(x)^T alpha_t. Arguments as for `two_block_conjugate_gradient`.
+
+    Returns:
+        A program of width 3 p + 37 with 2 t + 2 blocks.
+
+    Raises:
+        ValueError: n_features or steps below one.
+
+    >>> program = jacobi_conjugate_gradient(n_features=3, steps=4)
+    >>> program.n_blocks, program.width, len(program.distinct_layers)
+    (10, 46, 4)
+    """
+    steps_of = [layer for t in range(1, steps + 1) for layer in (sum_up(t, "z"), advance(t, "z", division_scale))]
+    layers = [*prepare_jacobi(division_scale), *steps_of] if steps > 0 else []
+    scalars = ("m", "m_ridge", "z", "diagonal", *LIVE, *SCRATCH, *PRECONDITIONED_SCRATCH)
+    registers = {"g": n_features, "m_phi": n_features} | dict.fromkeys(scalars, 1)
+    starts = {"r": TARGET, "c": ONE_ON_ANY_TOKEN, "rho_old": ONE_ON_ANY_TOKEN}
+    flags = ["is_aggregator", "is_sink", "is_support"]
+    return krr_program("jacobi_conjugate_gradient", n_features, flags, registers, starts, layers)
+
+
+def prepare_jacobi(scale: float) -> list[Layer]:
+    """The diagonal phi . phi + lambda in an MLP, its inverse in a head, and what will be multiplied by it."""
+    diagonal = Layer(step=0, phase="diagonal", mlp=(update("diagonal", times("phi", "phi"), copy("ridge")),))
+    products = (update("m_phi", times("m", "phi")), update("m_ridge", times("m", "ridge")), update("z", times("m", "r")))
+    invert = Layer(
+        step=0, phase="invert", attention=(token_quotient(JACOBI, into="m", scale=scale),), mlp=(*products, clear("diagonal"))
+    )
+    return [diagonal, invert]
+
+
+def sum_up(t: int, z: str) -> Layer:
+    """Block 1: every sum of the step, and the products that need them. `z` is "r" without preconditioner."""
+    sums = [reduce("r", z, into="rho", readers=ONE), reduce(z, "phi", into="g", readers=ONE), reduce("is_sink", "ridge", into="lambda", readers=ONE)]
+    norm, extra = "rho", ()
+    if z == "z":
+        sums.append(reduce("z", "z", into="zz", readers=ONE))
+        norm = "zz"
+        extra = (
+            update("m_r", times("m", "r")),
+            update("m_w", times("m_phi", "g"), times("m_ridge", "z")),
+            update("m_s", times("m", "s")),
+            *move("z", "z_old"),
+        )
+    products = (
+        update("w", times("phi", "g"), times("ridge", z)),
+        update("delta", times("g", "g"), times("lambda", norm)),
+        update("rho_rho", times("rho", "rho")),
+    )
+    moved = (*move("p", "p_old"), *move("s", "s_old"), *keep("c"), *keep("gamma"), *keep("rho_old", ["aggregator"]))
+    started = update("started_aggregator", times("is_aggregator", "started"))
+    return Layer(step=t, phase="sum", attention=tuple(sums), mlp=(*products, *moved, started, *extra))
+
+
+def advance(t: int, z: str, scale: float) -> Layer:
+    """Block 2: the three quotients, then every recurrence of the step."""
+    quotients = tuple(
+        token_quotient(fraction, into=name, scale=scale) for fraction, name in ((BETA, "beta"), (GAMMA, "gamma"), (GAMMA_BETA, "gamma_beta"))
+    )
+    z_now, scratch = ("z_old", (*SCRATCH, *PRECONDITIONED_SCRATCH)) if z == "z" else ("r", SCRATCH)
+    recurrences = [
+        update("alpha", times("gamma", z_now), times("gamma_beta", "p_old")),
+        update("r", times("gamma", "w", -1.0), times("gamma_beta", "s_old", -1.0)),
+        update("p", copy(z_now), times("beta", "p_old")),
+        update("s", copy("w"), times("beta", "s_old")),
+        update("c", times("gamma", "rho")),
+        update("rho_old", copy("rho")),
+        update("started", copy("one"), copy("started", -1.0)),  # 0 or 1, so new - old is exact
+    ]
+    if z == "z":
+        recurrences.append(update("z", copy("m_r"), times("gamma", "m_w", -1.0), times("gamma_beta", "m_s", -1.0)))
+    return Layer(step=t, phase="advance", attention=quotients, mlp=(*recurrences, *map(clear, ("g", *scratch))))
+
+
+def move(name: str, to: str) -> tuple[Write, Write]:
+    """Copy a register into an empty one and clear it."""
+    return update(to, copy(name)), clear(name)
+
+
+def keep(name: str, registers: tuple[str, ...] | list[str] = ("aggregator", "sink")) -> tuple[Write, ...]:
+    """Copy a register to `name_aggregator` and `name_sink`, held by that register token alone, and clear it."""
+    return (*(update(f"{name}_{token}", times(f"is_{token}", name)) for token in registers), clear(name))

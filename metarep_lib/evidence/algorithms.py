@@ -1,0 +1,163 @@
+"""The recurrence of every constructed network, over any ring."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
+from metarep_lib.evidence.problem import CausalProblem, PolynomialProblem, Problem
+from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.numerics.recurrences import (
+    State,
+    causal_step,
+    chebyshev_step,
+    conjugate_gradient_step,
+    gradient_descent_step,
+    newton_schulz_step,
+    two_block_step,
+)
+
+
+def on_polynomial_features(recurrence: Recurrence) -> Recurrence:
+    """The same algorithm after one block that makes the features."""
+    return replace(recurrence, n_prelude=recurrence.n_prelude + 1, pose=PolynomialProblem)
+
+
+def from_y(*names: str, zero: tuple[str, ...] = ("alpha",)) -> Callable[[Problem], State]:
+    """A start with some names at y (0 on queries) and others at 0."""
+
+    def start(problem: Problem) -> State:
+        y = problem.on_rows(problem.y)
+        return {name: problem.zeros(*y.shape) for name in zero} | dict.fromkeys(names, y)
+
+    return start
+
+
+def gradient_descent_recurrence(step_size: float) -> Recurrence:
+    """alpha and r; one block per step."""
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        return gradient_descent_step(state, problem.matvec, problem.number(step_size))
+
+    return Recurrence("gradient_descent", 1, from_y("r"), step, empty=("w",))
+
+
+def chebyshev_recurrence(smallest: float, largest: float, steps: int) -> Recurrence:
+    """alpha, r and d; one block per step, each with coefficients of its own."""
+    first, coefficients = chebyshev_coefficients(smallest, largest, steps)
+
+    def start(problem: Problem) -> State:
+        state = from_y("r")(problem)
+        return state | {"d": problem.number(first) * state["r"]}
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        c, g = coefficients[t]
+        # d + (c - 1) d: the network holds c - 1, rounded, and the weight is what counts
+        return chebyshev_step(state, problem.matvec, problem.number(c - 1) + problem.number(1.0), problem.number(g))
+
+    return Recurrence("chebyshev", 1, start, step, empty=("w",))
+
+
+def conjugate_gradient_recurrence() -> Recurrence:
+    """alpha, r, p and five scalars; five blocks per step."""
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        return conjugate_gradient_step(state, problem.matvec, problem.inner, problem.divide)
+
+    registers, broadcast = ("rho", "sigma", "rho_next"), ("gamma", "beta")
+    return Recurrence("conjugate_gradient", 5, from_y("r", "p"), step, on_registers=registers, everywhere=broadcast, empty=("w",))
+
+
+EVERYWHERE = ("c", "rho_old", "gamma", "started")
+EMPTIED = ("g", "rho", "delta", "rho_rho", "w", "p_old", "s_old", "lambda", "beta", "gamma_beta")
+EMPTIED += ("c_aggregator", "c_sink", "rho_old_aggregator", "gamma_aggregator", "gamma_sink", "started_aggregator")
+
+
+def two_block_start(problem: Problem) -> State:
+    one, zero = problem.number(1.0), problem.number(0.0)
+    return from_y("r", zero=("alpha", "p", "s"))(problem) | {"c": one, "rho_old": one, "gamma": zero, "started": zero}
+
+
+def two_block_recurrence() -> Recurrence:
+    """alpha, r, p, s and the scalars c, rho_old, gamma, started; two blocks per step."""
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        one = problem.number(1.0)
+        return two_block_step(state, problem.matvec, problem.inner, problem.divide, one, one)
+
+    def known(state: State, problem: Problem) -> State:
+        return {"started": problem.number(1.0)}
+
+    return Recurrence("two_block_conjugate_gradient", 2, two_block_start, step, known=known, everywhere=EVERYWHERE, empty=EMPTIED)
+
+
+def jacobi_recurrence() -> Recurrence:
+    """The same preconditioned by m_i = 1 / (K_ii + lambda), zero on queries; two blocks per step after two."""
+
+    def prepared(problem: Problem) -> State:
+        diagonal = np.diag(problem.A)
+        m = problem.on_rows(problem.divide(np.repeat(problem.number(1.0), len(diagonal)), diagonal))
+        return {"m": m, "m_ridge": m * problem.ridge, "m_phi": m[:, None] * problem.phi}
+
+    def start(problem: Problem) -> State:
+        state = two_block_start(problem) | prepared(problem)
+        return state | {"z": state["m"] * state["r"]}
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        after = state | two_block_step(state, problem.matvec, problem.inner, problem.divide, state["m"], problem.number(1.0))
+        return after | {"z": after["m"] * after["r"]}
+
+    def known(state: State, problem: Problem) -> State:
+        fixed = {"started": problem.number(1.0)} | prepared(problem)
+        return fixed | {"z": fixed["m"] * state["r"]}
+
+    emptied = (*EMPTIED, "zz", "z_old", "m_r", "m_w", "m_s", "diagonal")
+    return Recurrence("jacobi_conjugate_gradient", 2, start, step, n_prelude=2, known=known, everywhere=EVERYWHERE, empty=emptied)
+
+
+def causal_recurrence() -> Recurrence:
+    """Every token's own w, r, p, s and scalars; three blocks per step after one."""
+
+    def start(problem: CausalProblem) -> State:
+        b, scalar = problem.before, problem.zeros(problem.n_support, 1)
+        zeros = dict.fromkeys(("w", "p", "s"), problem.zeros(*b.shape)) | dict.fromkeys(("h", "phi_p", "f"), scalar)
+        return zeros | {"r": b, "rho_old": scalar + problem.number(1.0), "y": problem.y}
+
+    def step(state: State, problem: CausalProblem, t: int) -> State:
+        made = causal_step(
+            state, problem.matvec, problem.inner, problem.divide, problem.ridge, problem.phi, np.full_like(state["h"], problem.number(1.0)[0])
+        )
+        return state | made
+
+    def predict(state: State, problem: CausalProblem) -> np.ndarray:
+        return state["f"][:, 0]
+
+    emptied = ("u", "rho", "r_u", "phi_r", "p_old", "s_old", "phi_p_old", "h_old", "beta", "rayleigh", "gamma")
+    return Recurrence(
+        "causal_conjugate_gradient",
+        3,
+        start,
+        step,
+        n_prelude=1,
+        empty=emptied,
+        loose=("h",),  # lambda there
+        predict=predict,
+        pose=CausalProblem,
+    )
+
+
+def newton_schulz_recurrence(scale: float) -> Recurrence:
+    """u = X phi; one block per step, and one that predicts at the end."""
+
+    def start(problem: Problem) -> State:
+        return {"u": problem.number(scale) * problem.phi, "y": problem.on_rows(problem.y), "f": problem.zeros(len(problem.phi))}
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        return state | {"u": newton_schulz_step(state["u"], problem.phi, problem.n_support)}
+
+    def predict(state: State, problem: Problem) -> np.ndarray:
+        k = problem.n_support
+        return (state["u"][k:] @ problem.phi[:k].T) @ problem.y
+
+    return Recurrence("newton_schulz", 1, start, step, n_epilogue=1, predict=predict)
