@@ -6,6 +6,7 @@ Every wing speaks of a `Prompt`: tasks make it, a network reads its tokens, solv
 """
 
 import math
+import sys
 from dataclasses import dataclass, replace
 
 import torch
@@ -40,7 +41,7 @@ class Prompt:
     Traceback (most recent call last):
     metarep_lib.prompt.PromptError: Prompt(phi=float32[4, 2], y=float32[5], phi_query=float32[3, 2], ridge=0.0)
       - y has shape [5], expected [4]: one target per support
-      - ridge is 0.0, expected a finite number > 0
+      - ridge is 0.0, expected a finite Python number > 0
     this would work: Prompt(phi=float64[k, p], y=float64[k], phi_query=float64[q, p], ridge=0.1)
     """
 
@@ -57,10 +58,7 @@ class Prompt:
         reasons = [f"{name} is a {type(x).__name__}, expected a torch tensor" for name, x in named.items() if not isinstance(x, Tensor)]
         if not reasons:
             reasons = shape_reasons(self) + kind_reasons(named)
-        if not (isinstance(self.ridge, (int, float)) and math.isfinite(self.ridge) and self.ridge > 0):
-            reasons.append(f"ridge is {self.ridge!r}, expected a finite number > 0")
-        elif not reasons and torch.tensor(self.ridge, dtype=self.phi.dtype) == 0:
-            reasons.append(f"ridge {self.ridge} is zero in {self.phi.dtype}; use a larger ridge or float64")
+        reasons += ridge_reasons(self.ridge, self.phi.dtype if not reasons else None)
         if reasons:
             came = ", ".join(f"{name}={describe(x)}" for name, x in named.items())
             listed = "".join(f"\n  - {reason}" for reason in reasons)
@@ -132,6 +130,16 @@ def shape_reasons(prompt: Prompt) -> list[str]:
     elif y_query is not None and list(y_query.shape) != [*batch, phi_query.shape[-2], *outputs]:
         reasons.append(f"y_query has shape {list(y_query.shape)}, expected {[*batch, phi_query.shape[-2], *outputs]}")
     return reasons
+
+
+def ridge_reasons(ridge: object, dtype: torch.dtype | None) -> list[str]:
+    is_number = isinstance(ridge, (int, float)) and not isinstance(ridge, bool)
+    if not (is_number and 0 < ridge <= sys.float_info.max):
+        return [f"ridge is {ridge!r}, expected a finite Python number > 0"]
+    held = None if dtype is None else float(torch.tensor(float(ridge), dtype=dtype))
+    if held in (0.0, math.inf):
+        return [f"ridge {ridge} is {'zero' if held == 0 else 'infinite'} in {dtype}; use a {'larger' if held == 0 else 'smaller'} ridge or float64"]
+    return []
 
 
 def kind_reasons(named: dict[str, Tensor]) -> list[str]:

@@ -27,7 +27,7 @@ from metarep_lib import (
     solvers,
 )
 from metarep_lib.construct import circuits, prefix_mask, token_groups, tokenise
-from metarep_lib.construct.algorithms.frame import krr_program
+from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.exact import ExactTransformer
 from metarep_lib.construct.program import Layer, Program
 from metarep_lib.evidence import certify_end_to_end, certify_step, conjugate_gradient_recurrence, gradient_descent_recurrence, survivors
@@ -127,10 +127,13 @@ def rational_cg(A: np.ndarray, y: np.ndarray, steps: int) -> list[dict[str, np.n
 # ---------------------------------------------------------------- the circuits
 
 
+REGISTERS = dict.fromkeys(["a", "b", "n", "d", "s", "out", "r"], 1)
+
+
 def one_block(attention=(), mlp=(), n_features: int = 2) -> Program:
     """A program of one block over registers a, b, n, d, s and out; a starts at y, out is read."""
-    names, flags = ["a", "b", "n", "d", "s", "out", "r"], ["is_aggregator", "is_sink"]
-    return krr_program("circuit", n_features, flags, names, ["a"], [Layer(1, "circuit", tuple(attention), tuple(mlp))])
+    layers = [Layer(1, "circuit", tuple(attention), tuple(mlp))]
+    return krr_program("circuit", n_features, ["is_aggregator", "is_sink"], REGISTERS, {"a": TARGET}, layers)
 
 
 def run_block(program: Program, seed: int, zero_on_registers=("a", "b")) -> tuple[np.ndarray, np.ndarray, dict]:
@@ -192,8 +195,7 @@ def test_division_gives_the_quotient_to_every_token(scale, seed):
 def division_program(scale: float, read_scale: float) -> Program:
     scores = Layer(1, "scores", mlp=(circuits.quotient_scores("n", "d", into="s", scale=scale),))
     read = Layer(1, "read", attention=(circuits.quotient("s", into="out", scale=read_scale),))
-    names = ["a", "b", "n", "d", "s", "out", "r"]
-    return krr_program("division", 2, ["is_aggregator", "is_sink"], names, ["a"], [scores, read])
+    return krr_program("division", 2, ["is_aggregator", "is_sink"], REGISTERS, {"a": TARGET}, [scores, read])
 
 
 def divided(program: Program, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from metarep_lib.construct.algorithms import (
 )
 from metarep_lib.construct.assemble import ConstructedTransformer, assemble
 from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.describe import describe
 from metarep_lib.construct.features import on_frozen_stack, on_polynomial_features
 from metarep_lib.construct.program import GUARD, Form, Head, Layer, Product, Program, ProgramError, Write
 from metarep_lib.construct.tokens import input_basis, prefix_mask, token_groups, tokenise
@@ -32,6 +33,7 @@ __all__ = [
     "causal_conjugate_gradient",
     "chebyshev",
     "conjugate_gradient",
+    "describe",
     "gradient_descent",
     "input_basis",
     "jacobi_conjugate_gradient",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metarep_lib.construct.basis import Basis
-from metarep_lib.construct.program import GUARD, Form, Head, Product, Program, Weight, Write
+from metarep_lib.construct.program import GUARD, Form, Head, Product, Program, Weight, Write, guard_of
 from metarep_lib.construct.tokens import N_REGISTERS, prefix_mask, token_groups, tokenise
 from metarep_lib.network.masks import CausalMask, Mask
 from metarep_lib.network.trace import Trace, narrow
@@ -85,7 +85,7 @@ def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: to
     [[0.0], [0.5], [0.75]]
     """
     program.validate()
-    guard = torch.finfo(dtype).tiny
+    guard = guard_of(dtype)
     distinct = program.distinct_layers
     schedule = tuple(distinct.index((layer.attention, layer.mlp)) for layer in program.layers)
     plans = [plan(program, *halves) for halves in distinct]

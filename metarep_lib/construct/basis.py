@@ -1,5 +1,6 @@
 """Named directions: an ordered list of names, each with its slice of a vector space."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -44,12 +45,12 @@ class Basis(Mapping[str, slice]):
         return found.stop - found.start
 
     def __getitem__(self, name: str) -> slice:
-        direction, _, channel = name.rstrip("]").partition("[")
+        direction, channel = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", name, re.DOTALL).groups()
         ends = accumulate(width for _, width in self.widths)
         for (known, width), end in zip(self.widths, ends):
-            if known == direction and not channel:
+            if known == direction and channel is None:
                 return slice(end - width, end)
-            if known == direction and channel.isdecimal() and int(channel) < width:
+            if known == direction and int(channel) < width:
                 return slice(start := end - width + int(channel), start + 1)
         raise KeyError(f"no direction {name!r}; there are {', '.join(self)}")
 

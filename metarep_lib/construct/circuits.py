@@ -59,7 +59,7 @@ def quotient(scores: str, into: str, scale: float) -> Write:
     the quotient has a *relative* error of a few u. Unscaled (c = 1, |N / D| >> 1) the total is a
     difference of two large numbers, and its error is u |N / D| relative to 1.
 
-    Guard. g, the dtype's smallest normal number, turns 0 / 0 (which comes soon after a solver has
+    Guard. g, far below every divisor that matters (`guard_of`), turns 0 / 0 (which comes soon after a solver has
     converged to the last bit) into 0, and changes no quotient whose D is of ordinary size.
     """
     head = Head("normalised", ((ONE, Form({scores: 1, "is_sink": GUARD})),), Form("is_aggregator"), gain=1 / scale)

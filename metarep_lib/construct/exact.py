@@ -14,9 +14,9 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from metarep_lib.construct.program import guard_of
 from metarep_lib.network.masks import Mask
 from metarep_lib.network.transformer import AttentionConfig, TransformerConfig
 
@@ -29,8 +29,8 @@ class ExactTransformer:
     """The forward pass of `Transformer`, over any scalars.
 
     Args:
-        state_dict: float weights, read as the dyadic rationals they are; a weight equal to the
-            dtype's smallest normal number is a guard against 0 / 0 and is read as 0.
+        state_dict: float weights, read as the dyadic rationals they are; a weight equal to
+            `guard_of` its dtype is a guard against 0 / 0 and is read as 0.
         config: of the transformer the weights belong to.
         scalar: makes a scalar of a `Fraction`.
         divide: the quotient of two scalars, with 0 / 0 = 0.
@@ -57,9 +57,10 @@ class ExactTransformer:
     def blocks(self, x: np.ndarray, mask: Mask, schedule: tuple[int, ...]) -> Iterator[np.ndarray]:
         """Yield the stream after each of the blocks named, starting from a stream of one's own."""
         for index in schedule:
+            read = x  # every head of a block reads the same stream
             for g, group in enumerate(self.config.blocks[index].attention):
                 for h in range(group.n_heads):
-                    x = x + self.head(f"blocks.{index}.attention.{g}", h, group, x, mask)
+                    x = x + self.head(f"blocks.{index}.attention.{g}", h, group, read, mask)
             x = x + self.mlp(f"blocks.{index}.mlp", self.config.blocks[index].d_mlp, x)
             yield x
 
@@ -94,7 +95,7 @@ class ExactTransformer:
 def sparse(weight: Tensor, scalar: Callable[[Fraction], Scalar]) -> list[Sparse]:
     """The non-zero entries of a matrix, or of every head's matrix, as exact scalars."""
     matrices = weight if weight.ndim == 3 else weight.unsqueeze(0)
-    guard = torch.finfo(weight.dtype).tiny
+    guard = guard_of(weight.dtype)
     return [
         [(i, j, scalar(Fraction(float(matrix[i, j])))) for i, j in matrix.nonzero().tolist() if matrix[i, j] != guard]
         for matrix in matrices.detach().cpu()

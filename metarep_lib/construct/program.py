@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+import torch
+
 from metarep_lib.construct.basis import Basis
 from metarep_lib.network.transformer import AttentionKind
 
@@ -19,10 +21,21 @@ from metarep_lib.network.transformer import AttentionKind
 class Weight(Enum):
     """A weight whose value depends on the dtype the program is assembled in."""
 
-    GUARD = "the smallest normal number of the dtype"
+    GUARD = "far below every divisor that matters"
 
 
 GUARD = Weight.GUARD
+
+
+def guard_of(dtype: torch.dtype) -> float:
+    """What GUARD becomes: 2^40 times the smallest normal number of the dtype.
+
+    2^40 because division circuits scale numerators by 2^-40: a numerator above the guard keeps all
+    its digits when scaled, and a divisor below it yields to the guard, so that the quotient goes to 0
+    instead of losing its digits one by one. (With the smallest normal number itself, one float32
+    solve in a hundred left its solution again some hundred steps after convergence.)
+    """
+    return torch.finfo(dtype).tiny * 2.0**40
 
 
 class ProgramError(ValueError):
@@ -49,12 +62,13 @@ class Form:
         object.__setattr__(self, "terms", terms)
 
     def __repr__(self) -> str:
-        def show(name: str, weight: float | Weight) -> str:
-            if weight is GUARD:
-                return f"GUARD {name}"
-            return name if weight == 1 else f"{weight:g} {name}"
+        return " + ".join(show_term(*term) for term in self.terms).replace("+ -", "- ")
 
-        return " + ".join(show(*term) for term in self.terms).replace("+ -", "- ")
+
+def show_term(name: str, weight: float | Weight) -> str:
+    if weight is GUARD:
+        return f"GUARD {name}"
+    return name if weight == 1 else f"{weight:g} {name}"
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from metarep_lib.numerics.recurrences import (
 )
 
 
-def on_polynomial_features(recurrence: Recurrence) -> Recurrence:
-    """The same algorithm after one block that makes the features."""
+def features_first(recurrence: Recurrence) -> Recurrence:
+    """The same algorithm after one block that makes polynomial features."""
     return replace(recurrence, n_prelude=recurrence.n_prelude + 1, pose=PolynomialProblem)
 
 

@@ -108,11 +108,7 @@ class PairCausalMask:
 
     def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
         n = self.n_pairs
-        if n_tokens != 2 * n:
-            raise ValueError(
-                f"PairCausalMask({n}).dense({n_tokens}): {n} pairs need {2 * n} tokens, contexts then queries;"
-                f" PairCausalMask(n_pairs={n_tokens // 2}) fits {n_tokens // 2 * 2} tokens"
-            )
+        self.check("dense", n_tokens)
         visible = torch.zeros(n_tokens, n_tokens, dtype=torch.bool)
         visible[:n, :n] = CausalMask().dense(n)
         visible[n:, :n] = CausalMask(strict=True).dense(n)
@@ -122,7 +118,15 @@ class PairCausalMask:
         self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
     ) -> Float[Tensor, "*B T e"]:
         n = self.n_pairs
+        self.check("contract", q.shape[-2])
         context = CausalMask().contract(q[..., :n, :], k[..., :n, :], v[..., :n, :])
         past = CausalMask(strict=True).contract(q[..., n:, :], k[..., :n, :], v[..., :n, :])
         own = (q[..., n:, :] * k[..., n:, :]).sum(-1, keepdim=True) * v[..., n:, :]
         return torch.cat([context, past + own], dim=-2)
+
+    def check(self, call: str, n_tokens: int) -> None:
+        if n_tokens != 2 * self.n_pairs:
+            raise ValueError(
+                f"PairCausalMask({self.n_pairs}).{call}({n_tokens}): {self.n_pairs} pairs need {2 * self.n_pairs} tokens, contexts then"
+                f" queries; PairCausalMask(n_pairs={n_tokens // 2}) fits {n_tokens // 2 * 2} tokens"
+            )

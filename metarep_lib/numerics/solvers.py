@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metarep_lib.numerics.kernels import RidgeSystem
-from metarep_lib.numerics.recurrences import State, conjugate_gradient_step, gradient_descent_step
+from metarep_lib.numerics.recurrences import State, chebyshev_step, conjugate_gradient_step, gradient_descent_step
 
 
 class Outcome(IntEnum):
@@ -85,8 +85,35 @@ def gradient_descent(system: RidgeSystem, steps: int, step_size: float, toleranc
     return Solution(alpha, history, judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance))
 
 
-def conjugate_gradient(system: RidgeSystem, steps: int, tolerance: float = 1e-8) -> Solution:
-    """t steps of CG (Hestenes and Stiefel 1952) from alpha_0 = 0.
+def chebyshev(system: RidgeSystem, steps: int, smallest: float, largest: float, tolerance: float = 1e-8) -> Solution:
+    """t steps of Chebyshev's semi-iteration (Saad 2003, algorithm 12.1) from alpha_0 = 0, d_0 = y / theta.
+
+    Args:
+        system: what to solve.
+        steps: t >= 0.
+        smallest, largest: bounds for the eigenvalues of A.
+        tolerance: CONVERGED means ||y - A alpha|| <= tolerance ||y||, recomputed at the end.
+
+    Raises:
+        ValueError: negative steps, or not 0 < smallest < largest.
+    """
+    if not 0 < smallest < largest:
+        raise ValueError(f"chebyshev(smallest={smallest}, largest={largest}): expected 0 < smallest < largest, e.g. system.eigenvalues[[0, -1]]")
+    theta, delta = (largest + smallest) / 2, (largest - smallest) / 2
+    rho = delta / theta
+
+    def step(state: State) -> State:
+        nonlocal rho
+        rho_old, rho = rho, 1 / (2 * theta / delta - rho)
+        return chebyshev_step(state, system.matvec, rho * rho_old, 2 * rho / delta)
+
+    history = iterate(step, {"alpha": torch.zeros_like(system.y), "r": system.y, "d": system.y / theta}, steps, "chebyshev")
+    alpha = history["alpha"][-1]
+    return Solution(alpha, history, judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance))
+
+
+def conjugate_gradient(system: RidgeSystem, steps: int, tolerance: float = 1e-8, preconditioner: Tensor | None = None) -> Solution:
+    """t steps of CG (Hestenes and Stiefel 1952) from alpha_0 = 0, preconditioned by a diagonal if one is given.
 
     Differences from the textbook: it does not stop by itself, since the history of a fixed number
     of steps is what a network is compared with; a numerator below the dtype's smallest normal
@@ -96,6 +123,7 @@ def conjugate_gradient(system: RidgeSystem, steps: int, tolerance: float = 1e-8)
         system: what to solve.
         steps: t >= 0.
         tolerance: CONVERGED means ||y - A alpha|| <= tolerance ||y||, recomputed at the end.
+        preconditioner: m, [*batch, k] positive; z = m r takes the place of r (Saad 2003, algorithm 9.1).
 
     Raises:
         ValueError: negative steps.
@@ -106,8 +134,9 @@ def conjugate_gradient(system: RidgeSystem, steps: int, tolerance: float = 1e-8)
     >>> conjugate_gradient(system, steps=3).history["alpha"].tolist()
     [[0.0, 0.0], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
     """
-    start = {"alpha": torch.zeros_like(system.y), "r": system.y, "p": system.y}
-    history = iterate(lambda state: conjugate_gradient_step(state, system.matvec, inner, divide), start, steps, "conjugate_gradient")
+    m = preconditioner
+    start = {"alpha": torch.zeros_like(system.y), "r": system.y, "p": system.y if m is None else m * system.y}
+    history = iterate(lambda state: conjugate_gradient_step(state, system.matvec, inner, divide, m), start, steps, "conjugate_gradient")
     alpha = history["alpha"][-1]
     broke_down = torch.zeros_like(alpha[..., 0], dtype=torch.bool)
     if steps:
