@@ -8,9 +8,9 @@ SITE := _build/html
 STAGE := @scripts/stage
 # Pages are always written afresh, since a page keeps the numbers it quotes from a chapter that has changed. Chapters run
 # only when their code, the library or a pin has changed.
-BUILD := sh -c 'rm -rf $(SITE) _build/.doctrees && $(BIN)/jupyter-book build . -q -W -n --keep-going'
+BUILD := env OMP_NUM_THREADS=1 sh -c 'rm -rf $(SITE) _build/.doctrees && $(BIN)/jupyter-book build . -q -W -n --keep-going'
 
-# Workers of one thread each share the two cores; the build of the book is alone and may use both.
+# One thread each: the matrices are small, and threads that wait for one another cost more than they bring.
 PYTEST := env OMP_NUM_THREADS=1 $(PY) -m pytest -q
 SPREAD := -n 2 --dist loadfile
 

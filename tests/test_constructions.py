@@ -67,10 +67,8 @@ CASES = {
     ),
 }
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-LABELS = ("prop-chebyshev-network", "thm-two-block-network", "prop-jacobi-network", "thm-causal-network", "prop-newton-network", "prop-features")
 
 
-@certifies(*LABELS)
 @cases
 def test_a_program_states_its_own_size(case):
     program, recurrence = case.program, case.recurrence
@@ -81,7 +79,7 @@ def test_a_program_states_its_own_size(case):
     assert len(program.distinct_layers) == len(network.transformer.blocks)
 
 
-@certifies(*LABELS)
+@certifies("prop-chebyshev-network", "thm-two-block-network", "prop-jacobi-network", "thm-causal-network", "prop-newton-network", "prop-features")
 @cases
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("k", [1, 2, 4])
@@ -119,7 +117,6 @@ def test_the_solution_is_reached_at_termination(name, n_support):
     assert whole.holds, whole
 
 
-@certifies(*LABELS)
 @cases
 def test_every_mutant_dies_or_is_known_to_be_harmless(case):
     left, n_mutants = survivors(assemble(case.program), case.recurrence, seed=5)

@@ -36,6 +36,7 @@ from metarep_lib.construct import (
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.describe import show_number
+from metarep_lib.construct.program import guard_of
 from metarep_lib.network import AttentionConfig, BlockConfig, TransformerConfig
 
 NOTATION = Path(__file__).resolve().parents[1] / "book" / "notation.md"
@@ -213,7 +214,7 @@ def test_the_guard_makes_zero_of_nothing_by_nothing_and_of_nothing_else(dtype, c
     assert divide(zero, zero, c).item() == 0
     assert divide(zero, zero, c, guard=False).isnan().all()  # mutant: no guard
     assert not divide(one, zero, c).isfinite().any()
-    smallest = torch.tensor([2.0 ** (2 * PRECISION[dtype])], dtype=dtype) * torch.finfo(dtype).tiny  # D = g / u^2
+    smallest = torch.tensor([8 * guard_of(dtype) * 2.0 ** PRECISION[dtype]], dtype=dtype)  # D = 8 g / u
     assert abs(divide(smallest, smallest, c).item() - 1) <= scaled_bound(unit_roundoff(dtype))
 
 

@@ -31,7 +31,7 @@ from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.exact import ExactTransformer
 from metarep_lib.construct.program import Layer, Program
 from metarep_lib.evidence import certify_end_to_end, certify_step, conjugate_gradient_recurrence, gradient_descent_recurrence, survivors
-from metarep_lib.numerics.recurrences import conjugate_gradient_step
+from metarep_lib.numerics.recurrences import conjugate_gradient_step, two_block_step
 
 U = torch.finfo(torch.float64).eps
 SHAPES = [(1, 1), (1, 3), (4, 2), (3, 5), (12, 4)]  # (supports, features): k = 1, p > k, k > p
@@ -409,3 +409,30 @@ def test_a_linear_kernel_has_few_distinct_eigenvalues(k, p):
     Phi, y = rng.integers(-3, 4, (k, p)).astype(object), rng.integers(1, 5, k).astype(object)
     states = rational_cg(Phi @ Phi.T + np.eye(k, dtype=object), y, min(k, p + 1))
     assert (states[-1]["r"] == 0).all()
+
+
+@certifies("thm-two-block")
+@given(seed=seeds, k=st.integers(2, 4))
+def test_one_round_of_sums_is_enough(seed, k):
+    rng = np.random.default_rng(seed)
+    Phi, y = rng.integers(-3, 4, (k, k)).astype(object), rng.integers(1, 5, k).astype(object)
+    A = Phi @ Phi.T + np.eye(k, dtype=object)
+    textbook = rational_cg(A, y, k)
+    one, zero = np.array([Fraction(1)]), np.array([Fraction(0)])
+    y = y + Fraction(0)
+    state = {"alpha": 0 * y, "r": y, "p": 0 * y, "s": 0 * y, "c": one, "rho_old": one, "gamma": zero, "started": zero}
+    for t in range(k):
+        if (textbook[t]["r"] == 0).all():
+            break
+        rho, delta, old = state["r"] @ state["r"], state["r"] @ A @ state["r"], state
+        state = two_block_step(state, lambda v: A @ v, lambda a, b: np.array([a @ b]), np.vectorize(exact_quotient, otypes=[object]), one, one)
+        assert (state["p"] == textbook[t]["p"]).all() and (state["s"] == A @ textbook[t]["p"]).all()
+        for name in ("alpha", "r"):
+            assert (state[name] == textbook[t + 1][name]).all()
+        if t:  # the formula itself, and a mutant: the other sign
+            gamma = rho * old["c"] / (delta * old["c"] - rho**2)
+            assert gamma == textbook[t + 1]["gamma"] != rho * old["c"] / (delta * old["c"] + rho**2)
+
+
+def exact_quotient(numerator: Fraction, denominator: Fraction) -> Fraction:
+    return Fraction(0) if numerator == denominator == 0 else numerator / denominator
