@@ -308,7 +308,7 @@ def known_names() -> set[str]:
     of_records = {field.name for record in (TransformerConfig, BlockConfig, AttentionConfig, Prompt, RidgeSystem) for field in fields(record)}
     properties = {name for record in (Prompt, RidgeSystem, Program) for name in vars(record) if not name.startswith("_")}
     public = {name for module in (metarep_lib, metarep_lib.construct, metarep_lib.network) for name in module.__all__}
-    arguments = {"step_size", "steps", "division_scale", "seed", "scale", "smallest", "largest"}
+    arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest"}
     return directions | weights | of_records | properties | public | arguments
 
 

@@ -72,6 +72,9 @@ def on_frozen_stack(program: Program, stack: Transformer) -> ConstructedTransfor
         stack: reads tokens as `tokenise` makes them; without norms, which would mix its channels
             with the program's. Its weights are copied.
 
+    Returns:
+        The network; its program describes the blocks above the stack, whose own it only counts.
+
     Raises:
         ValueError: outputs and features differ in number, or the stack has norms.
     """

@@ -27,15 +27,18 @@ class Weight(Enum):
 GUARD = Weight.GUARD
 
 
-def guard_of(dtype: torch.dtype) -> float:
-    """What GUARD becomes: 2^40 times the smallest normal number of the dtype.
+DIVISION_SCALE = 2.0**-40
+"""By what algorithms scale a numerator before they divide: |N / D| up to 2^40 keeps all its digits."""
 
-    2^40 because division circuits scale numerators by 2^-40: a numerator above the guard keeps all
-    its digits when scaled, and a divisor below it yields to the guard, so that the quotient goes to 0
+
+def guard_of(dtype: torch.dtype) -> float:
+    """What GUARD becomes: the smallest normal number of the dtype / DIVISION_SCALE.
+
+    A numerator above the guard keeps all its digits when scaled, and a divisor below it yields to the guard, so that the quotient goes to 0
     instead of losing its digits one by one. (With the smallest normal number itself, one float32
     solve in a hundred left its solution again some hundred steps after convergence.)
     """
-    return torch.finfo(dtype).tiny * 2.0**40
+    return torch.finfo(dtype).tiny / DIVISION_SCALE
 
 
 class ProgramError(ValueError):
@@ -218,7 +221,6 @@ class Program:
     def term_reasons(self, where: str, half: str, target: str, term: Head | Product) -> Iterator[str]:
         if isinstance(term, Head) != (half == "attention"):
             yield f"{where}: a {type(term).__name__} does not belong in the {half} half"
-            return
         if isinstance(term, Head):
             forms = [form for pair in term.score for form in pair] + [term.value]
             for query, key in term.score:

@@ -20,9 +20,8 @@ Chronopoulos and Gear (1989). The prediction f = phi_i . w is carried along as a
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.circuits import ONE, Fraction, clear, copy, reduce, times, token_quotient, update
-from metarep_lib.construct.program import Form, Head, Layer, Program, Write
+from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Program, Write
 
-DIVISION_SCALE = 2.0**-40  # c |N / D| <= 1 for beta, the Rayleigh quotient and gamma
 
 BETA = Fraction(("rho", "is_sink", "is_aggregator"), (("rho_old", "is_aggregator", 1.0),))
 RAYLEIGH = Fraction(("r_u", "is_sink", "is_aggregator"), (("rho", "is_aggregator", 1.0),))
@@ -34,13 +33,12 @@ MOVED = {"p": "p_old", "s": "s_old", "phi_p": "phi_p_old", "h": "h_old"}
 SCRATCH = ("u", "rho", "r_u", "phi_r", "p_old", "s_old", "phi_p_old", "h_old", "beta", "rayleigh", "gamma")
 
 
-def causal_conjugate_gradient(n_features: int, steps: int, division_scale: float = DIVISION_SCALE) -> Program:
+def causal_conjugate_gradient(n_features: int, steps: int) -> Program:
     """`steps` steps of CG on the past of every token; the output at support i is f_t from supports before it.
 
     Args:
         n_features: p, the width of phi.
         steps: t >= 1; all steps share the tensors of three blocks.
-        division_scale: a power of two that keeps every quotient times it below 1.
 
     Returns:
         A program of width 8 p + 17 with 3 t + 1 blocks. It runs under the strict causal mask and
@@ -54,7 +52,7 @@ def causal_conjugate_gradient(n_features: int, steps: int, division_scale: float
     (13, 41, True)
     """
     prepare = Layer(step=0, phase="prepare", attention=(reduce("y", "phi", into="r", readers=ONE),))
-    steps_of = [layer for t in range(1, steps + 1) for layer in one_step(t, division_scale)]
+    steps_of = [layer for t in range(1, steps + 1) for layer in one_step(t)]
     return krr_program(
         "causal_conjugate_gradient",
         n_features,
@@ -67,7 +65,7 @@ def causal_conjugate_gradient(n_features: int, steps: int, division_scale: float
     )
 
 
-def one_step(t: int, scale: float) -> list[Layer]:
+def one_step(t: int) -> list[Layer]:
     past = Write("u", (Head("linear", ((Form("r"), Form("phi")),), Form("phi")),))  # sum over j < i of (r_i . phi_j) phi_j
     products = (
         update("rho", times("r", "r")),
@@ -89,11 +87,11 @@ def one_step(t: int, scale: float) -> list[Layer]:
         update("f", times("gamma", "phi_p")),
         update("rho_old", copy("rho")),
     )
-    quotients = (token_quotient(BETA, into="beta", scale=scale), token_quotient(RAYLEIGH, into="rayleigh", scale=scale))
+    quotients = (token_quotient(BETA, into="beta", scale=DIVISION_SCALE), token_quotient(RAYLEIGH, into="rayleigh", scale=DIVISION_SCALE))
     return [
         Layer(step=t, phase="mat-vec", attention=(past,), mlp=(*products, *moved)),
         Layer(step=t, phase="turn", attention=quotients, mlp=directions),
         Layer(
-            step=t, phase="advance", attention=(token_quotient(GAMMA, into="gamma", scale=scale),), mlp=(*advance, *map(clear, SCRATCH))
+            step=t, phase="advance", attention=(token_quotient(GAMMA, into="gamma", scale=DIVISION_SCALE),), mlp=(*advance, *map(clear, SCRATCH))
         ),
     ]

@@ -15,22 +15,19 @@ Between steps only alpha, r and p are live; everything else is scratch, cleared 
 
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.circuits import clear, copy, mat_vec, quotient, quotient_scores, reduce, times, update
-from metarep_lib.construct.program import Layer, Program
+from metarep_lib.construct.program import DIVISION_SCALE, Layer, Program
 
 REDUCED = ("rho", "sigma", "rho_next")
 DIVIDED = ("gamma_scores", "gamma", "beta_scores", "beta")
-DIVISION_SCALE = 2.0**-40
 
 
-def conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1, division_scale: float = DIVISION_SCALE) -> Program:
+def conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1) -> Program:
     """`steps` steps of CG for (K + lambda I) alpha = y; f_t(x) readable at every query after each.
 
     Args:
         n_features: p, the width of phi.
         steps: t >= 1, five blocks each; all steps share the tensors of five blocks.
         n_outputs: targets per support; they share the mat-vec, each has scalars of its own.
-        division_scale: a power of two c with c |N / D| <= 1 for gamma = N / D, which is at most
-            1 / lambda; the default serves lambda >= 1e-12.
 
     Returns:
         A program of width p + 4 + 12 n_outputs.
@@ -42,13 +39,13 @@ def conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1, division
     >>> program.n_blocks, program.width
     (20, 19)
     """
-    layers = [layer for t in range(1, steps + 1) for layer in one_step(t, n_outputs, division_scale)]
+    layers = [layer for t in range(1, steps + 1) for layer in one_step(t, n_outputs)]
     registers = dict.fromkeys(["alpha", "r", "p", "w", "p_old", *REDUCED, *DIVIDED], n_outputs)
     flags = ["is_aggregator", "is_sink"]
     return krr_program("conjugate_gradient", n_features, flags, registers, {"r": TARGET, "p": TARGET}, layers, n_outputs=n_outputs)
 
 
-def one_step(t: int, n_outputs: int, scale: float) -> list[Layer]:
+def one_step(t: int, n_outputs: int) -> list[Layer]:
     outputs = [f"[{a}]" for a in range(n_outputs)] if n_outputs > 1 else [""]
     return [
         Layer(
@@ -64,12 +61,12 @@ def one_step(t: int, n_outputs: int, scale: float) -> list[Layer]:
                 *(reduce(f"r{a}", f"r{a}", into=f"rho{a}") for a in outputs),
                 *(reduce(f"p{a}", f"w{a}", into=f"sigma{a}") for a in outputs),
             ),
-            mlp=(quotient_scores("rho", "sigma", into="gamma_scores", scale=scale),),
+            mlp=(quotient_scores("rho", "sigma", into="gamma_scores", scale=DIVISION_SCALE),),
         ),
         Layer(
             step=t,
             phase="advance",
-            attention=tuple(quotient(f"gamma_scores{a}", into=f"gamma{a}", scale=scale) for a in outputs),
+            attention=tuple(quotient(f"gamma_scores{a}", into=f"gamma{a}", scale=DIVISION_SCALE) for a in outputs),
             mlp=(update("alpha", times("gamma", "p")), update("r", times("gamma", "w", -1.0))),
         ),
         Layer(
@@ -77,7 +74,7 @@ def one_step(t: int, n_outputs: int, scale: float) -> list[Layer]:
             phase="reduce again",
             attention=tuple(reduce(f"r{a}", f"r{a}", into=f"rho_next{a}") for a in outputs),
             mlp=(
-                quotient_scores("rho_next", "rho", into="beta_scores", scale=scale),
+                quotient_scores("rho_next", "rho", into="beta_scores", scale=DIVISION_SCALE),
                 update("p_old", copy("p")),
                 clear("p"),
             ),
@@ -85,7 +82,7 @@ def one_step(t: int, n_outputs: int, scale: float) -> list[Layer]:
         Layer(
             step=t,
             phase="turn",
-            attention=tuple(quotient(f"beta_scores{a}", into=f"beta{a}", scale=scale) for a in outputs),
+            attention=tuple(quotient(f"beta_scores{a}", into=f"beta{a}", scale=DIVISION_SCALE) for a in outputs),
             mlp=(update("p", copy("r"), times("beta", "p_old")), clear("w")),
         ),
     ]

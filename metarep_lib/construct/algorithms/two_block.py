@@ -26,9 +26,8 @@ A recurrence that carried z from step to step would drift away from r.
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.circuits import ONE, Fraction, clear, copy, reduce, times, token_quotient, update
-from metarep_lib.construct.program import Layer, Program, Write
+from metarep_lib.construct.program import DIVISION_SCALE, Layer, Program, Write
 
-DIVISION_SCALE = 2.0**-40  # c |N / D| <= 1 for beta, gamma and gamma beta
 
 LIVE = ("alpha", "r", "p", "s", "c", "rho_old", "gamma", "started")
 SCRATCH = ("rho", "delta", "rho_rho", "w", "p_old", "s_old", "lambda", "beta", "gamma_beta")
@@ -42,13 +41,12 @@ GAMMA_BETA = Fraction(("rho_rho", "gamma_sink", "gamma_aggregator"), CURVATURE)
 JACOBI = Fraction(("is_support", "is_sink", "is_aggregator"), (("diagonal", "is_aggregator", 1.0),))
 
 
-def two_block_conjugate_gradient(n_features: int, steps: int, division_scale: float = DIVISION_SCALE) -> Program:
+def two_block_conjugate_gradient(n_features: int, steps: int) -> Program:
     """CG for (K + lambda I) alpha = y, two blocks per step; f_t(x) readable at every query after each.
 
     Args:
         n_features: p, the width of phi.
         steps: t >= 1; all steps share the tensors of two blocks.
-        division_scale: a power of two that keeps every quotient times it below 1.
 
     Returns:
         A program of width 2 p + 27.
@@ -60,13 +58,13 @@ def two_block_conjugate_gradient(n_features: int, steps: int, division_scale: fl
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (8, 33, 2)
     """
-    layers = [layer for t in range(1, steps + 1) for layer in (sum_up(t, "r"), advance(t, "r", division_scale))]
+    layers = [layer for t in range(1, steps + 1) for layer in (sum_up(t, "r"), advance(t, "r"))]
     registers = {"g": n_features} | dict.fromkeys((*LIVE, *SCRATCH), 1)
     starts = {"r": TARGET, "c": ONE_ON_ANY_TOKEN, "rho_old": ONE_ON_ANY_TOKEN}
     return krr_program("two_block_conjugate_gradient", n_features, ["is_aggregator", "is_sink"], registers, starts, layers)
 
 
-def jacobi_conjugate_gradient(n_features: int, steps: int, division_scale: float = DIVISION_SCALE) -> Program:
+def jacobi_conjugate_gradient(n_features: int, steps: int) -> Program:
     """CG preconditioned by m_i = 1 / (K_ii + lambda), computed by the network in two blocks beforehand.
 
     m is held in the stream and zero on queries: z = m r vanishes there, and r at a query is still
@@ -82,8 +80,8 @@ def jacobi_conjugate_gradient(n_features: int, steps: int, division_scale: float
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (10, 46, 4)
     """
-    steps_of = [layer for t in range(1, steps + 1) for layer in (sum_up(t, "z"), advance(t, "z", division_scale))]
-    layers = [*prepare_jacobi(division_scale), *steps_of] if steps > 0 else []
+    steps_of = [layer for t in range(1, steps + 1) for layer in (sum_up(t, "z"), advance(t, "z"))]
+    layers = [*prepare_jacobi(), *steps_of] if steps > 0 else []
     scalars = ("m", "m_ridge", "z", "diagonal", *LIVE, *SCRATCH, *PRECONDITIONED_SCRATCH)
     registers = {"g": n_features, "m_phi": n_features} | dict.fromkeys(scalars, 1)
     starts = {"r": TARGET, "c": ONE_ON_ANY_TOKEN, "rho_old": ONE_ON_ANY_TOKEN}
@@ -91,12 +89,12 @@ def jacobi_conjugate_gradient(n_features: int, steps: int, division_scale: float
     return krr_program("jacobi_conjugate_gradient", n_features, flags, registers, starts, layers)
 
 
-def prepare_jacobi(scale: float) -> list[Layer]:
+def prepare_jacobi() -> list[Layer]:
     """The diagonal phi . phi + lambda in an MLP, its inverse in a head, and what will be multiplied by it."""
     diagonal = Layer(step=0, phase="diagonal", mlp=(update("diagonal", times("phi", "phi"), copy("ridge")),))
     products = (update("m_phi", times("m", "phi")), update("m_ridge", times("m", "ridge")), update("z", times("m", "r")))
     invert = Layer(
-        step=0, phase="invert", attention=(token_quotient(JACOBI, into="m", scale=scale),), mlp=(*products, clear("diagonal"))
+        step=0, phase="invert", attention=(token_quotient(JACOBI, into="m", scale=DIVISION_SCALE),), mlp=(*products, clear("diagonal"))
     )
     return [diagonal, invert]
 
@@ -124,10 +122,10 @@ def sum_up(t: int, z: str) -> Layer:
     return Layer(step=t, phase="sum", attention=tuple(sums), mlp=(*products, *moved, started, *extra))
 
 
-def advance(t: int, z: str, scale: float) -> Layer:
+def advance(t: int, z: str) -> Layer:
     """Block 2: the three quotients, then every recurrence of the step."""
     quotients = tuple(
-        token_quotient(fraction, into=name, scale=scale) for fraction, name in ((BETA, "beta"), (GAMMA, "gamma"), (GAMMA_BETA, "gamma_beta"))
+        token_quotient(fraction, into=name, scale=DIVISION_SCALE) for fraction, name in ((BETA, "beta"), (GAMMA, "gamma"), (GAMMA_BETA, "gamma_beta"))
     )
     z_now, scratch = ("z_old", (*SCRATCH, *PRECONDITIONED_SCRATCH)) if z == "z" else ("r", SCRATCH)
     recurrences = [
