@@ -12,13 +12,13 @@ BUILD := env OMP_NUM_THREADS=1 sh -c 'rm -rf $(SITE) _build/.doctrees && $(BIN)/
 
 # One thread each: the matrices are small, and threads that wait for one another cost more than they bring.
 PYTEST := env OMP_NUM_THREADS=1 $(PY) -m pytest -q
-SPREAD := -n 2 --dist loadfile
+NOTEBOOKS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg
 
 # The kernels get a profile of their own: no start-up files of the user, no notice about local sockets.
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help venv book picture test serve clean
+.PHONY: help venv book picture test bench serve clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
@@ -46,13 +46,16 @@ picture: book  ## build, then make the picture of the README from the landing pa
 
 test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Lint the book" $(PY) scripts/lint_book.py
-	$(STAGE) "Unit tests" $(PYTEST) $(SPREAD)
+	$(STAGE) "Unit tests" $(PYTEST) -n 2 --dist worksteal
 	$(STAGE) "Examples in the library's docstrings" $(PYTEST) --doctest-modules metarep_lib
 	$(STAGE) "Build the site, warnings are errors" $(BUILD)
 	$(STAGE) "The notebooks are those of the chapters" $(PY) scripts/check_pairs.py
-	$(STAGE) "Run the notebooks again and compare" $(PYTEST) $(SPREAD) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg book
+	$(STAGE) "Run the notebooks again and compare" $(PYTEST) $(NOTEBOOKS) book
 	$(STAGE) "Look at every page in a browser" $(PY) scripts/check_site.py
 	@echo; echo "Everything passed."
+
+bench: .venv/stamp  ## time and memory of the networks beside other solvers (six minutes on an idle machine)
+	@$(PY) -m benchmarks.run
 
 serve: book  ## build, then serve the site on http://localhost:8000 (PORT=...)
 	$(PY) -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)

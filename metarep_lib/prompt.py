@@ -25,7 +25,7 @@ class Prompt:
 
     Args:
         phi: [*batch, k, p] features of the supports, floating point, finite.
-        y: [*batch, k] targets of the supports, or [*batch, k, m] for m outputs, same dtype and device.
+        y: [*batch, k] targets of the supports, or [*batch, k, m] for m >= 2 outputs, same dtype and device.
         phi_query: [*batch, q, p] features of the queries, same dtype and device.
         ridge: lambda > 0, added to the diagonal of the kernel matrix.
         y_query: [*batch, q(, m)] targets of the queries for scoring; never shown to a network or a solver.
@@ -86,7 +86,10 @@ class Prompt:
         return replace(self, y=self.y[..., which], y_query=held_out)
 
     def with_ridge_as_supports(self) -> "Prompt":
-        """The same regression with p extra supports sqrt(lambda) e_a of target 0 in front: their kernel adds lambda I to Phi^T Phi.
+        """p extra supports sqrt(lambda) e_a of target 0 in front, which add lambda I to Phi^T Phi.
+
+        For programs that do not read the ridge (`newton_schulz`): without it, the new prompt poses the
+        regression that the old one poses with it.
 
         >>> import torch
         >>> prompt = Prompt(torch.ones(1, 2), torch.ones(1), torch.zeros(1, 2), ridge=4.0)
@@ -106,10 +109,10 @@ class Prompt:
 
 
 def describe(value: object) -> str:
-    """`float32[4, 2]` for a tensor, its repr for anything else."""
+    """`float32[4, 2]` for a tensor, type and shape of anything else."""
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
-    return repr(value)
+    return f"{type(value).__name__}{list(getattr(value, 'shape', []))}"
 
 
 def shape_reasons(prompt: Prompt) -> list[str]:
@@ -123,7 +126,7 @@ def shape_reasons(prompt: Prompt) -> list[str]:
     if p == 0:
         reasons.append("phi has no features (p = 0), expected at least one")
     outputs = list(y.shape[phi.ndim - 1 :])
-    if list(y.shape[: phi.ndim - 1]) != [*batch, k] or len(outputs) > 1 or outputs == [0]:
+    if list(y.shape[: phi.ndim - 1]) != [*batch, k] or len(outputs) > 1 or outputs in ([0], [1]):
         reasons.append(f"y has shape {list(y.shape)}, expected {[*batch, k]}: one target per support")
     if phi_query.ndim != phi.ndim or list(phi_query.shape[:-2]) != batch or phi_query.shape[-1] != p:
         reasons.append(f"phi_query has shape {list(phi_query.shape)}, expected {[*batch, 'q', p]}".replace("'", ""))

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.kernel_ridge import KernelRidge
 
-from metarep_lib import ConstructedTransformer, Prompt, Trace, assemble, conjugate_gradient, gradient_descent, ridge_system, solvers, synthetic_prompt
+from metarep_lib import (
+    ConstructedTransformer,
+    Prompt,
+    Trace,
+    assemble,
+    conjugate_gradient,
+    gradient_descent,
+    ridge_system,
+    solvers,
+    synthetic_prompt,
+)
 from metarep_lib.construct import prefix_mask, token_groups, tokenise
 
 CG_NAMES = {"support": ("alpha", "r", "p"), "aggregator": ("rho", "sigma", "rho_next", "gamma", "beta")}
@@ -397,7 +407,7 @@ def test_a_prompt_of_another_dtype_is_refused():
 
 @pytest.mark.parametrize(("n_features", "steps"), [(0, 3), (3, 0), (-1, 3), (0, 0)])
 def test_no_features_or_no_steps_are_refused(n_features, steps):
-    shown = rf"\(n_features={n_features}, steps={steps}, n_outputs=1\): expected all >= 1, e.g."
+    shown = rf": expected n_features, steps and n_outputs of at least 1, got n_features={n_features}, .* steps, n_outputs=1; this would work:"
     with pytest.raises(ValueError, match=rf"conjugate_gradient{shown} conjugate_gradient\(n_features=8, steps=10\)"):
         conjugate_gradient(n_features, steps)
     with pytest.raises(ValueError, match=rf"gradient_descent{shown} gradient_descent\(n_features=8, steps=10\)"):

@@ -143,8 +143,7 @@ def errors(make, prompt: Prompt, steps: int, dtype: torch.dtype) -> tuple[float,
 
 
 @deep
-@pytest.mark.parametrize("feature_scale", [1e-3, 1.0, 1e3])
-@pytest.mark.parametrize("target_scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("feature_scale, target_scale", [(1.0, 1.0), (1e-3, 1e-3), (1e-3, 1e3), (1e3, 1e-3), (1e3, 1e3)])
 @pytest.mark.parametrize("kappa, converged", [(1e2, 24), (1e4, 80), (1e6, 160)])
 def test_final_error_at_every_scale_three_times_past_convergence(make, feature_scale, target_scale, kappa, converged):
     prompt = prompt_of(kappa, 24, 8, 5, seed=3, feature_scale=feature_scale, target_scale=target_scale)

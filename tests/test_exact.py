@@ -135,13 +135,20 @@ def test_a_prime_field_sees_the_rationals_reduced():
         assert all(reduced(value) == residue for value, residue in zip(mine.flat, other.flat, strict=True))
 
 
-def test_the_guard_alone_is_read_as_zero():
-    network = integer_network(config_of(LINEAR), seed=4)
+def test_a_guard_is_read_as_zero_where_it_may_stand_and_nowhere_else():
+    """A key weight of a normalised head; the same number anywhere else is a number."""
+    groups = AttentionConfig("normalised", 1, 2, 3), LINEAR
+    network = integer_network(config_of(*groups), seed=4)
+    values = torch.tensor([2.0**-982, 2.0**-981, 2.0**-1022, -(2.0**-982)], dtype=torch.float64)
+    normalised, linear = network.blocks[0].attention
     with torch.no_grad():
-        network.W_E.zero_()
-        network.W_E[0] = torch.tensor([2.0**-982, 2.0**-981, 2.0**-1022, -1.0], dtype=torch.float64)
-    (start, *_) = rational(network).stream(fractions(torch.ones(4, 2)), PrefixMask(3))
-    assert start[0].tolist() == [0, Fraction(2) ** -981, Fraction(2) ** -1022, -1]
+        for weight in (normalised.W_K, linear.W_K, normalised.W_Q):
+            weight.zero_()[0, :, 0] = values
+    read = rational(network).weights
+    exact = [Fraction(2) ** -982, Fraction(2) ** -981, Fraction(2) ** -1022, -(Fraction(2) ** -982)]
+    assert [value for _, _, value in read["blocks.0.attention.0.W_K"][0]] == exact[1:]
+    for name in ("blocks.0.attention.1.W_K", "blocks.0.attention.0.W_Q"):
+        assert [value for _, _, value in read[name][0]] == exact
 
 
 @pytest.mark.parametrize(

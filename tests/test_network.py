@@ -11,7 +11,7 @@ from torch import nn
 
 from metarep_lib import CausalMask, PrefixMask, Transformer, TransformerConfig
 from metarep_lib.network import AttentionConfig, BlockConfig
-from metarep_lib.network.transformer import Attention, Block, GatedMLP, make_norm
+from metarep_lib.network.transformer import Block, GatedMLP, make_norm
 
 
 def group(kind="linear", n_heads=2, d_head=3, d_value=2, **more):

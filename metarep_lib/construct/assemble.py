@@ -77,6 +77,7 @@ def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: to
 
     Raises:
         ProgramError: with every reason why the program cannot be assembled.
+        ValueError: a dtype whose range is too small to divide in (float16).
 
     >>> from metarep_lib.construct.algorithms import gradient_descent
     >>> network = assemble(gradient_descent(n_features=1, steps=2, step_size=0.25))
@@ -86,6 +87,8 @@ def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: to
     """
     program.validate()
     guard = guard_of(dtype)
+    if guard > 1e-20:
+        raise ValueError(f"assemble(dtype={dtype}): its range is too small for guarded divisions; use torch.float64, torch.float32 or torch.bfloat16")
     distinct = program.distinct_layers
     schedule = tuple(distinct.index((layer.attention, layer.mlp)) for layer in program.layers)
     plans = [plan(program, *halves) for halves in distinct]

@@ -29,8 +29,8 @@ class ExactTransformer:
     """The forward pass of `Transformer`, over any scalars.
 
     Args:
-        state_dict: float weights, read as the dyadic rationals they are; a weight equal to
-            `guard_of` its dtype is a guard against 0 / 0 and is read as 0.
+        state_dict: float weights, read as the dyadic rationals they are; a key weight of a
+            normalised head that equals `guard_of` its dtype is a guard against 0 / 0 and is read as 0.
         config: of the transformer the weights belong to.
         scalar: makes a scalar of a `Fraction`.
         divide: the quotient of two scalars, with 0 / 0 = 0.
@@ -46,7 +46,13 @@ class ExactTransformer:
         self.config = config
         self.divide = divide
         self.zero = scalar(Fraction(0))
-        self.weights = {name: sparse(weight, scalar) for name, weight in state_dict.items()}
+        guarded = {
+            f"blocks.{b}.attention.{g}.W_K"
+            for b, block in enumerate(config.blocks)
+            for g, group in enumerate(block.attention)
+            if group.kind == "normalised"
+        }
+        self.weights = {name: sparse(weight, scalar, name in guarded) for name, weight in state_dict.items()}
 
     def stream(self, tokens: np.ndarray, mask: Mask) -> Iterator[np.ndarray]:
         """Yield the stream after the embedding and after every block; tokens are [T, d_input] scalars."""
@@ -92,10 +98,10 @@ class ExactTransformer:
         return out
 
 
-def sparse(weight: Tensor, scalar: Callable[[Fraction], Scalar]) -> list[Sparse]:
-    """The non-zero entries of a matrix, or of every head's matrix, as exact scalars."""
+def sparse(weight: Tensor, scalar: Callable[[Fraction], Scalar], guarded: bool) -> list[Sparse]:
+    """The non-zero entries of a matrix, or of every head's matrix, as exact scalars; guards are left out."""
     matrices = weight if weight.ndim == 3 else weight.unsqueeze(0)
-    guard = guard_of(weight.dtype)
+    guard = guard_of(weight.dtype) if guarded else 0.0
     return [
         [(i, j, scalar(Fraction(float(matrix[i, j])))) for i, j in matrix.nonzero().tolist() if matrix[i, j] != guard]
         for matrix in matrices.detach().cpu()

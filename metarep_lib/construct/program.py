@@ -139,6 +139,9 @@ class Program:
     readout: Form
     causal: bool = False
 
+    def __repr__(self) -> str:
+        return f"Program({self.name!r}, {self.n_blocks} blocks, width {self.width})"
+
     @property
     def distinct_layers(self) -> list[tuple[tuple[Write, ...], tuple[Write, ...]]]:
         """(attention, mlp) of the blocks that store tensors, in the order they first run."""

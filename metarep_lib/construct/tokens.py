@@ -6,7 +6,6 @@ up to its embedding W_E. The target of a query is not among them.
 
 from types import MappingProxyType
 
-import torch
 from torch import Tensor
 
 from metarep_lib.construct.basis import Basis
@@ -29,6 +28,7 @@ def input_basis(n_features: int, n_outputs: int = 1) -> Basis:
 def tokenise(prompt: Prompt) -> Tensor:
     """[*batch, 2 + k + q, d_input] tokens of a prompt, in its dtype and on its device.
 
+    >>> import torch
     >>> prompt = Prompt(torch.tensor([[2.0]]), torch.tensor([3.0]), torch.tensor([[5.0]]), ridge=0.5)
     >>> tokenise(prompt).tolist()  # phi, y, ridge, then the flags
     [[0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0, 1.0, 0.0, 0.0], \

@@ -4,18 +4,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from metarep_lib.construct.circuits import clear
 from metarep_lib.construct.program import Form, Head, Product, Program
 
 
 @dataclass(frozen=True)
 class Wire:
-    """One write of one half of one block, with every direction its terms read."""
+    """One write of one half of one block, with every direction its terms read; or a direction cleared."""
 
     block: int
     phase: str
     half: Literal["attention", "mlp"]
     target: str
     reads: tuple[str, ...]
+    clears: bool
 
 
 def wiring(program: Program, step: int = 1) -> Iterator[Wire]:
@@ -35,7 +37,7 @@ def wiring(program: Program, step: int = 1) -> Iterator[Wire]:
             for write in getattr(layer, half):
                 forms = [form for term in write.terms for form in forms_of(term)]
                 reads = dict.fromkeys(name for form in forms for name, _ in form.terms)
-                yield Wire(block, layer.phase, half, write.target, tuple(reads))
+                yield Wire(block, layer.phase, half, write.target, tuple(reads), write == clear(write.target))
 
 
 def forms_of(term: Head | Product) -> list[Form]:

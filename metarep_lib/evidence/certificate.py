@@ -68,6 +68,8 @@ class Certificate:
     def __str__(self) -> str:
         if not self.holds:
             return f"{self.what}: FAILS, {len(self.mismatches)} of {self.n_compared} entries differ, first {self.mismatches[0]}"
+        if not self.degree:
+            return f"{self.what}: holds, {self.n_compared} entries equal, error not bounded, redraws {self.redraws}"
         return (
             f"{self.what}: holds, {self.n_compared} entries equal, degree < 2^{self.degree.bit_length()},"
             f" chance of error < 2^{self.log2_error}, redraws {self.redraws}"

@@ -40,6 +40,8 @@ class Trace:
         Raises:
             KeyError: unknown name or group of tokens, with the ones there are.
         """
+        if isinstance(address, str) or len(address) != 2:
+            raise KeyError(f"trace[{address!r}]: expected a name and a group of tokens; try trace['alpha', 'support']")
         return self.after_blocks(*address)[list(self.step_ends)]
 
     def after_blocks(self, name: str, group: str) -> Tensor:

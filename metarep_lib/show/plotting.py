@@ -65,7 +65,7 @@ def draw_wiring(axis: Axes, wires: Iterable, names: Sequence[str]) -> None:
 
     Args:
         axis: where to draw.
-        wires: records with `block`, `phase`, `half`, `target` and `reads`, as `construct.wiring` yields.
+        wires: records with `block`, `phase`, `half`, `target`, `reads` and `clears`, as `construct.wiring` yields.
         names: the directions to show, top to bottom; others are left out.
     """
     wires = list(wires)
@@ -95,7 +95,7 @@ def draw_column(axis: Axes, wires: Sequence, centre: float, row: dict[str, int],
         x = centre + offset
         reads = [row[name] for name in wire.reads if name in row]
         ends = [*reads, row[wire.target]]
-        if set(wire.reads) <= {"one", wire.target}:
+        if wire.clears:
             axis.plot([x], [row[wire.target]], "x", markersize=6, color=colour)
             continue
         axis.plot([x, x], [min(ends), max(ends)], color=colour, linewidth=1, alpha=0.5)

@@ -22,7 +22,6 @@ from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.circuits import ONE, Fraction, clear, copy, reduce, times, token_quotient, update
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Program, Write
 
-
 BETA = Fraction(("rho", "is_sink", "is_aggregator"), (("rho_old", "is_aggregator", 1.0),))
 RAYLEIGH = Fraction(("r_u", "is_sink", "is_aggregator"), (("rho", "is_aggregator", 1.0),))
 GAMMA = Fraction(("one", "is_sink", "is_aggregator"), (("h", "is_aggregator", 1.0),))

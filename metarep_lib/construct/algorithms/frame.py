@@ -45,7 +45,8 @@ def krr_program(
     steps = layers[-1].step if layers else 0
     if min(n_features, n_outputs, steps) < 1:
         raise ValueError(
-            f"{name}(n_features={n_features}, steps={steps}, n_outputs={n_outputs}): expected all >= 1, e.g. {name}(n_features=8, steps=10)"
+            f"{name}: expected n_features, steps and n_outputs of at least 1, got n_features={n_features}, {steps} steps,"
+            f" n_outputs={n_outputs}; this would work: {name}(n_features=8, steps=10)"
         )
     constants = {"phi": n_features, "ridge": 1, "one": 1, **dict.fromkeys(flags, 1)}
     embedding = [(constant, ONE if constant == "one" else Form(constant)) for constant in constants]

@@ -28,7 +28,6 @@ from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.circuits import ONE, Fraction, clear, copy, reduce, times, token_quotient, update
 from metarep_lib.construct.program import DIVISION_SCALE, Layer, Program, Write
 
-
 LIVE = ("alpha", "r", "p", "s", "c", "rho_old", "gamma", "started")
 SCRATCH = ("rho", "delta", "rho_rho", "w", "p_old", "s_old", "lambda", "beta", "gamma_beta")
 SCRATCH += ("c_aggregator", "c_sink", "rho_old_aggregator", "gamma_aggregator", "gamma_sink", "started_aggregator")
