@@ -89,15 +89,18 @@ def draw_wiring(axis: Axes, wires: Iterable, names: Sequence[str]) -> None:
 
 
 def draw_column(axis: Axes, wires: Sequence, centre: float, row: dict[str, int], colour: str) -> None:
-    """The writes of one half of one block, each on a vertical line of its own beside the others."""
-    offsets = np.linspace(-0.3, 0.3, len(wires)) if len(wires) > 1 else [0.0]
-    for wire, offset in zip(wires, offsets):
+    """The writes of one half of one block, each on a vertical line of its own; what is cleared on one more."""
+    cleared = [row[wire.target] for wire in wires if wire.clears]
+    written = [wire for wire in wires if not wire.clears]
+    n_lines = len(written) + bool(cleared)
+    offsets = np.linspace(-0.36, 0.36, n_lines) if n_lines != 1 else np.zeros(1)
+    if not n_lines:
+        return
+    axis.plot([centre + offsets[-1]] * len(cleared), cleared, "x", markersize=6, color=colour)
+    for wire, offset in zip(written, offsets):
         x = centre + offset
         reads = [row[name] for name in wire.reads if name in row]
         ends = [*reads, row[wire.target]]
-        if wire.clears:
-            axis.plot([x], [row[wire.target]], "x", markersize=6, color=colour)
-            continue
         axis.plot([x, x], [min(ends), max(ends)], color=colour, linewidth=1, alpha=0.5)
         axis.plot([x] * len(reads), reads, "o", markersize=5, markerfacecolor="white", markeredgecolor=colour)
         axis.plot([x], [row[wire.target]], "s", markersize=5, color=colour)
