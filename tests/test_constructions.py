@@ -260,3 +260,31 @@ def test_several_outputs_are_as_many_single_ones(make):
         torch.testing.assert_close(together["alpha", "support"][..., a], alone["alpha", "support"], rtol=1e-11, atol=1e-12)
     with pytest.raises(ValueError, match="n_outputs=1, the prompt has 3"):
         assemble(make(4, 6, 1)).run(prompt)
+
+
+@deep
+def test_nothing_flows_from_a_query_to_anybody_else(make):
+    prompt = prompt_of(30.0, 12, 4, 3, seed=1)
+    moved = prompt.phi_query.clone()
+    moved[1] += 1.0
+    network = assemble(make(4, 6))
+    before = network.run(prompt).resid
+    after = network.run(Prompt(prompt.phi, prompt.y, moved, prompt.ridge)).resid
+    query = 2 + 12 + 1
+    others = [token for token in range(before.shape[-2]) if token != query]
+    assert torch.equal(before[:, others], after[:, others])
+    assert not torch.equal(before[1:, query], after[1:, query])
+
+
+@deep
+def test_the_order_of_supports_does_not_matter_and_scales_pass_through(make):
+    prompt = prompt_of(30.0, 12, 4, 3, seed=2)
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
+    network = assemble(make(4, 12))
+    f, alpha = (network.run(prompt)[name, group][-1] for name, group in (("r", "query"), ("alpha", "support")))
+    permuted = network.run(Prompt(prompt.phi[order], prompt.y[order], prompt.phi_query, prompt.ridge))
+    torch.testing.assert_close(permuted["alpha", "support"][-1], alpha[order], rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(permuted["r", "query"][-1], f, rtol=1e-10, atol=1e-12)
+    scaled = network.run(Prompt(8 * prompt.phi, 4 * prompt.y, 8 * prompt.phi_query, 64 * prompt.ridge))
+    torch.testing.assert_close(scaled["r", "query"][-1], 4 * f, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(scaled["alpha", "support"][-1], alpha / 16, rtol=1e-10, atol=1e-12)
