@@ -159,4 +159,4 @@ def machine() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
     gpu = f"GPU {torch.cuda.get_device_name()} for the torch contenders" if torch.cuda.is_available() else "no GPU"
-    return f"{cpu}, {torch.get_num_threads()} threads, {gpu}, torch {torch.__version__}"
+    return f"{cpu}, threads: {torch.get_num_threads()}, {gpu}, torch {torch.__version__}"

@@ -128,7 +128,8 @@ def slopes(results: Results, supports: list[int], p: int) -> str:
     headers = ["contender", "cost", "time, all k", "time, last two k", "memory, all k", "memory, last two k"]
     return (
         f"p = {p}: fitted exponent of k\n\n{table(rows, headers)}\n\n"
-        f"Of the best times. Small k is start-up cost, so the last two k are nearer the truth. Peaks below {SMALLEST_PEAK // MIB} MiB are left out of the memory columns."
+        f"Of the best times. Small k is start-up cost, so the last two k are nearer the truth. Peaks below {SMALLEST_PEAK // MIB} MiB are left out of the memory columns.\n"
+        "Operations and bytes are linear in k. Time above that is the machine's: arrays outgrow the caches, and large ones come page by page (last table)."
     )
 
 
