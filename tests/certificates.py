@@ -2,19 +2,21 @@
 
     from certificates import certifies
 
-    @certifies("thm-cg-in-two-blocks")
+    @certifies("thm-cg-in-two-blocks", mutant="the other sign in the denominator of gamma")
     def test_two_blocks_are_one_cg_step(): ...
 
-`scripts/lint_book.py` reads these decorators without importing anything, so labels are written out as strings; it
-fails when a `prf:` label of the book has no such test, and when a test names a label the book does not have.
+`scripts/lint_book.py` reads these decorators without importing anything, so labels and mutants are written out as
+strings; it fails when a `prf:` label of the book has no such test, when none of its tests has a mutant, and when a test
+names a label the book does not have. The Claims page prints them.
 """
 
 import pytest
 
 
-def certifies(*labels: str) -> pytest.MarkDecorator:
-    """Mark a test as the certificate of the theorems, lemmas, propositions or corollaries with these labels.
+def certifies(*labels: str, mutant: str | None = None) -> pytest.MarkDecorator:
+    """Mark a test as a certificate of the theorems, lemmas, propositions or corollaries with these labels.
 
-    `pytest -m certifies` runs all certificates and nothing else.
+    `mutant` says in a few words which wrong version of the statement (a constant, an exponent, a hypothesis) this test
+    also runs and sees fail. `pytest -m certifies` runs all certificates and nothing else.
     """
-    return pytest.mark.certifies(*labels)
+    return pytest.mark.certifies(*labels, mutant=mutant)

@@ -5,6 +5,7 @@ import pytest
 import scipy.optimize
 import tolerances
 import torch
+from certificates import certifies
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,12 +142,14 @@ def test_the_factor_is_written_out_and_batched():
         tolerances.assert_within(factor / expected - 1, tolerances.floor(torch.float64, float(system.condition_number)))
 
 
+@certifies("cor-prediction", mutant="a factor that is one hundredth smaller")
 @given(st.integers(2, 8), st.integers(0, 99))
 def test_the_factor_is_attained_by_the_query_along_the_error(n, seed):
     system = random_system(n, seed)
     error = solvers.conjugate_gradient(system, 1).alpha - torch.linalg.solve(system.A, system.y)
     worst = RidgeSystem(system.A, system.y, (system.A @ error).unsqueeze(0))
     tolerances.assert_within(prediction_ratio(worst, 1) - 1, 1e-6)
+    assert prediction_ratio(worst, 1) / 0.99 > 1  # mutant
 
 
 def test_a_search_over_queries_finds_the_factor_attained(record_property):

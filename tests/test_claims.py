@@ -106,6 +106,7 @@ def test_claim_inside_ipython_is_an_invisible_glue_output(stored):
         "kind": "measurement",
         "text": "some text",
         "source": "thm-some",
+        "searched": False,
     }
 
 

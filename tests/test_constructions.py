@@ -117,6 +117,15 @@ def test_the_solution_is_reached_at_termination(name, n_support):
     assert whole.holds, whole
 
 
+@certifies(
+    "prop-chebyshev-network",
+    "thm-two-block-network",
+    "prop-jacobi-network",
+    "thm-causal-network",
+    "prop-newton-network",
+    "prop-features",
+    mutant="every weight tripled, every gated unit dropped, every two blocks swapped",
+)
 @cases
 def test_every_mutant_dies_or_is_known_to_be_harmless(case):
     left, n_mutants = survivors(assemble(case.program), case.recurrence, seed=5)

@@ -152,7 +152,7 @@ def searched(c: float, dtype: torch.dtype, seed: int, score, start: float, gener
     return n[kept], d[kept], [errors[i] for i in kept]
 
 
-@certifies("prop-division-rounding")
+@certifies("prop-division-rounding", mutant="two roundings")
 @dtypes
 @pytest.mark.parametrize("c", [1.0, 2.0**-40])
 def test_a_search_comes_close_to_three_roundings_and_not_beyond(dtype, c):
@@ -185,7 +185,7 @@ def test_quotients_far_below_the_scale_are_correctly_rounded(case, shrink):
     assert torch.equal(divide(N, D, c), N / D)
 
 
-@certifies("prop-division-rounding")
+@certifies("prop-division-rounding", mutant="correct rounding for larger quotients")
 @dtypes
 def test_larger_quotients_are_not_all_correctly_rounded(dtype):  # mutant of the hypothesis tau <= u / 4
     rng = np.random.default_rng(0)

@@ -59,7 +59,7 @@ def rationals(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return np.vectorize(lambda n, d: Fraction(int(n), int(d)), otypes=[object])(rng.integers(-5, 6, shape), rng.integers(1, 4, shape))
 
 
-@certifies("thm-krr")
+@certifies("thm-krr", mutant="twice the ridge")
 @shapes
 def test_the_dual_solution_is_the_only_zero_of_the_gradient(k, p):
     rng = np.random.default_rng(k + 10 * p)
@@ -79,7 +79,7 @@ def test_the_dual_solution_is_the_only_zero_of_the_gradient(k, p):
     assert (gradient(weights, 2 * ridge) != 0).any() or (weights == 0).all()  # mutant: the wrong ridge
 
 
-@certifies("prop-kappa")
+@certifies("prop-kappa", mutant="without the one")
 @shapes
 def test_kappa_is_at_most_one_plus_norm_over_ridge_with_equality_iff_singular(k, p):
     system = ridge_system(random_prompt(k, p, 1, ridge=0.5, seed=k * p))
@@ -91,7 +91,7 @@ def test_kappa_is_at_most_one_plus_norm_over_ridge_with_equality_iff_singular(k,
         assert system.condition_number > norm_K / 0.5
 
 
-@certifies("prop-primal-dual")
+@certifies("prop-primal-dual", mutant="another step size in the primal")
 def test_primal_and_dual_gradient_descent_agree_and_conjugate_gradients_do_not():
     prompt = random_prompt(7, 3, 4, ridge=0.5, seed=1)
     dual = ridge_system(prompt)
@@ -156,7 +156,7 @@ def column(x: np.ndarray, program: Program, name: str) -> np.ndarray:
     return x[:, program.stream[name]][:, 0]
 
 
-@certifies("lem-mat-vec")
+@certifies("lem-mat-vec", mutant="queries are read too")
 @given(seed=seeds)
 def test_mat_vec_adds_the_kernel_matrix_times_a_vector(seed):
     program = one_block(attention=[circuits.mat_vec("a", into="out")])
@@ -168,7 +168,7 @@ def test_mat_vec_adds_the_kernel_matrix_times_a_vector(seed):
     assert (expected != phi @ phi.T @ a).any()  # mutant: if the queries were read too
 
 
-@certifies("lem-reduction")
+@certifies("lem-reduction", mutant="registers that are not zero")
 @given(seed=seeds)
 def test_reduction_adds_the_inner_product_on_the_registers_and_nowhere_else(seed):
     program = one_block(attention=[circuits.reduce("a", "b", into="out")])
@@ -181,7 +181,7 @@ def test_reduction_adds_the_inner_product_on_the_registers_and_nowhere_else(seed
     assert column(after, program, "out")[0] != a[groups["support"]] @ b[groups["support"]]
 
 
-@certifies("lem-division")
+@certifies("lem-division", mutant="scores and gain of different scale")
 @pytest.mark.parametrize("scale", [1.0, 2.0**-40, 2.0**3])
 @given(seed=seeds)
 def test_division_gives_the_quotient_to_every_token(scale, seed):
@@ -211,7 +211,7 @@ def divided(program: Program, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array([numerator / denominator]), column(after, program, "out")
 
 
-@certifies("lem-update")
+@certifies("lem-update", mutant="the other sign")
 @given(seed=seeds)
 def test_an_update_adds_products_of_the_same_token_and_clears_exactly(seed):
     writes = [circuits.update("out", circuits.times("a", "b", -2.0), circuits.copy("n")), circuits.clear("d")]
@@ -230,7 +230,7 @@ def parts(program: Program, dtype: torch.dtype = torch.float64) -> tuple:
     return network.transformer.state_dict(), network.transformer.config, network.basis
 
 
-@certifies("prop-gd-network")
+@certifies("prop-gd-network", mutant="a step size off by a millionth")
 @shapes
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_gradient_descent_network_is_certified(k, p, dtype):
@@ -246,7 +246,7 @@ def test_gradient_descent_network_is_certified(k, p, dtype):
     assert not certify_step(weights, config, basis, gradient_descent_recurrence(0.2500001), seed=k, n_support=k).holds  # mutant
 
 
-@certifies("thm-cg-network")
+@certifies("thm-cg-network", mutant="one step fewer than termination needs")
 @shapes
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_conjugate_gradient_network_is_certified_through_termination(k, p, dtype):
@@ -278,7 +278,7 @@ def test_depth_and_width_are_as_stated():
 # ---------------------------------------------------------------- conjugate gradient and its rate
 
 
-@certifies("lem-cg-optimal")
+@certifies("lem-cg-optimal", mutant="optimal over one more direction")
 @given(seed=seeds, k=st.integers(2, 4))
 def test_conjugate_gradient_is_orthogonal_conjugate_and_optimal(seed, k):
     rng = np.random.default_rng(seed)
@@ -330,7 +330,7 @@ def test_rates_and_prediction_bound_hold_up_to_rounding(seed, log_kappa):
         assert (ratio <= gradient_descent_bound(kappa[i], t[:, 0]) + floor[i]).all()
 
 
-@certifies("thm-cg-rate")
+@certifies("thm-cg-rate", mutant="without the factor two")
 def test_the_rate_without_the_factor_two_is_false():
     """Mutant: at Chebyshev nodes of degree t, with the worst right-hand side, the error is 1 / T_t > ((sqrt kappa - 1) / (sqrt kappa + 1))^t."""
     kappa, t = 100.0, 6
@@ -346,7 +346,7 @@ def test_the_rate_without_the_factor_two_is_false():
     assert error > 0.9 * bound  # the constant is sharp
 
 
-@certifies("prop-gd-rate")
+@certifies("prop-gd-rate", mutant="a smaller factor for another step size")
 def test_the_gradient_descent_rate_is_attained_and_no_step_size_beats_it():
     eigenvalues = torch.tensor([1.0, 4.0, 9.0], dtype=torch.float64)
     factor = gradient_descent_bound(torch.tensor(9.0, dtype=torch.float64), torch.tensor(1)).item()
@@ -361,7 +361,7 @@ def test_the_gradient_descent_rate_is_attained_and_no_step_size_beats_it():
             assert_within(abs(worst - factor), 1e-12)
 
 
-@certifies("cor-termination")
+@certifies("cor-termination", mutant="one step fewer")
 @pytest.mark.parametrize("multiplicities", [(5,), (3, 2), (1, 4, 2), (2, 1, 1, 3)])
 def test_conjugate_gradient_ends_after_as_many_steps_as_distinct_eigenvalues(multiplicities):
     m = len(multiplicities)
@@ -383,7 +383,7 @@ def test_a_linear_kernel_has_few_distinct_eigenvalues(k, p):
     assert (states[-1]["r"] == 0).all()
 
 
-@certifies("thm-two-block")
+@certifies("thm-two-block", mutant="the other sign in the denominator of gamma")
 @given(seed=seeds, k=st.integers(2, 4))
 def test_one_round_of_sums_is_enough(seed, k):
     rng = np.random.default_rng(seed)

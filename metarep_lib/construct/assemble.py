@@ -123,7 +123,7 @@ def plan(program: Program, attention: tuple[Write, ...], mlp: tuple[Write, ...])
     for write in attention:
         for head in write.terms:
             d_head, d_value = program.head_widths(head)
-            groups[AttentionConfig(head.kind, n_heads=0, d_head=d_head, d_value=d_value)].append((write.target, head))
+            groups[AttentionConfig(head.kind, n_heads=0, d_head=d_head, d_value=d_value, hidden_keys=head.hides)].append((write.target, head))
     configs = tuple(replace(config, n_heads=len(heads)) for config, heads in groups.items())
     units = [(write.target, product) for write in mlp for product in write.terms]
     d_mlp = sum(program.n_units(product) for _, product in units)

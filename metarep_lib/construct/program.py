@@ -78,13 +78,15 @@ def show_term(name: str, weight: float | Weight) -> str:
 class Head:
     """Adds gain * sum_j score_ij value_j (kind "linear"), or its normalised or softmax version.
 
-    score_ij is the sum over `score` of <query form at token i, key form at token j>.
+    score_ij is the sum over `score` of <query form at token i, key form at token j>. The tokens at
+    the positions `hides` are not read, on top of the mask.
     """
 
     kind: AttentionKind
     score: tuple[tuple[Form, Form], ...]
     value: Form
     gain: float = 1.0
+    hides: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class Attention(nn.Module):
         x_heads = x.unsqueeze(-3)  # [*B, 1, T, d_model]
         q, k, v = x_heads @ self.W_Q, x_heads @ self.W_K, x_heads @ self.W_V  # [*B, H, T, d_head | d_value]
         out = getattr(self, self.config.kind)(q, k, v, mask)  # [*B, H, T, d_value]
-        return (out @ self.W_O).sum(-3)
+        return out.transpose(-3, -2).flatten(-2) @ self.W_O.flatten(0, 1)  # the sum over heads, as one product
 
     def linear(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
         return mask.contract(q, self.hide(k), v)

@@ -39,6 +39,7 @@ class Claim:
     kind: str
     text: str
     source: str | None = None
+    searched: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -63,6 +64,7 @@ def claim(
     kind: str,
     text: str,
     source: str | None = None,
+    searched: bool = False,
     exact: bool | None = None,
 ) -> Claim:
     """Assert ``value relation bound`` and keep the value for the prose and the Claims page.
@@ -75,6 +77,7 @@ def claim(
         kind: ``"theorem"`` if the relation is proved and the bound is the theorem's, else ``"measurement"``.
         text: The claim in a few words, as the Claims page prints it; MyST with maths is fine.
         source: Label of the theorem the bound comes from, which the Claims page then links to.
+        searched: Whether an optimiser looked for the input that brings the value nearest to the bound, or beyond it.
         exact: Whether every machine finds the same digits. nbval compares the digits of exact numbers and no others.
             If not given, integers count as exact and floats do not.
 
@@ -98,7 +101,7 @@ def claim(
         raise ValueError(f"claim {id!r}: relation {relation!r} is not one of {', '.join(RELATIONS)}")
     if kind not in KINDS:
         raise ValueError(f"claim {id!r}: kind {kind!r} is not one of {', '.join(KINDS)}")
-    made = Claim(_checked(id), _number(id, value), relation, _number(id, bound), kind, text, source)
+    made = Claim(_checked(id), _number(id, value), relation, _number(id, bound), kind, text, source, searched)
     if not made.holds:
         ratio = "undefined, the bound is 0" if made.ratio is None else f"{made.ratio:.3g}"
         raise ClaimFailed(
