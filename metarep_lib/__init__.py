@@ -34,12 +34,14 @@ from metarep_lib.construct import (
 )
 from metarep_lib.network import CausalMask, PairCausalMask, PrefixMask, Trace, Transformer, TransformerConfig
 from metarep_lib.numerics import (
+    ExponentialKernel,
     Outcome,
     RidgeSystem,
     Solution,
     conjugate_gradient_bound,
     gradient_descent_bound,
     linear_kernel,
+    nadaraya_watson,
     prediction_factor,
     ridge_system,
     solvers,
@@ -52,6 +54,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CausalMask",
     "ConstructedTransformer",
+    "ExponentialKernel",
     "Outcome",
     "PairCausalMask",
     "PrefixMask",
@@ -75,6 +78,7 @@ __all__ = [
     "gradient_descent_bound",
     "jacobi_conjugate_gradient",
     "linear_kernel",
+    "nadaraya_watson",
     "newton_schulz",
     "on_frozen_stack",
     "on_polynomial_features",

@@ -24,6 +24,39 @@ def linear_kernel(phi: Tensor, phi_other: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class ExponentialKernel:
+    """K_ij = exp(<U phi_i, U phi'_j> / tau): what a softmax head computes before it normalises (Tsai et al. 2019).
+
+    Args:
+        tau: the temperature, positive.
+        U: [p', p] or None for the identity.
+
+    Raises:
+        ValueError: a temperature that is not positive.
+
+    >>> kernel = ExponentialKernel(tau=2.0)
+    >>> kernel(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    tensor([[1.0000, 2.7183]])
+    """
+
+    tau: float = 1.0
+    U: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tau > 0:
+            raise ValueError(f"ExponentialKernel(tau={self.tau}): expected a positive temperature, e.g. ExponentialKernel(tau=1.0)")
+
+    def logits(self, phi: Tensor, phi_other: Tensor) -> Tensor:
+        """<U phi_i, U phi'_j> / tau, [*batch, n, p] and [*batch, m, p] to [*batch, n, m]; exp of it overflows where they do not."""
+        if self.U is not None:
+            phi, phi_other = phi @ self.U.mT, phi_other @ self.U.mT
+        return phi @ phi_other.mT / self.tau
+
+    def __call__(self, phi: Tensor, phi_other: Tensor) -> Tensor:
+        return self.logits(phi, phi_other).exp()
+
+
+@dataclass(frozen=True)
 class RidgeSystem:
     """(K + lambda I) alpha = y, and how a solution predicts: f(x) = k(x)^T alpha.
 
