@@ -5,17 +5,17 @@
 * No glue inside maths, where it would silently stay unreplaced.
 * Every cell that draws a figure gives it a name, a caption and a text for those who cannot see it.
 * Nothing is loaded from another host.
-* Theorems and certificates pair off: every label of a theorem, lemma, proposition or corollary is certified by a test,
-  and every certified label exists.
+* Statements and certificates pair off: every theorem, lemma, proposition or corollary is certified by a test that also
+  sees a wrong version of it fail, and every certified label exists.
 """
 
-import ast
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from chapters import BOOK, ROOT, chapters, pages, read
+from statements import certificates, statements
 
 TYPED = {
     "decimal": r"(?<![\w.])\d+\.\d+",
@@ -34,7 +34,6 @@ NOT_PROSE = (
     r"^%.*?$|<!--.*?-->",  # comments
     r"\]\([^)]*\)|https?://\S+",  # addresses
 )
-STATEMENT = r"^[`:]{3,}\{prf:(?:theorem|lemma|proposition|corollary)\}[^\n]*\n(?:\s*:(?!label:)[\w-]+:.*\n)*(?:\s*:label:\s*(\S+))?"
 
 
 def matches(pattern: str, text: str) -> Iterator[re.Match]:
@@ -93,31 +92,21 @@ def figure_faults(chapter: Path) -> Iterator[str]:
                 yield f"{chapter.relative_to(ROOT)}: cell {number}: the figure lacks {', '.join(missing)}"
 
 
-def certified() -> dict[str, str]:
-    """Label -> the test that certifies it, read from the decorators without importing anything."""
-    found = {}
-    for path in sorted((ROOT / "tests").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            for decorator in getattr(node, "decorator_list", []):
-                if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", None) == "certifies":
-                    where = f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
-                    found.update({ast.literal_eval(label): where for label in decorator.args})
-    return found
-
-
 def certificate_faults() -> Iterator[str]:
-    """Theorems without a label or certificate, and certificates without a theorem."""
-    tests, labels = certified(), set()
-    for page in pages():
-        for match in matches(STATEMENT, page.read_text()):
-            label = match.group(1)
-            if label is None:
-                yield f"{page.relative_to(ROOT)}: a statement without a label: {match.group().splitlines()[0]!r}"
-            elif label not in tests:
-                yield f"{page.relative_to(ROOT)}: {label} has no test with @certifies({label!r})"
-            labels.add(label)
+    """Statements without a label, a certificate or a mutant, and certificates without a statement."""
+    tests, labels = certificates(), set()
+    for statement in statements():
+        page = statement.page.relative_to(ROOT)
+        if statement.label is None:
+            yield f"{page}: a {statement.kind} without a label: {statement.title!r}"
+        elif statement.label not in tests:
+            yield f"{page}: {statement.label} has no test with @certifies({statement.label!r}, mutant=...)"
+        elif not any(certificate.mutant for certificate in tests[statement.label]):
+            yield f"{page}: {statement.label} has no test that names a mutant, a wrong version of it that fails"
+        labels.add(statement.label)
     for label in sorted(tests.keys() - labels):
-        yield f"{tests[label]}: certifies {label!r}, which no page of the book states"
+        first = tests[label][0]
+        yield f"{first.test}:{first.line}: certifies {label!r}, which no page of the book states"
 
 
 def main() -> int:

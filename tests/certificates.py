@@ -13,10 +13,10 @@ names a label the book does not have. The Claims page prints them.
 import pytest
 
 
-def certifies(*labels: str, mutant: str | None = None) -> pytest.MarkDecorator:
+def certifies(*labels: str, mutant: str | None = None, exact: bool = False) -> pytest.MarkDecorator:
     """Mark a test as a certificate of the theorems, lemmas, propositions or corollaries with these labels.
 
     `mutant` says in a few words which wrong version of the statement (a constant, an exponent, a hypothesis) this test
-    also runs and sees fail. `pytest -m certifies` runs all certificates and nothing else.
+    also runs and sees fail. `exact` says that it compares without rounding, over fractions or a prime field. `pytest -m certifies` runs all certificates and nothing else.
     """
-    return pytest.mark.certifies(*labels, mutant=mutant)
+    return pytest.mark.certifies(*labels, mutant=mutant, exact=exact)

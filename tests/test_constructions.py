@@ -125,6 +125,7 @@ def test_the_solution_is_reached_at_termination(name, n_support):
     "prop-newton-network",
     "prop-features",
     mutant="every weight tripled, every gated unit dropped, every two blocks swapped",
+    exact=True,
 )
 @cases
 def test_every_mutant_dies_or_is_known_to_be_harmless(case):
