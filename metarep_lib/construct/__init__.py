@@ -14,7 +14,7 @@ from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.describe import describe
 from metarep_lib.construct.features import on_frozen_stack, on_polynomial_features
 from metarep_lib.construct.program import GUARD, Form, Head, Layer, Product, Program, ProgramError, Write
-from metarep_lib.construct.tokens import input_basis, prefix_mask, token_groups, tokenise
+from metarep_lib.construct.tokens import bare_tokens, input_basis, prefix_mask, token_groups, tokenise
 from metarep_lib.construct.wiring import Wire, wiring
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Wire",
     "Write",
     "assemble",
+    "bare_tokens",
     "causal_conjugate_gradient",
     "chebyshev",
     "conjugate_gradient",

@@ -1,4 +1,4 @@
-"""The experiments: certificates and mutants now; probes, interventions and training later."""
+"""The experiments: certificates and mutants, training and trained networks."""
 
 from metarep_lib.evidence.algorithms import (
     causal_recurrence,
@@ -12,11 +12,16 @@ from metarep_lib.evidence.algorithms import (
 )
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.mutation import survivors
+from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.evidence.trained import TrainedTransformer, load_trained
+from metarep_lib.evidence.training import train
 
 __all__ = [
     "Certificate",
+    "Recipe",
     "Recurrence",
+    "TrainedTransformer",
     "causal_recurrence",
     "certify_end_to_end",
     "certify_step",
@@ -26,7 +31,10 @@ __all__ = [
     "gradient_descent_recurrence",
     "is_looped",
     "jacobi_recurrence",
+    "load_trained",
     "newton_schulz_recurrence",
+    "read_recipe",
     "survivors",
+    "train",
     "two_block_recurrence",
 ]
