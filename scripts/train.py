@@ -1,24 +1,14 @@
 """Train a recipe: `python scripts/train.py training/NAME.toml --seed 0`. Goes on where an interrupted run stopped."""
 
 import argparse
-import subprocess
 from pathlib import Path
 
 import torch
+from commit import commit
 
 from metarep_lib.evidence.recipe import read_recipe
 from metarep_lib.evidence.trained import WEIGHTS
 from metarep_lib.evidence.training import train
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def commit() -> str:
-    """The commit the weights come from, with a plus where the working tree differs from it."""
-    head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    dirty = subprocess.run(["git", "status", "--porcelain", "metarep_lib/*.py", "training"], cwd=ROOT, capture_output=True, text=True).stdout
-    return head + ("+" if dirty.strip() else "")
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -30,7 +20,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     command = f"python scripts/train.py {given.recipe} --seed {given.seed}"
-    print(train(read_recipe(given.recipe), given.seed, given.folder, commit=commit(), command=command, device=device))
+    print(train(read_recipe(given.recipe), given.seed, given.folder, commit=commit("training"), command=command, device=device))
 
 
 if __name__ == "__main__":

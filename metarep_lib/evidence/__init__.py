@@ -14,6 +14,7 @@ from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, ce
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
 from metarep_lib.evidence.trained import TrainedTransformer, load_trained
 from metarep_lib.evidence.training import train
 
@@ -21,6 +22,8 @@ __all__ = [
     "Certificate",
     "Recipe",
     "Recurrence",
+    "Sweep",
+    "Swept",
     "TrainedTransformer",
     "causal_recurrence",
     "certify_end_to_end",
@@ -31,9 +34,11 @@ __all__ = [
     "gradient_descent_recurrence",
     "is_looped",
     "jacobi_recurrence",
+    "load_sweep",
     "load_trained",
     "newton_schulz_recurrence",
     "read_recipe",
+    "run_sweep",
     "survivors",
     "train",
     "two_block_recurrence",

@@ -2,10 +2,8 @@
 
 import json
 import math
-import os
 import platform
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from metarep_lib.construct.tokens import bare_tokens
+from metarep_lib.evidence.files import replace
 from metarep_lib.evidence.recipe import Recipe
 from metarep_lib.network.masks import PairCausalMask, PrefixMask
 from metarep_lib.network.transformer import Transformer
@@ -131,13 +130,6 @@ def resume(stem: Path, network: Transformer, optimizer: torch.optim.Optimizer, p
     optimizer.load_state_dict(held["optimizer"])
     pace.load_state_dict(held["pace"])
     return held["step"], held["seconds"]
-
-
-def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    write(temporary)
-    temporary.replace(path)
 
 
 def device_name(device: str) -> str:
