@@ -3,6 +3,7 @@
 from metarep_lib.numerics import solvers
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
 from metarep_lib.numerics.kernels import ExponentialKernel, RidgeSystem, linear_kernel, ridge_system
+from metarep_lib.numerics.preconditioning import jacobi, row_normalised, scaled
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
 from metarep_lib.numerics.smoothers import nadaraya_watson, smoother_weights
 from metarep_lib.numerics.solvers import Outcome, Solution
@@ -16,10 +17,13 @@ __all__ = [
     "conjugate_gradient_step",
     "gradient_descent_bound",
     "gradient_descent_step",
+    "jacobi",
     "linear_kernel",
     "nadaraya_watson",
     "prediction_factor",
     "ridge_system",
+    "row_normalised",
+    "scaled",
     "smoother_weights",
     "solvers",
 ]
