@@ -7,23 +7,30 @@ from metarep_lib.numerics.preconditioning import jacobi, row_normalised, scaled
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
 from metarep_lib.numerics.smoothers import nadaraya_watson, smoother_weights
 from metarep_lib.numerics.solvers import Outcome, Solution
+from metarep_lib.numerics.width import best_projection, landmark_projection, projected, random_projection, spanned_features, width_bound
 
 __all__ = [
     "ExponentialKernel",
     "Outcome",
     "RidgeSystem",
     "Solution",
+    "best_projection",
     "conjugate_gradient_bound",
     "conjugate_gradient_step",
     "gradient_descent_bound",
     "gradient_descent_step",
     "jacobi",
+    "landmark_projection",
     "linear_kernel",
     "nadaraya_watson",
     "prediction_factor",
+    "projected",
+    "random_projection",
     "ridge_system",
     "row_normalised",
     "scaled",
     "smoother_weights",
     "solvers",
+    "spanned_features",
+    "width_bound",
 ]
