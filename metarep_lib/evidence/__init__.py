@@ -7,16 +7,23 @@ from metarep_lib.evidence.algorithms import (
     features_first,
     gradient_descent_recurrence,
     jacobi_recurrence,
+    narrow_gradient_descent_recurrence,
+    narrow_ridge_gradient_descent_recurrence,
     newton_schulz_recurrence,
     two_block_recurrence,
 )
+from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
+from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recurrence import Recurrence
 
 __all__ = [
+    "BlindPair",
     "Certificate",
+    "Leakage",
     "Recurrence",
+    "blind_pair",
     "causal_recurrence",
     "certify_end_to_end",
     "certify_step",
@@ -26,6 +33,10 @@ __all__ = [
     "gradient_descent_recurrence",
     "is_looped",
     "jacobi_recurrence",
+    "leakage_by_change",
+    "leakage_by_gradient",
+    "narrow_gradient_descent_recurrence",
+    "narrow_ridge_gradient_descent_recurrence",
     "newton_schulz_recurrence",
     "survivors",
     "two_block_recurrence",
