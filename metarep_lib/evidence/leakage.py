@@ -136,7 +136,9 @@ def streams(network: Transformer, tokens: Tensor, mask: Mask) -> Tensor:
 def finite_streams(call: str, network: Transformer, tokens: Tensor, mask: Mask) -> Tensor:
     """The streams, where a test of them can mean something: NaN hides a change and makes gradients NaN elsewhere."""
     if tokens.ndim != 2:
-        raise ValueError(f"{call}(tokens={list(tokens.shape)}): expected one prompt, [tokens, d_input]; this would work: {call}(network, tokens[0], mask)")
+        raise ValueError(
+            f"{call}(tokens={list(tokens.shape)}): expected one prompt, [tokens, d_input]; this would work: {call}(network, tokens[0], mask)"
+        )
     resid = streams(network, tokens, mask)
     finite = torch.isfinite(resid).all(-1)
     if not finite.all():
