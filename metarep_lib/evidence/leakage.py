@@ -48,7 +48,7 @@ class Leakage:
         return int(leaky[0]) if len(leaky) else None
 
     @property
-    def forbidden(self) -> Bool[Tensor, "B T T"]:
+    def forbidden(self) -> Bool[Tensor, "streams T T"]:
         return self.influence & ~self.allowed
 
     @property
@@ -118,7 +118,7 @@ def leakage_by_gradient(network: Transformer, tokens: Tensor, mask: Mask, promis
     return Leakage("gradient", torch.stack(influence), reach(promise or mask, len(resid), n_tokens).to(tokens.device))
 
 
-def reach(mask: Mask, n_streams: int, n_tokens: int) -> Bool[Tensor, "B T T"]:
+def reach(mask: Mask, n_streams: int, n_tokens: int) -> Bool[Tensor, "streams T T"]:
     """Which tokens token i reaches in 0, 1, ... hops, itself included: what its stream may depend on after as many blocks."""
     hop = mask.dense(n_tokens) | torch.eye(n_tokens, dtype=torch.bool)
     reached = [torch.eye(n_tokens, dtype=torch.bool)]
