@@ -27,10 +27,13 @@ from metarep_lib.construct import (
     chebyshev,
     circuits,
     conjugate_gradient,
+    copied_gradient_descent,
     describe,
     gradient_descent,
     input_basis,
     jacobi_conjugate_gradient,
+    narrow_gradient_descent,
+    narrow_ridge_gradient_descent,
     newton_schulz,
     on_polynomial_features,
     two_block_conjugate_gradient,
@@ -52,6 +55,9 @@ PROGRAMS = [
     jacobi_conjugate_gradient(3, 4),
     causal_conjugate_gradient(3, 4),
     newton_schulz(3, 4, 0.5),
+    narrow_gradient_descent(3, 4, 0.5),
+    narrow_ridge_gradient_descent(3, 4, 0.5),
+    copied_gradient_descent(3, 4, 0.5),
     on_polynomial_features(gradient_descent(9, 2, 0.5), 2),
 ]
 programs = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)

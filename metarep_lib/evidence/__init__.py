@@ -7,10 +7,14 @@ from metarep_lib.evidence.algorithms import (
     features_first,
     gradient_descent_recurrence,
     jacobi_recurrence,
+    narrow_gradient_descent_recurrence,
+    narrow_ridge_gradient_descent_recurrence,
     newton_schulz_recurrence,
     two_block_recurrence,
 )
+from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
+from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
@@ -19,12 +23,15 @@ from metarep_lib.evidence.trained import TrainedTransformer, load_trained
 from metarep_lib.evidence.training import train
 
 __all__ = [
+    "BlindPair",
     "Certificate",
+    "Leakage",
     "Recipe",
     "Recurrence",
     "Sweep",
     "Swept",
     "TrainedTransformer",
+    "blind_pair",
     "causal_recurrence",
     "certify_end_to_end",
     "certify_step",
@@ -34,8 +41,12 @@ __all__ = [
     "gradient_descent_recurrence",
     "is_looped",
     "jacobi_recurrence",
+    "leakage_by_change",
+    "leakage_by_gradient",
     "load_sweep",
     "load_trained",
+    "narrow_gradient_descent_recurrence",
+    "narrow_ridge_gradient_descent_recurrence",
     "newton_schulz_recurrence",
     "read_recipe",
     "run_sweep",
