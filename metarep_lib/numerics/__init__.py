@@ -6,12 +6,23 @@ from metarep_lib.numerics.kernels import ExponentialKernel, RidgeSystem, linear_
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
 from metarep_lib.numerics.smoothers import nadaraya_watson, smoother_weights
 from metarep_lib.numerics.solvers import Outcome, Solution
+from metarep_lib.numerics.stencil import (
+    StencilKernel,
+    best_spacing,
+    rounding_gain,
+    stencil_coefficients,
+    stencil_constant,
+    stencil_error,
+    stencil_error_in_floats,
+)
 
 __all__ = [
     "ExponentialKernel",
     "Outcome",
     "RidgeSystem",
     "Solution",
+    "StencilKernel",
+    "best_spacing",
     "conjugate_gradient_bound",
     "conjugate_gradient_step",
     "gradient_descent_bound",
@@ -20,6 +31,11 @@ __all__ = [
     "nadaraya_watson",
     "prediction_factor",
     "ridge_system",
+    "rounding_gain",
     "smoother_weights",
     "solvers",
+    "stencil_coefficients",
+    "stencil_constant",
+    "stencil_error",
+    "stencil_error_in_floats",
 ]
