@@ -17,7 +17,7 @@ from fractions import Fraction as Rational
 from math import factorial
 
 from metarep_lib.construct.basis import Basis
-from metarep_lib.construct.circuits import ONE, Fraction, clear, mat_vec, times, token_quotient, update
+from metarep_lib.construct.circuits import ONE, Fraction, clear, mat_vec, times, token_quotient
 from metarep_lib.construct.features import ON_PROMPT
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Product, Program, Write
 from metarep_lib.construct.wiring import forms_of
