@@ -21,7 +21,7 @@ def all_to_all(program: Program) -> Program:
         program: with quotients read from the registers, as `conjugate_gradient` makes them.
 
     Returns:
-        A program with as many blocks and heads, narrower by one channel for every division.
+        A program with as many blocks and heads, narrower by the scores of its divisions.
 
     Raises:
         ValueError: a program without such a quotient.
@@ -57,9 +57,10 @@ def quotient_of(write: Write) -> tuple[str, str, float] | None:
 def own_heads(layer: Layer, quotients: Quotients) -> Iterator[Write]:
     """Heads that sum for every token, and heads that divide what the reading token holds."""
     for write in layer.attention:
+        channel = "".join(write.target.partition("[")[1:])  # of several outputs
         for scores, (numerator, denominator, scale) in quotients.items():
-            if write == quotient(scores, write.target, scale):
-                own = Fraction((numerator, "is_sink", "is_aggregator"), ((denominator, "is_aggregator", 1.0),))
+            if write == quotient(scores + channel, write.target, scale):
+                own = Fraction((numerator + channel, "is_sink", "is_aggregator"), ((denominator + channel, "is_aggregator", 1.0),))
                 write = token_quotient(own, write.target, scale)
         heads = tuple(replace(head, score=tuple((ONE if query == REGISTERS else query, key) for query, key in head.score)) for head in write.terms)
         yield Write(write.target, heads)
