@@ -18,6 +18,7 @@ from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.evidence.search import worst_case
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
 from metarep_lib.evidence.trained import TrainedTransformer, load_trained
 from metarep_lib.evidence.training import train
@@ -53,4 +54,5 @@ __all__ = [
     "survivors",
     "train",
     "two_block_recurrence",
+    "worst_case",
 ]

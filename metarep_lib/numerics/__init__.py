@@ -7,6 +7,15 @@ from metarep_lib.numerics.preconditioning import jacobi, row_normalised, scaled
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
 from metarep_lib.numerics.smoothers import nadaraya_watson, smoother_weights
 from metarep_lib.numerics.solvers import Outcome, Solution
+from metarep_lib.numerics.stencil import (
+    StencilKernel,
+    best_spacing,
+    rounding_gain,
+    stencil_coefficients,
+    stencil_constant,
+    stencil_error,
+    stencil_error_in_floats,
+)
 from metarep_lib.numerics.width import best_projection, landmark_projection, projected, random_projection, spanned_features, width_bound
 
 __all__ = [
@@ -14,7 +23,9 @@ __all__ = [
     "Outcome",
     "RidgeSystem",
     "Solution",
+    "StencilKernel",
     "best_projection",
+    "best_spacing",
     "conjugate_gradient_bound",
     "conjugate_gradient_step",
     "gradient_descent_bound",
@@ -27,10 +38,15 @@ __all__ = [
     "projected",
     "random_projection",
     "ridge_system",
+    "rounding_gain",
     "row_normalised",
     "scaled",
     "smoother_weights",
     "solvers",
     "spanned_features",
+    "stencil_coefficients",
+    "stencil_constant",
+    "stencil_error",
+    "stencil_error_in_floats",
     "width_bound",
 ]
