@@ -24,10 +24,10 @@ from metarep_lib.construct.tokens import bare_tokens, input_basis, prefix_mask, 
 from metarep_lib.construct.wiring import Wire, wiring
 
 __all__ = [
+    "GUARD",
     "Basis",
     "ConstructedTransformer",
     "Form",
-    "GUARD",
     "Head",
     "Layer",
     "Product",
