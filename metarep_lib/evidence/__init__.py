@@ -13,6 +13,7 @@ from metarep_lib.evidence.algorithms import (
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.evidence.search import worst_case
 
 __all__ = [
     "Certificate",
@@ -29,4 +30,5 @@ __all__ = [
     "newton_schulz_recurrence",
     "survivors",
     "two_block_recurrence",
+    "worst_case",
 ]

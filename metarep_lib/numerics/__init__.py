@@ -3,23 +3,54 @@
 from metarep_lib.numerics import solvers
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
 from metarep_lib.numerics.kernels import ExponentialKernel, RidgeSystem, linear_kernel, ridge_system
+from metarep_lib.numerics.perturbation import (
+    RidgeFit,
+    aligned,
+    drift_gradient,
+    drift_size,
+    feature_drift_bound,
+    from_joint,
+    joint_features,
+    kernel_drift_bound,
+    lipschitz_constants,
+    predicted_drift_bound,
+    resolvent_bound,
+    ridge_fit,
+    worst_drift,
+)
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
+from metarep_lib.numerics.sensitivity import conjugate_gradient_jacobian, conjugate_gradient_lipschitz
 from metarep_lib.numerics.smoothers import nadaraya_watson, smoother_weights
 from metarep_lib.numerics.solvers import Outcome, Solution
 
 __all__ = [
     "ExponentialKernel",
     "Outcome",
+    "RidgeFit",
     "RidgeSystem",
     "Solution",
+    "aligned",
     "conjugate_gradient_bound",
+    "conjugate_gradient_jacobian",
+    "conjugate_gradient_lipschitz",
     "conjugate_gradient_step",
+    "drift_gradient",
+    "drift_size",
+    "feature_drift_bound",
+    "from_joint",
     "gradient_descent_bound",
     "gradient_descent_step",
+    "joint_features",
+    "kernel_drift_bound",
     "linear_kernel",
+    "lipschitz_constants",
     "nadaraya_watson",
+    "predicted_drift_bound",
     "prediction_factor",
+    "resolvent_bound",
+    "ridge_fit",
     "ridge_system",
     "smoother_weights",
     "solvers",
+    "worst_drift",
 ]
