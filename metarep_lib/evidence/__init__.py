@@ -11,11 +11,13 @@ from metarep_lib.evidence.algorithms import (
     two_block_recurrence,
 )
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
+from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.search import worst_case
 
 __all__ = [
+    "DRIFT_RATIOS",
     "Certificate",
     "Recurrence",
     "causal_recurrence",
@@ -24,6 +26,7 @@ __all__ = [
     "chebyshev_recurrence",
     "conjugate_gradient_recurrence",
     "features_first",
+    "fragility",
     "gradient_descent_recurrence",
     "is_looped",
     "jacobi_recurrence",

@@ -5,9 +5,9 @@ from torch import Tensor
 
 
 def conjugate_gradient_jacobian(A: Tensor, y: Tensor, steps: int) -> Tensor:
-    """d alpha_t / d y = q_t(A) + 2 Pi_t phi_t(A), [k, k], from alpha_0 = 0.
+    """d alpha_t / d y = q_t(A) + 2 Pi_t pi_t(A), [k, k], from alpha_0 = 0.
 
-    phi_t is the residual polynomial, whose roots are the Ritz values, q_t(a) = (1 - phi_t(a)) / a, and
+    pi_t is the residual polynomial, whose roots are the Ritz values, q_t(a) = (1 - pi_t(a)) / a, and
     Pi_t = V (V^T A V)^-1 V^T for any basis V of the Krylov space of y. Gratton, Titley-Peloquin, Toint and
     Tshimanga (2014) derive such expressions from the recurrences.
 
