@@ -18,7 +18,7 @@ NOTEBOOKS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-w
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help venv book picture test bench serve clean
+.PHONY: help venv book picture test sweeps weights bench serve clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
@@ -53,6 +53,15 @@ test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Run the notebooks again and compare" $(PYTEST) $(NOTEBOOKS) book
 	$(STAGE) "Look at every page in a browser" $(PY) scripts/check_site.py
 	@echo; echo "Everything passed."
+
+sweeps: .venv/stamp  ## run every sweep of sweeps/ again (only those whose file is removed: rm metarep_lib/sweeps/NAME.json)
+	@for sweep in $(basename $(notdir $(wildcard sweeps/*.py))); do \
+	  test -f metarep_lib/sweeps/$$sweep.json || OMP_NUM_THREADS=1 $(PY) scripts/sweep.py $$sweep || exit 1; done
+
+weights: .venv/stamp  ## train every network of training/ again (only those whose file is removed: rm metarep_lib/weights/NAME-SEED.safetensors)
+	@for recipe in $(basename $(notdir $(wildcard training/*.toml))); do for seed in 0 1 2; do \
+	  test -f metarep_lib/weights/$$recipe-$$seed.safetensors || \
+	  OMP_NUM_THREADS=1 $(PY) scripts/train.py training/$$recipe.toml --seed $$seed || exit 1; done; done
 
 bench: .venv/stamp  ## time and memory of the networks beside other solvers (six minutes on an idle machine)
 	@$(PY) -m benchmarks.run

@@ -230,3 +230,8 @@ def test_a_gpu_computes_what_the_cpu_computes(kind):
     on_gpu = network.cuda()(tokens.cuda(), PrefixMask(4))
     assert on_gpu.is_cuda
     tolerances.assert_within((on_gpu.cpu() - on_cpu) / on_cpu.abs().max(), 100 * tolerances.rounding(torch.float64, 100))
+
+
+def test_a_schedule_that_names_no_block_is_refused():
+    with pytest.raises(ValueError, match=r"schedule=\(0, 2\)\) with 2 blocks: there is no block 2.*schedule=\(0, 1\)"):
+        TransformerConfig(3, 5, 2, (BlockConfig((group(),), 4),) * 2, (0, 2))

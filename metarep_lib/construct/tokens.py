@@ -47,6 +47,29 @@ def tokenise(prompt: Prompt) -> Tensor:
     return tokens
 
 
+def bare_tokens(phi: Tensor, y: Tensor, phi_query: Tensor) -> Tensor:
+    """[*batch, k + q, d_input] supports, then queries, in the same channels, without registers and ridge: what trained networks read.
+
+    Args:
+        phi: [*batch, k, p].
+        y: [*batch, k].
+        phi_query: [*batch, q, p]; may be phi itself, for a mask that pairs token i with token k + i.
+
+    >>> import torch
+    >>> bare_tokens(torch.tensor([[2.0]]), torch.tensor([3.0]), torch.tensor([[5.0]])).tolist()
+    [[2.0, 3.0, 0.0, 0.0, 0.0, 1.0, 0.0], [5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
+    """
+    basis = input_basis(phi.shape[-1])
+    *batch, k, _ = phi.shape
+    tokens = phi.new_zeros(*batch, k + phi_query.shape[-2], basis.size)
+    tokens[..., :k, basis["phi"]] = phi
+    tokens[..., k:, basis["phi"]] = phi_query
+    tokens[..., :k, basis["y"]] = y.unsqueeze(-1)
+    tokens[..., :k, basis["is_support"]] = 1.0
+    tokens[..., k:, basis["is_query"]] = 1.0
+    return tokens
+
+
 def token_groups(prompt: Prompt) -> MappingProxyType[str, slice]:
     """Which tokens are the aggregator, the sink, the supports and the queries."""
     first_query = N_REGISTERS + prompt.n_support

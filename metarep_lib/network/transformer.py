@@ -59,6 +59,9 @@ class TransformerConfig:
 
     A block named twice in the schedule runs twice with the *same* tensors (a looped
     transformer): schedule (0, 1, 0, 1) is four blocks deep and stores two.
+
+    Raises:
+        ValueError: a schedule that names a block there is not.
     """
 
     d_input: int
@@ -67,6 +70,14 @@ class TransformerConfig:
     blocks: tuple[BlockConfig, ...]
     schedule: tuple[int, ...]
     final_norm: Norm = "none"
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.schedule) - set(range(len(self.blocks))))
+        if unknown:
+            raise ValueError(
+                f"TransformerConfig(schedule={self.schedule}) with {len(self.blocks)} blocks: there is no block {unknown[0]};"
+                f" this would work: schedule={tuple(range(len(self.blocks)))}"
+            )
 
 
 def make_norm(norm: Norm, d_model: int) -> nn.Module:

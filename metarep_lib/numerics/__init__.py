@@ -18,10 +18,21 @@ from metarep_lib.numerics.perturbation import (
     ridge_fit,
     worst_drift,
 )
+from metarep_lib.numerics.preconditioning import jacobi, row_normalised, scaled
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
 from metarep_lib.numerics.sensitivity import conjugate_gradient_jacobian, conjugate_gradient_lipschitz
 from metarep_lib.numerics.smoothers import nadaraya_watson, smoother_weights
 from metarep_lib.numerics.solvers import Outcome, Solution
+from metarep_lib.numerics.stencil import (
+    StencilKernel,
+    best_spacing,
+    rounding_gain,
+    stencil_coefficients,
+    stencil_constant,
+    stencil_error,
+    stencil_error_in_floats,
+)
+from metarep_lib.numerics.width import best_projection, landmark_projection, projected, random_projection, spanned_features, width_bound
 
 __all__ = [
     "ExponentialKernel",
@@ -30,6 +41,9 @@ __all__ = [
     "RidgeSystem",
     "Solution",
     "aligned",
+    "StencilKernel",
+    "best_projection",
+    "best_spacing",
     "conjugate_gradient_bound",
     "conjugate_gradient_jacobian",
     "conjugate_gradient_lipschitz",
@@ -42,6 +56,8 @@ __all__ = [
     "gradient_descent_step",
     "joint_features",
     "kernel_drift_bound",
+    "jacobi",
+    "landmark_projection",
     "linear_kernel",
     "lipschitz_constants",
     "nadaraya_watson",
@@ -49,8 +65,19 @@ __all__ = [
     "prediction_factor",
     "resolvent_bound",
     "ridge_fit",
+    "projected",
+    "random_projection",
     "ridge_system",
+    "rounding_gain",
+    "row_normalised",
+    "scaled",
     "smoother_weights",
     "solvers",
     "worst_drift",
+    "spanned_features",
+    "stencil_coefficients",
+    "stencil_constant",
+    "stencil_error",
+    "stencil_error_in_floats",
+    "width_bound",
 ]

@@ -1,0 +1,123 @@
+"""Laws of tasks to train on, each with its Bayes predictor: what nobody can beat on average.
+
+Letters: B prompts, n tokens (x, y) of each, d inputs. A prior draws x, a function f and targets
+y = f(x) + noise; both functions are linear in y given the inputs, so the posterior mean is kernel
+ridge regression whose ridge is the noise variance (Rasmussen and Williams 2006, eq. 2.25).
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a prior has drawn.
+
+    Args:
+        x: [B, n, d] inputs.
+        f: [B, n] the function there, without noise.
+        y: [B, n] targets, f plus noise.
+        noise: [B, 1] standard deviation of the noise of every prompt.
+    """
+
+    x: Tensor
+    f: Tensor
+    y: Tensor
+    noise: Tensor
+
+
+@runtime_checkable
+class Prior(Protocol):
+    """A law of tasks: `sample` draws prompts, `covariance` is Cov(f(x), f(x'))."""
+
+    def sample(self, n_prompts: int, n_tokens: int, generator: torch.Generator) -> Draw: ...
+
+    def covariance(self, x: Tensor, x_other: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class LinearPrior:
+    """f(x) = w . x with w ~ N(0, I / d), x ~ N(0, S); the trace of S is d.
+
+    Args:
+        n_inputs: d.
+        condition: of S, whose eigenvalues are geometric and whose eigenvectors are a random rotation of every prompt; drawn log-uniformly
+            between 1 and this number for every prompt.
+        noise: standard deviations; every prompt draws one of them.
+    """
+
+    n_inputs: int
+    condition: float = 1.0
+    noise: tuple[float, ...] = (0.1,)
+
+    def sample(self, n_prompts: int, n_tokens: int, generator: torch.Generator) -> Draw:
+        d = self.n_inputs
+        x = torch.randn(n_prompts, n_tokens, d, generator=generator)
+        if self.condition > 1:
+            exponent = torch.rand(n_prompts, 1, generator=generator) * torch.linspace(0, -1, d)
+            eigenvalues = self.condition**exponent
+            eigenvalues = d * eigenvalues / eigenvalues.sum(-1, keepdim=True)
+            rotation = torch.linalg.qr(torch.randn(n_prompts, d, d, generator=generator))[0]
+            x = (x * eigenvalues.sqrt().unsqueeze(-2)) @ rotation
+        w = torch.randn(n_prompts, d, 1, generator=generator) / d**0.5
+        return with_noise(x, (x @ w).squeeze(-1), self.noise, generator)
+
+    def covariance(self, x: Tensor, x_other: Tensor) -> Tensor:
+        return x @ x_other.mT / self.n_inputs
+
+
+@dataclass(frozen=True)
+class ExponentialPrior:
+    """f ~ GP(0, exp((<x, x'> - 1) / tau)), x uniform on the unit sphere: the Bayes predictor *is* exponential-kernel KRR.
+
+    Args:
+        n_inputs: d.
+        tau: temperature of the kernel exp(<x, x'> / tau), scaled to variance one.
+        noise: standard deviations; every prompt draws one of them.
+    """
+
+    n_inputs: int
+    tau: float = 0.3
+    noise: tuple[float, ...] = (0.1,)
+
+    def sample(self, n_prompts: int, n_tokens: int, generator: torch.Generator) -> Draw:
+        x = torch.randn(n_prompts, n_tokens, self.n_inputs, generator=generator)
+        x = x / x.norm(dim=-1, keepdim=True)
+        K = self.covariance(x, x).double()
+        eigenvalues, vectors = torch.linalg.eigh(K)  # K is singular to rounding, so no Cholesky factor
+        root = vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)
+        f = (root @ torch.randn(n_prompts, n_tokens, 1, generator=generator).double()).squeeze(-1).float()
+        return with_noise(x, f, self.noise, generator)
+
+    def covariance(self, x: Tensor, x_other: Tensor) -> Tensor:
+        return ((x @ x_other.mT - 1) / self.tau).exp()
+
+
+def with_noise(x: Tensor, f: Tensor, levels: tuple[float, ...], generator: torch.Generator) -> Draw:
+    which = torch.randint(len(levels), (len(f), 1), generator=generator)
+    noise = torch.tensor(levels)[which]
+    return Draw(x, f, f + noise * torch.randn(f.shape, generator=generator), noise)
+
+
+def bayes(prior: Prior, draw: Draw, n_support: int) -> Tensor:
+    """[B, n - n_support] posterior mean of f at the other tokens, given the first n_support targets and the noise level.
+
+    >>> draw = LinearPrior(1).sample(1, 3, torch.Generator().manual_seed(0))
+    >>> bayes(LinearPrior(1), draw, 2).shape
+    torch.Size([1, 1])
+    """
+    x, y = draw.x.double(), draw.y.double()
+    support, query = x[:, :n_support], x[:, n_support:]
+    A = prior.covariance(support, support) + draw.noise.double().unsqueeze(-1) ** 2 * torch.eye(n_support, dtype=torch.float64)
+    alpha = torch.linalg.solve(A, y[:, :n_support, None])
+    return (prior.covariance(query, support) @ alpha).squeeze(-1)
+
+
+def bayes_risk(prior: Prior, draw: Draw, n_support: int) -> float:
+    """Mean squared error of `bayes` on these prompts."""
+    if n_support == 0:
+        return draw.f.square().mean().item()
+    return (bayes(prior, draw, n_support) - draw.f[:, n_support:]).square().mean().item()

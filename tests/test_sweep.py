@@ -1,0 +1,66 @@
+"""Sweeps: every point once, in order, resumed after an interruption, and read back by knob."""
+
+import json
+
+import numpy as np
+import pytest
+
+from metarep_lib.evidence import Sweep, load_sweep, run_sweep
+
+SAID = {"commit": "none", "command": "test"}
+
+
+def made(run):
+    return Sweep("tiny", {"kappa": [1.0, 10.0], "kind": ["a", "b", "c"]}, [0, 1], run)
+
+
+def result(kappa, kind, seed):
+    return {"error": kappa + seed / 3, "path": [kappa, float(ord(kind))]}
+
+
+def test_a_sweep_is_stored_with_its_card_and_read_back_by_knob(tmp_path):
+    path = run_sweep(made(result), tmp_path, **SAID)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["tiny.json"]
+    assert set(json.loads(path.read_text())["card"]) == {"command", "commit", "seconds", "torch", "python"}
+    swept = load_sweep("tiny", tmp_path)
+    assert len(swept.rows) == 12
+    np.testing.assert_allclose(swept.values("error", kind="b"), [[1, 1.3333], [10, 10.333]], rtol=1e-3)
+    assert swept.values("path").shape == (2, 3, 2, 2)
+    assert (swept.values("path", seed=1, kappa=10.0)[:, 1] == [97, 98, 99]).all()
+
+
+def test_an_interrupted_sweep_goes_on_and_runs_no_point_twice(tmp_path):
+    ran = []
+
+    def fragile(**point):
+        if len(ran) == 5 and "again" not in ran:
+            ran.append("again")
+            raise KeyboardInterrupt
+        ran.append(tuple(point.values()))
+        return result(**point)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(made(fragile), tmp_path, **SAID)
+    run_sweep(made(fragile), tmp_path, **SAID)
+    ran.remove("again")
+    assert ran == [tuple(point.values()) for point in made(result).points()]
+    whole = load_sweep("tiny", tmp_path)
+    run_sweep(made(result), tmp_path, **SAID)
+    assert load_sweep("tiny", tmp_path).rows == whole.rows
+
+
+def test_a_partial_file_of_another_grid_is_not_continued(tmp_path):
+    (tmp_path / "tiny.partial").write_text(json.dumps({"kappa": 2.0, "kind": "a", "seed": 0}) + "\n")
+    with pytest.raises(ValueError, match=r"another grid; remove it"):
+        run_sweep(made(result), tmp_path, **SAID)
+
+
+def test_what_is_not_there_says_what_is(tmp_path):
+    run_sweep(made(result), tmp_path, **SAID)
+    swept = load_sweep("tiny", tmp_path)
+    with pytest.raises(KeyError, match=r"\['a', 'b', 'c'\]"):
+        swept.values("error", kind="d")
+    with pytest.raises(KeyError, match=r"'error', 'path'"):
+        swept.values("risk")
+    with pytest.raises(FileNotFoundError, match="there are: tiny"):
+        load_sweep("big", tmp_path)
