@@ -14,6 +14,7 @@ from metarep_lib.evidence.algorithms import (
 )
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
+from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
@@ -24,6 +25,7 @@ from metarep_lib.evidence.trained import TrainedTransformer, load_trained
 from metarep_lib.evidence.training import train
 
 __all__ = [
+    "DRIFT_RATIOS",
     "BlindPair",
     "Certificate",
     "Leakage",
@@ -39,6 +41,7 @@ __all__ = [
     "chebyshev_recurrence",
     "conjugate_gradient_recurrence",
     "features_first",
+    "fragility",
     "gradient_descent_recurrence",
     "is_looped",
     "jacobi_recurrence",

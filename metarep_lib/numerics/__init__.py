@@ -3,8 +3,24 @@
 from metarep_lib.numerics import solvers
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
 from metarep_lib.numerics.kernels import ExponentialKernel, RidgeSystem, linear_kernel, ridge_system
+from metarep_lib.numerics.perturbation import (
+    RidgeFit,
+    aligned,
+    drift_gradient,
+    drift_size,
+    feature_drift_bound,
+    from_joint,
+    joint_features,
+    kernel_drift_bound,
+    lipschitz_constants,
+    predicted_drift_bound,
+    resolvent_bound,
+    ridge_fit,
+    worst_drift,
+)
 from metarep_lib.numerics.preconditioning import jacobi, row_normalised, scaled
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
+from metarep_lib.numerics.sensitivity import conjugate_gradient_jacobian, conjugate_gradient_lipschitz
 from metarep_lib.numerics.smoothers import nadaraya_watson, smoother_weights
 from metarep_lib.numerics.solvers import Outcome, Solution
 from metarep_lib.numerics.stencil import (
@@ -21,22 +37,36 @@ from metarep_lib.numerics.width import best_projection, landmark_projection, pro
 __all__ = [
     "ExponentialKernel",
     "Outcome",
+    "RidgeFit",
     "RidgeSystem",
     "Solution",
     "StencilKernel",
+    "aligned",
     "best_projection",
     "best_spacing",
     "conjugate_gradient_bound",
+    "conjugate_gradient_jacobian",
+    "conjugate_gradient_lipschitz",
     "conjugate_gradient_step",
+    "drift_gradient",
+    "drift_size",
+    "feature_drift_bound",
+    "from_joint",
     "gradient_descent_bound",
     "gradient_descent_step",
     "jacobi",
+    "joint_features",
+    "kernel_drift_bound",
     "landmark_projection",
     "linear_kernel",
+    "lipschitz_constants",
     "nadaraya_watson",
+    "predicted_drift_bound",
     "prediction_factor",
     "projected",
     "random_projection",
+    "resolvent_bound",
+    "ridge_fit",
     "ridge_system",
     "rounding_gain",
     "row_normalised",
@@ -49,4 +79,5 @@ __all__ = [
     "stencil_error",
     "stencil_error_in_floats",
     "width_bound",
+    "worst_drift",
 ]
