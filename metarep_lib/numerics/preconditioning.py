@@ -29,7 +29,7 @@ def scaled(system: RidgeSystem, m: Tensor) -> RidgeSystem:
     Raises:
         ValueError: an m that is not positive.
 
-    >>> system = RidgeSystem(torch.diag(torch.tensor([2.0, 4.0])), torch.ones(2), torch.ones(1, 2))
+    >>> system = RidgeSystem(torch.diag(torch.tensor([4.0, 16.0])), torch.ones(2), torch.ones(1, 2))
     >>> scaled(system, jacobi(system)).A.diagonal().tolist()
     [1.0, 1.0]
     """

@@ -59,7 +59,7 @@ def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
         ValueError: rows that are not orthonormal.
 
     >>> prompt = Prompt(torch.eye(2), torch.tensor([0.0, 4.0]), torch.tensor([[0.0, 1.0]]), ridge=1.0)
-    >>> width_bound(prompt, torch.eye(2)[:1])  # f* = 4 / 2, and a network that drops the second feature says 0
+    >>> width_bound(prompt, torch.eye(2)[:1]).round(decimals=4)  # f* = 4 / 2, and a network that drops the second feature says 0
     tensor([2.])
     """
     identity = torch.eye(len(W), dtype=W.dtype, device=W.device)
