@@ -10,6 +10,7 @@ from metarep_lib.evidence.algorithms import (
     newton_schulz_recurrence,
     two_block_recurrence,
 )
+from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recurrence import Recurrence
@@ -22,6 +23,7 @@ __all__ = [
     "certify_step",
     "chebyshev_recurrence",
     "conjugate_gradient_recurrence",
+    "exact_errors",
     "features_first",
     "gradient_descent_recurrence",
     "is_looped",

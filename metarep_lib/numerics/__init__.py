@@ -1,6 +1,6 @@
 """The answer: kernels, solvers with full histories, bounds. Imports neither network nor construct."""
 
-from metarep_lib.numerics import solvers
+from metarep_lib.numerics import depth, solvers, spectral
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
 from metarep_lib.numerics.kernels import RidgeSystem, linear_kernel, ridge_system
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
@@ -12,10 +12,12 @@ __all__ = [
     "Solution",
     "conjugate_gradient_bound",
     "conjugate_gradient_step",
+    "depth",
     "gradient_descent_bound",
     "gradient_descent_step",
     "linear_kernel",
     "prediction_factor",
     "ridge_system",
     "solvers",
+    "spectral",
 ]
