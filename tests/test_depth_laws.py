@@ -29,7 +29,7 @@ from metarep_lib import (
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
-from metarep_lib.evidence import exact_errors
+from metarep_lib.evidence import climb, exact_errors
 from metarep_lib.numerics import depth, spectral
 from metarep_lib.numerics.recurrences import (
     chebyshev_step,
@@ -57,19 +57,8 @@ def one_over_T(t: float, kappa: float) -> float:
 
 
 def searched(log_ratio, size: int, seeds=(0, 1, 2), spread: float = 1.0) -> float:
-    """The largest ratio that L-BFGS finds from random starts."""
-
-    def loss(z):
-        z = torch.from_numpy(z).requires_grad_()
-        value = -log_ratio(z)
-        value.backward()
-        return value.item(), z.grad.numpy()
-
-    def climb(seed):
-        start = spread * np.random.default_rng(seed).standard_normal(size)
-        return scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-12, 12)] * size).fun
-
-    return math.exp(-min(climb(seed) for seed in seeds))
+    """The largest ratio that climbs from random starts reach."""
+    return max(climb(log_ratio, spread * np.random.default_rng(seed).standard_normal(size))[0] for seed in seeds)
 
 
 def report(record_property, name: str, tightness: float) -> None:
@@ -480,7 +469,7 @@ def test_blocks_are_those_of_the_programs(steps):
         assert depth.blocks(name, steps) == program.n_blocks
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(seeds, st.floats(0.3, 4), st.sampled_from([1e-2, 1e-6]))
 def test_no_promise_is_broken_by_the_solvers(seed, log_kappa, accuracy):
     """In float64, where only the count in kappa is safe for conjugate gradient; accuracies are far above the floor."""

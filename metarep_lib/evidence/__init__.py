@@ -14,6 +14,7 @@ from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.evidence.search import climb
 
 __all__ = [
     "Certificate",
@@ -22,6 +23,7 @@ __all__ = [
     "certify_end_to_end",
     "certify_step",
     "chebyshev_recurrence",
+    "climb",
     "conjugate_gradient_recurrence",
     "exact_errors",
     "features_first",

@@ -102,6 +102,38 @@ def conjugate_gradient_errors(eigenvalues: Tensor, shares: Tensor, steps: int) -
     return (torch.stack(squares).sum(-1) / shares.sum(-1)).sqrt()
 
 
+def gradient_descent_needs(eigenvalues: Tensor, shares: Tensor, accuracy: float) -> Tensor:
+    """[*B] steps after which the relative A-norm error is at most the accuracy, step size 2 / (lambda_min + lambda_max).
+
+    Args:
+        eigenvalues: [n].
+        shares: [*B, n].
+
+    >>> gradient_descent_needs(torch.tensor([1.0, 3.0]), torch.tensor([[0.5, 0.5], [1.0, 0.0]]), accuracy=0.2).tolist()
+    [3, 3]
+    """
+    step_size = 2 / float(eigenvalues.min() + eigenvalues.max())
+
+    def needs(omega: Tensor) -> int:
+        return first_step(lambda t: float(gradient_descent_errors(eigenvalues, omega, torch.tensor([t]), step_size)[0]), accuracy)
+
+    return torch.tensor([needs(omega) for omega in shares.reshape(-1, shares.shape[-1])]).view(shares.shape[:-1])
+
+
+def chebyshev_needs(eigenvalues: Tensor, shares: Tensor, accuracy: float, smallest: float, largest: float, most: int) -> Tensor:
+    """[*B] steps from which on the relative A-norm error stays at most the accuracy, told [smallest, largest].
+
+    Args:
+        eigenvalues: [n].
+        shares: [*B, n].
+        most: how many steps to look at; `most` + 1 where they are not enough.
+
+    >>> chebyshev_needs(torch.tensor([1.0, 9.0]), torch.tensor([0.5, 0.5]), 0.5, 1.0, 9.0, most=9).item()  # 1 / T_2 = 0.47
+    2
+    """
+    return settling_step(chebyshev_errors(eigenvalues, shares, torch.arange(most + 1), smallest, largest), accuracy)
+
+
 def lagrange_weights(eigenvalues: Tensor) -> Tensor:
     """[*B, n] l_i = prod over j != i of lambda_j / |lambda_j - lambda_i|, for distinct eigenvalues.
 
