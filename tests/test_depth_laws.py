@@ -142,6 +142,10 @@ def test_steps_are_found_by_bisection_and_by_settling():
         assert t == spectral.settling_step(0.9 ** torch.arange(400).double(), accuracy)
     assert spectral.settling_step(torch.tensor([1.0, math.nan, 0.0]), 0.5) == 2
     assert spectral.settling_step(torch.tensor([1.0, 1.0]), 0.5) == 2
+    with pytest.raises(ArithmeticError, match="does it fall"):
+        spectral.first_step(lambda t: 1.0, 0.5)
+    with pytest.raises(ValueError, match="e.g."):
+        spectral.chebyshev_errors(tensor([1.0]), tensor([1.0]), torch.arange(2), 2.0, 1.0)
 
 
 # ---------------------------------------------------------------- what must be paid

@@ -20,6 +20,8 @@ from metarep_lib.numerics.kernels import RidgeSystem
 from metarep_lib.numerics.recurrences import conjugate_gradient_step
 from metarep_lib.numerics.solvers import divide, inner
 
+MOST_STEPS = 2**60
+
 
 def spectral_shares(system: RidgeSystem) -> tuple[Tensor, Tensor]:
     """(eigenvalues, shares), both [*batch, n]: lambda_i ascending and (v_i . y)^2 / lambda_i, scaled to sum one.
@@ -65,9 +67,14 @@ def chebyshev_errors(eigenvalues: Tensor, shares: Tensor, t: Tensor, smallest: f
     Returns:
         [T, *B]; it grows without bound where an eigenvalue exceeds a + b.
 
+    Raises:
+        ValueError: not 0 < smallest < largest.
+
     >>> chebyshev_errors(torch.tensor([1.0, 9.0]), torch.tensor([0.5, 0.5]), torch.arange(3), 1.0, 9.0)  # 1 / T_t(5 / 4)
     tensor([1.0000, 0.8000, 0.4706])
     """
+    if not 0 < smallest < largest:
+        raise ValueError(f"chebyshev_errors(smallest={smallest}, largest={largest}): expected 0 < smallest < largest, e.g. eigenvalues[[0, -1]]")
     at, at_zero = (largest + smallest - 2 * eigenvalues) / (largest - smallest), (largest + smallest) / (largest - smallest)
     t = t.to(eigenvalues.dtype).unsqueeze(-1)
     rate_at_zero = torch.acosh(torch.tensor(at_zero, dtype=eigenvalues.dtype, device=eigenvalues.device))
@@ -170,12 +177,17 @@ def root_mean(P: Tensor, shares: Tensor) -> Tensor:
 def first_step(error: Callable[[int], float], accuracy: float) -> int:
     """The smallest t >= 0 with error(t) <= accuracy, for an error that never rises; by doubling and halving.
 
+    Raises:
+        ArithmeticError: 2^60 steps are not enough.
+
     >>> first_step(lambda t: 0.5**t, accuracy=0.1)
     4
     """
     below, reached = -1, 0  # error(below) > accuracy
-    while error(reached) > accuracy:
+    while not error(reached) <= accuracy:
         below, reached = reached, max(1, 2 * reached)
+        if reached > MOST_STEPS:
+            raise ArithmeticError(f"first_step(accuracy={accuracy}): the error is still {error(below):g} after {below} steps; does it fall at all?")
     while reached - below > 1:
         middle = (below + reached) // 2
         below, reached = (below, middle) if error(middle) <= accuracy else (middle, reached)
