@@ -12,6 +12,7 @@ from metarep_lib.evidence.algorithms import (
     newton_schulz_recurrence,
     two_block_recurrence,
 )
+from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
@@ -19,7 +20,7 @@ from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
-from metarep_lib.evidence.search import worst_case
+from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
 from metarep_lib.evidence.trained import TrainedTransformer, load_trained
 from metarep_lib.evidence.training import train
@@ -39,7 +40,9 @@ __all__ = [
     "certify_end_to_end",
     "certify_step",
     "chebyshev_recurrence",
+    "climb",
     "conjugate_gradient_recurrence",
+    "exact_errors",
     "features_first",
     "fragility",
     "gradient_descent_recurrence",

@@ -1,6 +1,6 @@
 """The answer: kernels, solvers with full histories, bounds. Imports neither network nor construct."""
 
-from metarep_lib.numerics import solvers
+from metarep_lib.numerics import depth, solvers, spectral
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
 from metarep_lib.numerics.kernels import ExponentialKernel, RidgeSystem, linear_kernel, ridge_system
 from metarep_lib.numerics.perturbation import (
@@ -48,6 +48,7 @@ __all__ = [
     "conjugate_gradient_jacobian",
     "conjugate_gradient_lipschitz",
     "conjugate_gradient_step",
+    "depth",
     "drift_gradient",
     "drift_size",
     "feature_drift_bound",
@@ -74,6 +75,7 @@ __all__ = [
     "smoother_weights",
     "solvers",
     "spanned_features",
+    "spectral",
     "stencil_coefficients",
     "stencil_constant",
     "stencil_error",
