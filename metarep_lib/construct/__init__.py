@@ -7,6 +7,7 @@ from metarep_lib.construct.algorithms import (
     gradient_descent,
     jacobi_conjugate_gradient,
     newton_schulz,
+    softmax_smoother,
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.assemble import ConstructedTransformer, assemble
@@ -42,6 +43,7 @@ __all__ = [
     "on_frozen_stack",
     "on_polynomial_features",
     "prefix_mask",
+    "softmax_smoother",
     "token_groups",
     "tokenise",
     "two_block_conjugate_gradient",

@@ -11,6 +11,7 @@ from metarep_lib.evidence.algorithms import (
     two_block_recurrence,
 )
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
+from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
@@ -20,8 +21,10 @@ from metarep_lib.evidence.training import train
 
 __all__ = [
     "Certificate",
+    "Diagnosis",
     "Recipe",
     "Recurrence",
+    "Score",
     "Sweep",
     "Swept",
     "TrainedTransformer",
@@ -30,6 +33,7 @@ __all__ = [
     "certify_step",
     "chebyshev_recurrence",
     "conjugate_gradient_recurrence",
+    "diagnose",
     "features_first",
     "gradient_descent_recurrence",
     "is_looped",
@@ -37,8 +41,11 @@ __all__ = [
     "load_sweep",
     "load_trained",
     "newton_schulz_recurrence",
+    "rank_correlation",
     "read_recipe",
+    "reference_solver",
     "run_sweep",
+    "score",
     "survivors",
     "train",
     "two_block_recurrence",

@@ -3,8 +3,26 @@
 from metarep_lib.numerics import solvers
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
 from metarep_lib.numerics.kernels import ExponentialKernel, RidgeSystem, linear_kernel, ridge_system
+from metarep_lib.numerics.leave_one_out import Tuned, left_out, tuned_ridge_regression
+from metarep_lib.numerics.order import hidden_order_bound, hiding_threshold, one_step_order_bound
+from metarep_lib.numerics.random_features import (
+    positive_features,
+    positive_variance,
+    random_directions,
+    random_feature_bound,
+    trigonometric_features,
+    trigonometric_variance,
+)
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
-from metarep_lib.numerics.smoothers import nadaraya_watson, smoother_weights
+from metarep_lib.numerics.smoothers import (
+    effective_supports,
+    first_order_bound,
+    flat_logits_bound,
+    leading_logit_bound,
+    nadaraya_watson,
+    smoother_left_out,
+    smoother_weights,
+)
 from metarep_lib.numerics.solvers import Outcome, Solution
 
 __all__ = [
@@ -12,14 +30,31 @@ __all__ = [
     "Outcome",
     "RidgeSystem",
     "Solution",
+    "Tuned",
     "conjugate_gradient_bound",
     "conjugate_gradient_step",
+    "effective_supports",
+    "first_order_bound",
+    "flat_logits_bound",
     "gradient_descent_bound",
     "gradient_descent_step",
+    "hidden_order_bound",
+    "hiding_threshold",
+    "leading_logit_bound",
+    "left_out",
     "linear_kernel",
     "nadaraya_watson",
+    "one_step_order_bound",
+    "positive_features",
+    "positive_variance",
     "prediction_factor",
+    "random_directions",
+    "random_feature_bound",
     "ridge_system",
+    "smoother_left_out",
     "smoother_weights",
     "solvers",
+    "trigonometric_features",
+    "trigonometric_variance",
+    "tuned_ridge_regression",
 ]

@@ -2,6 +2,7 @@
 
 from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk
 from metarep_lib.tasks.real import diabetes_prompt
+from metarep_lib.tasks.sphere import SphereTask, random_sphere_task, sphere_task
 from metarep_lib.tasks.synthetic import geometric_spectrum, synthetic_prompt
 
 __all__ = [
@@ -9,9 +10,12 @@ __all__ = [
     "ExponentialPrior",
     "LinearPrior",
     "Prior",
+    "SphereTask",
     "bayes",
     "bayes_risk",
     "diabetes_prompt",
     "geometric_spectrum",
+    "random_sphere_task",
+    "sphere_task",
     "synthetic_prompt",
 ]

@@ -5,6 +5,7 @@ from metarep_lib.construct.algorithms.chebyshev import chebyshev, chebyshev_coef
 from metarep_lib.construct.algorithms.conjugate_gradient import conjugate_gradient
 from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
 from metarep_lib.construct.algorithms.newton_schulz import newton_schulz
+from metarep_lib.construct.algorithms.smoother import softmax_smoother
 from metarep_lib.construct.algorithms.two_block import jacobi_conjugate_gradient, two_block_conjugate_gradient
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "gradient_descent",
     "jacobi_conjugate_gradient",
     "newton_schulz",
+    "softmax_smoother",
     "two_block_conjugate_gradient",
 ]
