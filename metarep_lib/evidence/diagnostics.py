@@ -17,8 +17,8 @@ TOLERANCE = 0.1
 LOSS = 0.3
 """An order is lost when its rank correlation with the truth is lower than the reference's by this much."""
 
-AGREEMENT = 0.7
-"""Rank correlation with the tuned solver below which `Diagnosis` calls the order lost."""
+AGREEMENT = 1 - LOSS
+"""A smoother has lost the order for `Diagnosis` when it agrees with the tuned solver's by less than this rank correlation."""
 
 
 @dataclass(frozen=True)
