@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 
+import flint
 import numpy as np
 import pytest
 import scipy.special
@@ -435,3 +436,25 @@ def test_the_stored_sweep_is_what_the_code_gives_and_keeps_its_bound():
     ratio, r_squared, r = (swept.values(name).ravel() for name in ("error_ratio", "r_squared", "correlation"))
     hidden = np.array([hidden_order_bound(*pair) for pair in zip(r_squared, ratio - 1)])
     assert (r >= hidden - 5e-3)[hidden > 0.1].all()  # results are stored with four digits
+
+
+# ---------------------------------------------------------------- what the sketch took for rounding
+
+
+def test_the_exploding_oracle_of_the_sketch_has_right_digits():
+    """Exponential-kernel ridge regression off the sphere, in two thousand bits: huge, ill-conditioned, and right in float64."""
+    rng = np.random.default_rng(42)
+    x = np.linalg.qr(rng.standard_normal((64, 8)))[0] * np.sqrt(np.geomspace(1, 500, 8))
+    supports, queries = x[:32], x[32:]
+    y = supports @ rng.standard_normal(8)
+    logits, asked = supports @ supports.T / 0.5, queries @ supports.T / 0.5
+    said = np.exp(asked) @ np.linalg.solve(np.exp(logits) + 0.01 * np.eye(32), y)
+    precision, flint.ctx.prec = flint.ctx.prec, 2000
+    try:
+        A = flint.arb_mat([[flint.arb(logits[i, j]).exp() + (0.01 if i == j else 0) for j in range(32)] for i in range(32)])
+        exact = flint.arb_mat([[flint.arb(value).exp() for value in row] for row in asked]) * A.solve(flint.arb_mat([[value] for value in y]))
+        exact = np.array([float(exact[i, 0].mid()) for i in range(32)])
+    finally:
+        flint.ctx.prec = precision
+    assert np.abs(exact).max() > 1e9 and np.linalg.cond(np.exp(logits) + 0.01 * np.eye(32)) > 1e16
+    np.testing.assert_allclose(said, exact, rtol=1e-4, atol=1e-6 * np.abs(exact).max())
