@@ -135,3 +135,9 @@ def test_one_pass_for_all_lengths_needs_the_pair_causal_layout(tmp_path):
     train(recipe(steps=2), 0, tmp_path, commit="", command="")
     with pytest.raises(ValueError, match="predict"):
         load_trained("tiny", 0, folder=tmp_path).curve(torch.zeros(1, 3, 2), torch.zeros(1, 3))
+
+
+def test_a_run_that_diverges_stops_with_a_reason_and_writes_nothing(tmp_path):
+    with pytest.raises(FloatingPointError, match=r"the loss of step \d+ is (inf|nan); lower learning_rate"):
+        train(recipe(attention="linear", n_layers=6, d_mlp=0, norm="none", activation="identity", learning_rate=1e6), 0, tmp_path, commit="", command="")
+    assert not list(tmp_path.iterdir())

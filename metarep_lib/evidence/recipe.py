@@ -54,6 +54,7 @@ class Schedule:
         batch: prompts per step.
         steps: in all.
         learning_rate: at its peak.
+        output_gain: factor on the initial W_O and W_out; linear attention sums over the context, and starts to diverge at 1.
     """
 
     layout: Layout
@@ -65,6 +66,7 @@ class Schedule:
     warmup: int = 100
     weight_decay: float = 0.0
     clip: float = 1.0
+    output_gain: float = 1.0
 
 
 @dataclass(frozen=True)

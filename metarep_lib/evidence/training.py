@@ -29,11 +29,14 @@ def train(recipe: Recipe, seed: int, folder: Path, *, commit: str, command: str,
 
     Returns:
         The path of the weights.
+
+    Raises:
+        FloatingPointError: the loss is no longer a number; nothing is written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stem = folder / f"{recipe.name}-{seed}"
-    network = Transformer(recipe.config, torch.Generator().manual_seed(seed)).to(device)
     schedule = recipe.schedule
+    network = initial(recipe, seed).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.98), weight_decay=schedule.weight_decay)
     pace = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, schedule.warmup, schedule.steps))
     start, seconds = resume(stem, network, optimizer, pace)
@@ -42,6 +45,8 @@ def train(recipe: Recipe, seed: int, folder: Path, *, commit: str, command: str,
     with tqdm(range(start, schedule.steps), initial=start, total=schedule.steps, desc=stem.name, mininterval=5) as progress:
         for step in progress:
             loss = batch_loss(network, recipe, weigh, torch.Generator().manual_seed((seed + 1) * 10**7 + step), device)
+            if not loss.isfinite():
+                raise FloatingPointError(f"train({recipe.name!r}, seed={seed}): the loss of step {step} is {loss.item()}; lower learning_rate or output_gain")
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
@@ -55,6 +60,16 @@ def train(recipe: Recipe, seed: int, folder: Path, *, commit: str, command: str,
                 replace(stem.with_suffix(".checkpoint"), lambda path, held={**state, **parts}: torch.save(held, path))
     seconds += time.monotonic() - began
     return finish(recipe, seed, stem, network, {"command": command, "commit": commit, "device": device_name(device), "seconds": round(seconds)})
+
+
+def initial(recipe: Recipe, seed: int) -> Transformer:
+    """The untrained network of a seed."""
+    network = Transformer(recipe.config, torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        for block in network.blocks:
+            for writes in (*(group.W_O for group in block.attention), block.mlp.W_out):
+                writes.mul_(recipe.schedule.output_gain)
+    return network
 
 
 def rate(step: int, warmup: int, steps: int) -> float:
