@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from certificates import certifies
-from factories import random_prompt
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.stats import kstest
 
+from certificates import certifies
+from factories import random_prompt
 from metarep_lib import ExponentialKernel, Prompt, assemble, ridge_system, solvers, two_block_conjugate_gradient
 from metarep_lib.numerics import (
     positive_features,

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import scipy.special
 import torch
-from certificates import certifies
-from factories import random_prompt
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
@@ -19,6 +17,8 @@ from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
+from certificates import certifies
+from factories import random_prompt
 from metarep_lib import ExponentialKernel, Prompt, assemble, nadaraya_watson, ridge_system, softmax_smoother
 from metarep_lib.evidence import diagnose, load_sweep, rank_correlation, reference_solver, score
 from metarep_lib.evidence.diagnostics import AGREEMENT, LOSS, TOLERANCE
@@ -31,11 +31,12 @@ from metarep_lib.numerics import (
     leading_logit_bound,
     left_out,
     one_step_order_bound,
+    share_on_sphere,
     smoother_left_out,
     smoother_weights,
     tuned_ridge_regression,
 )
-from metarep_lib.tasks import random_sphere_task, sphere_task
+from metarep_lib.tasks import column_prompt, load_table, random_sphere_task, sphere_task
 
 FLOOR = 1e-12  # a few thousand roundings of sums of at most a few hundred terms of size one
 seeds = st.integers(0, 10**6)
@@ -215,6 +216,14 @@ def test_label_noise_passes_as_one_over_the_effective_supports_exactly():
     assert (one_hot @ torch.tensor([1.0, -1.0]).double()) > ((2 / n_eff - 2).clamp(min=0)).sqrt()  # mutant: n / n_eff - 2
 
 
+@pytest.mark.parametrize(("p", "tau"), [(2, 0.3), (3, 0.5), (8, 0.4), (30, 0.2)])
+def test_many_supports_on_the_sphere_have_the_share_of_the_law_of_large_numbers(p, tau):
+    x = np.random.default_rng(p).standard_normal((400_000, p))
+    u = x[:, 0] / np.linalg.norm(x, axis=1)
+    n_eff = effective_supports(torch.from_numpy(u / tau).softmax(-1)).item()
+    assert n_eff / len(u) == pytest.approx(share_on_sphere(p, tau), rel=0.03)
+
+
 # ---------------------------------------------------------------- what an error hides
 
 
@@ -357,6 +366,20 @@ def test_the_oracle_of_a_sphere_task_is_a_gaussian_process_of_scikit_learn(law_t
         process = GaussianProcessRegressor(RBF(law_tau**0.5, "fixed"), alpha=0.16 * variance, optimizer=None)
         expected = process.fit(x, prompt.y.numpy()).predict(x_query)
     np.testing.assert_allclose(task.oracle, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_column_of_a_table_is_told_from_the_others_on_the_sphere():
+    table = load_table("wine")
+    prompt = column_prompt("wine", 3, 40, 60, seed=7)
+    rows = table[np.random.default_rng(7).permutation(178)[:100]]
+    scaled = (rows - rows[:40].mean(0)) / rows[:40].std(0)
+    np.testing.assert_allclose(np.r_[prompt.y, prompt.y_query], scaled[:, 3], rtol=1e-10, atol=1e-12)
+    others = np.delete(scaled, 3, axis=1)
+    np.testing.assert_allclose(np.r_[prompt.phi, prompt.phi_query], others / np.linalg.norm(others, axis=1, keepdims=True), rtol=1e-10)
+    with pytest.raises(ValueError, match=r"at most 178 rows together, e.g. n_support=80"):
+        column_prompt("wine", 0, 100, 79, seed=0)
+    with pytest.raises(ValueError, match=r"there are 'wine' and 'diabetes'"):
+        load_table("iris")
 
 
 def test_inputs_function_and_noise_of_a_task_are_drawn_apart():

@@ -20,6 +20,7 @@ from metarep_lib.numerics.smoothers import (
     flat_logits_bound,
     leading_logit_bound,
     nadaraya_watson,
+    share_on_sphere,
     smoother_left_out,
     smoother_weights,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "random_directions",
     "random_feature_bound",
     "ridge_system",
+    "share_on_sphere",
     "smoother_left_out",
     "smoother_weights",
     "solvers",

@@ -6,6 +6,7 @@ Letters: k supports (n in bounds), q queries; s a row of weights, positive, with
 import math
 
 import torch
+from scipy.special import gammaln, ive
 from torch import Tensor
 
 from metarep_lib.numerics.kernels import ExponentialKernel
@@ -82,3 +83,18 @@ def leading_logit_bound(gap: float, n: int) -> float:
     0.75
     """
     return (n - 1) / (n - 1 + math.exp(gap)) if gap < 700 else 0.0
+
+
+def share_on_sphere(n_features: int, tau: float) -> float:
+    """n_eff / n for many supports uniform on the unit sphere of R^p: E[w]^2 / E[w^2] for w = e^(u / tau), by the law of large numbers.
+
+    u is one coordinate of a uniform point; E e^(c u) = Gamma(p / 2) (2 / c)^(p / 2 - 1) I_(p / 2 - 1)(c), a modified Bessel function.
+
+    >>> round(share_on_sphere(2, tau=1.0), 3), round(share_on_sphere(8, tau=100.0), 3)
+    (0.703, 1.0)
+    """
+
+    def log_mean(c: float) -> float:
+        return float(gammaln(n_features / 2) + (n_features / 2 - 1) * math.log(2 / c) + math.log(ive(n_features / 2 - 1, c)) + c)
+
+    return math.exp(2 * log_mean(1 / tau) - log_mean(2 / tau))

@@ -4,6 +4,7 @@ from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior,
 from metarep_lib.tasks.real import diabetes_prompt
 from metarep_lib.tasks.sphere import SphereTask, random_sphere_task, sphere_task
 from metarep_lib.tasks.synthetic import geometric_spectrum, synthetic_prompt
+from metarep_lib.tasks.tables import column_prompt, load_table
 
 __all__ = [
     "Draw",
@@ -13,8 +14,10 @@ __all__ = [
     "SphereTask",
     "bayes",
     "bayes_risk",
+    "column_prompt",
     "diabetes_prompt",
     "geometric_spectrum",
+    "load_table",
     "random_sphere_task",
     "sphere_task",
     "synthetic_prompt",
