@@ -64,3 +64,5 @@ POLYNOMIAL = all_for(
     *(f"tripled blocks.{block}.attention.0.{weight}" for block, weight in ((3, "W_Q[0, 5, 0]"), (3, "W_K[0, 16, 0]"))),
     *(f"tripled blocks.{block}.attention.0.{weight}" for block, weight in ((5, "W_Q[0, 5, 0]"), (5, "W_K[0, 18, 0]"))),
 ) | all_for(LAST, "swapped blocks 8 and 9", "swapped blocks 9 and 10")
+
+NARROW: dict[str, str] = {}

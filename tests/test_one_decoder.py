@@ -24,16 +24,21 @@ from metarep_lib.construct import (
     Product,
     Write,
     causal_conjugate_gradient,
+    central_difference,
     chebyshev,
     circuits,
     conjugate_gradient,
+    copied_gradient_descent,
     describe,
     gradient_descent,
     input_basis,
     jacobi_conjugate_gradient,
+    narrow_gradient_descent,
+    narrow_ridge_gradient_descent,
     newton_schulz,
     on_polynomial_features,
     two_block_conjugate_gradient,
+    with_softmax_products,
 )
 from metarep_lib.construct.describe import show_number
 from metarep_lib.construct.program import guard_of
@@ -52,7 +57,11 @@ PROGRAMS = [
     jacobi_conjugate_gradient(3, 4),
     causal_conjugate_gradient(3, 4),
     newton_schulz(3, 4, 0.5),
+    narrow_gradient_descent(3, 4, 0.5),
+    narrow_ridge_gradient_descent(3, 4, 0.5),
+    copied_gradient_descent(3, 4, 0.5),
     on_polynomial_features(gradient_descent(9, 2, 0.5), 2),
+    with_softmax_products(conjugate_gradient(3, 4), central_difference(1, 0.25)),
 ]
 programs = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 
@@ -308,7 +317,7 @@ def known_names() -> set[str]:
     of_records = {field.name for record in (TransformerConfig, BlockConfig, AttentionConfig, Prompt, RidgeSystem) for field in fields(record)}
     properties = {name for record in (Prompt, RidgeSystem, Program) for name in vars(record) if not name.startswith("_")}
     public = {name for module in (metarep_lib, metarep_lib.construct, metarep_lib.network) for name in module.__all__}
-    arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest"}
+    arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest", "pairs", "spacing"}
     return directions | weights | of_records | properties | public | arguments
 
 

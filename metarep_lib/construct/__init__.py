@@ -4,17 +4,23 @@ from metarep_lib.construct.algorithms import (
     causal_conjugate_gradient,
     chebyshev,
     conjugate_gradient,
+    copied_gradient_descent,
     gradient_descent,
     jacobi_conjugate_gradient,
+    narrow_gradient_descent,
+    narrow_ridge_gradient_descent,
     newton_schulz,
     softmax_smoother,
+    repeat_context,
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.assemble import ConstructedTransformer, assemble
 from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.communication import all_to_all
 from metarep_lib.construct.describe import describe
 from metarep_lib.construct.features import on_frozen_stack, on_polynomial_features
 from metarep_lib.construct.program import GUARD, Form, Head, Layer, Product, Program, ProgramError, Write
+from metarep_lib.construct.stencil import central_difference, with_softmax_products
 from metarep_lib.construct.tokens import bare_tokens, input_basis, prefix_mask, token_groups, tokenise
 from metarep_lib.construct.wiring import Wire, wiring
 
@@ -30,22 +36,29 @@ __all__ = [
     "ProgramError",
     "Wire",
     "Write",
+    "all_to_all",
     "assemble",
     "bare_tokens",
     "causal_conjugate_gradient",
+    "central_difference",
     "chebyshev",
     "conjugate_gradient",
+    "copied_gradient_descent",
     "describe",
     "gradient_descent",
     "input_basis",
     "jacobi_conjugate_gradient",
+    "narrow_gradient_descent",
+    "narrow_ridge_gradient_descent",
     "newton_schulz",
     "on_frozen_stack",
     "on_polynomial_features",
     "prefix_mask",
     "softmax_smoother",
+    "repeat_context",
     "token_groups",
     "tokenise",
     "two_block_conjugate_gradient",
     "wiring",
+    "with_softmax_products",
 ]

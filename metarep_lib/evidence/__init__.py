@@ -7,27 +7,35 @@ from metarep_lib.evidence.algorithms import (
     features_first,
     gradient_descent_recurrence,
     jacobi_recurrence,
+    narrow_gradient_descent_recurrence,
+    narrow_ridge_gradient_descent_recurrence,
     newton_schulz_recurrence,
     two_block_recurrence,
 )
+from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
+from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.evidence.search import worst_case
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
 from metarep_lib.evidence.trained import TrainedTransformer, load_trained
 from metarep_lib.evidence.training import train
 
 __all__ = [
+    "BlindPair",
     "Certificate",
     "Diagnosis",
+    "Leakage",
     "Recipe",
     "Recurrence",
     "Score",
     "Sweep",
     "Swept",
     "TrainedTransformer",
+    "blind_pair",
     "causal_recurrence",
     "certify_end_to_end",
     "certify_step",
@@ -38,8 +46,12 @@ __all__ = [
     "gradient_descent_recurrence",
     "is_looped",
     "jacobi_recurrence",
+    "leakage_by_change",
+    "leakage_by_gradient",
     "load_sweep",
     "load_trained",
+    "narrow_gradient_descent_recurrence",
+    "narrow_ridge_gradient_descent_recurrence",
     "newton_schulz_recurrence",
     "rank_correlation",
     "read_recipe",
@@ -49,4 +61,5 @@ __all__ = [
     "survivors",
     "train",
     "two_block_recurrence",
+    "worst_case",
 ]

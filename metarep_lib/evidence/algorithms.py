@@ -15,6 +15,7 @@ from metarep_lib.numerics.recurrences import (
     conjugate_gradient_step,
     gradient_descent_step,
     newton_schulz_step,
+    split_gradient_descent_step,
     two_block_step,
 )
 
@@ -41,6 +42,37 @@ def gradient_descent_recurrence(step_size: float) -> Recurrence:
         return gradient_descent_step(state, problem.matvec, problem.number(step_size))
 
     return Recurrence("gradient_descent", 1, from_y("r"), step, empty=("w",))
+
+
+def kernel_alone(problem: Problem) -> Callable[[np.ndarray], np.ndarray]:
+    """v to K v on the supports and k(x)^T v on the queries, without the ridge."""
+    supports = problem.phi[: problem.n_support]
+    return lambda v: problem.phi @ (supports.T @ v[: problem.n_support])
+
+
+def narrow_gradient_descent_recurrence(step_size: float) -> Recurrence:
+    """r alone (alpha is nowhere in the stream); one block per step, and no ridge but what the supports bring."""
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        return gradient_descent_step(state, kernel_alone(problem), problem.number(step_size))
+
+    return Recurrence("narrow_gradient_descent", 1, from_y("r"), step)
+
+
+def narrow_ridge_gradient_descent_recurrence(step_size: float) -> Recurrence:
+    """r alone, which shrinks once before the first step and once in each."""
+
+    def diagonal(problem: Problem) -> np.ndarray:
+        return problem.on_rows(np.repeat(problem.ridge, problem.n_support))
+
+    def start(problem: Problem) -> State:
+        state = from_y("r")(problem)
+        return state | {"r": state["r"] - problem.number(step_size) * diagonal(problem) * state["r"]}
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        return split_gradient_descent_step(state, kernel_alone(problem), problem.number(step_size), diagonal(problem))
+
+    return Recurrence("narrow_ridge_gradient_descent", 1, start, step, n_prelude=1)
 
 
 def chebyshev_recurrence(smallest: float, largest: float, steps: int) -> Recurrence:

@@ -90,7 +90,7 @@ def run_sweep(sweep: Sweep, folder: Path = SWEEPS, *, commit: str, command: str)
             file.flush()
     knobs = {name: list(values) for name, values in sweep.knobs.items()} | {"seed": list(sweep.seeds)}
     card = {"command": command, "commit": commit, "seconds": round(time.monotonic() - began), "torch": torch.__version__, "python": platform.python_version()}
-    rows = ",\n  ".join(json.dumps(row) for row in done)
+    rows = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in done)
     text = f'{{"card": {json.dumps(card)},\n "knobs": {json.dumps(knobs)},\n "rows": [\n  {rows}\n ]}}\n'
     path = folder / f"{sweep.name}.json"
     replace(path, lambda temporary: temporary.write_text(text))
@@ -99,8 +99,8 @@ def run_sweep(sweep: Sweep, folder: Path = SWEEPS, *, commit: str, command: str)
 
 
 def short(value: float | Sequence[float]) -> float | list[float]:
-    """Five digits: enough for any figure."""
-    return [short(entry) for entry in value] if isinstance(value, Sequence) else float(f"{float(value):.5g}")
+    """Four digits: enough for any figure."""
+    return [short(entry) for entry in value] if isinstance(value, Sequence) else float(f"{float(value):.4g}")
 
 
 def load_sweep(name: str, folder: Path = SWEEPS) -> Swept:

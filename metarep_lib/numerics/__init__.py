@@ -13,6 +13,7 @@ from metarep_lib.numerics.random_features import (
     trigonometric_features,
     trigonometric_variance,
 )
+from metarep_lib.numerics.preconditioning import jacobi, row_normalised, scaled
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
 from metarep_lib.numerics.smoothers import (
     effective_supports,
@@ -25,6 +26,16 @@ from metarep_lib.numerics.smoothers import (
     smoother_weights,
 )
 from metarep_lib.numerics.solvers import Outcome, Solution
+from metarep_lib.numerics.stencil import (
+    StencilKernel,
+    best_spacing,
+    rounding_gain,
+    stencil_coefficients,
+    stencil_constant,
+    stencil_error,
+    stencil_error_in_floats,
+)
+from metarep_lib.numerics.width import best_projection, landmark_projection, projected, random_projection, spanned_features, width_bound
 
 __all__ = [
     "ExponentialKernel",
@@ -32,6 +43,9 @@ __all__ = [
     "RidgeSystem",
     "Solution",
     "Tuned",
+    "StencilKernel",
+    "best_projection",
+    "best_spacing",
     "conjugate_gradient_bound",
     "conjugate_gradient_step",
     "effective_supports",
@@ -43,6 +57,8 @@ __all__ = [
     "hiding_threshold",
     "leading_logit_bound",
     "left_out",
+    "jacobi",
+    "landmark_projection",
     "linear_kernel",
     "nadaraya_watson",
     "one_step_order_bound",
@@ -59,4 +75,18 @@ __all__ = [
     "trigonometric_features",
     "trigonometric_variance",
     "tuned_ridge_regression",
+    "projected",
+    "random_projection",
+    "ridge_system",
+    "rounding_gain",
+    "row_normalised",
+    "scaled",
+    "smoother_weights",
+    "solvers",
+    "spanned_features",
+    "stencil_coefficients",
+    "stencil_constant",
+    "stencil_error",
+    "stencil_error_in_floats",
+    "width_bound",
 ]

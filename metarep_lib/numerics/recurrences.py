@@ -21,6 +21,16 @@ def gradient_descent_step(state: State, matvec: MatVec, step_size: Array) -> Sta
     return {"alpha": alpha + step_size * r, "r": r - step_size * matvec(r)}
 
 
+def split_gradient_descent_step(state: State, matvec: MatVec, step_size: Array, ridge: Array) -> State:
+    """alpha <- alpha + eta r, r <- (1 - eta lambda) (r - eta K r): a step on K, then one on the ridge.
+
+    `matvec` is K alone and `ridge` one number for every entry, 0 where an entry has no diagonal (a query).
+    """
+    alpha, r = state["alpha"], state["r"]
+    after = r - step_size * matvec(r)
+    return {"alpha": alpha + step_size * r, "r": after - step_size * ridge * after}
+
+
 def chebyshev_step(state: State, matvec: MatVec, c: Array, g: Array) -> State:
     """alpha <- alpha + d, r <- r - A d, d <- c d + g r (Saad 2003, algorithm 12.1)."""
     d = state["d"]

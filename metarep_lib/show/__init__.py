@@ -4,4 +4,14 @@ from metarep_lib.show.claims import Claim, ClaimFailed, claim, record
 from metarep_lib.show.environment import environment
 from metarep_lib.show.plotting import COLOURS, band, draw_wiring, use_style
 
-__all__ = ["COLOURS", "Claim", "ClaimFailed", "band", "claim", "draw_wiring", "environment", "record", "use_style"]
+__all__ = [
+    "COLOURS",
+    "Claim",
+    "ClaimFailed",
+    "band",
+    "claim",
+    "draw_wiring",
+    "environment",
+    "record",
+    "use_style",
+]

@@ -3,7 +3,9 @@
 from metarep_lib.construct.algorithms.causal import causal_conjugate_gradient
 from metarep_lib.construct.algorithms.chebyshev import chebyshev, chebyshev_coefficients
 from metarep_lib.construct.algorithms.conjugate_gradient import conjugate_gradient
+from metarep_lib.construct.algorithms.copies import copied_gradient_descent, repeat_context
 from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
+from metarep_lib.construct.algorithms.narrow import narrow_gradient_descent, narrow_ridge_gradient_descent
 from metarep_lib.construct.algorithms.newton_schulz import newton_schulz
 from metarep_lib.construct.algorithms.smoother import softmax_smoother
 from metarep_lib.construct.algorithms.two_block import jacobi_conjugate_gradient, two_block_conjugate_gradient
@@ -13,9 +15,13 @@ __all__ = [
     "chebyshev",
     "chebyshev_coefficients",
     "conjugate_gradient",
+    "copied_gradient_descent",
     "gradient_descent",
     "jacobi_conjugate_gradient",
+    "narrow_gradient_descent",
+    "narrow_ridge_gradient_descent",
     "newton_schulz",
     "softmax_smoother",
+    "repeat_context",
     "two_block_conjugate_gradient",
 ]

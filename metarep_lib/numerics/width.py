@@ -1,0 +1,86 @@
+"""Narrow features: what a stream that holds m < p numbers of phi can still predict.
+
+A width-m network sees W phi. With orthonormal rows W, P = W^T W projects, and kernel ridge regression on W phi is ridge
+regression with weights confined to the range of P.
+"""
+
+import torch
+from torch import Tensor
+
+from metarep_lib.numerics.kernels import ExponentialKernel
+from metarep_lib.prompt import Prompt
+
+
+def projected(prompt: Prompt, W: Tensor) -> Prompt:
+    """The prompt a width-m network sees: W phi for phi, on supports and queries.
+
+    Args:
+        prompt: one prompt, phi [k, p].
+        W: [m, p].
+
+    Raises:
+        ValueError: a W that does not read p features.
+
+    >>> projected(Prompt(torch.eye(3), torch.ones(3), torch.ones(1, 3), 0.5), torch.eye(3)[:2]).phi.shape
+    torch.Size([3, 2])
+    """
+    if W.ndim != 2 or W.shape[-1] != prompt.n_features:
+        raise ValueError(f"projected(prompt with p={prompt.n_features}, W of shape {list(W.shape)}): expected W of shape [m, {prompt.n_features}]")
+    return Prompt(prompt.phi @ W.mT, prompt.y, prompt.phi_query @ W.mT, prompt.ridge, prompt.y_query)
+
+
+def best_projection(prompt: Prompt, m: int) -> Tensor:
+    """[m, p] the m leading right singular vectors of Phi: the best rank-m approximation of K (Eckart and Young 1936)."""
+    return torch.linalg.svd(prompt.phi, full_matrices=False).Vh[:m]
+
+
+def landmark_projection(prompt: Prompt, landmarks: Tensor) -> Tensor:
+    """[m, p] an orthonormal basis of the features of some supports: Nystrom's approximation of K (Williams and Seeger 2001).
+
+    Args:
+        prompt: one prompt.
+        landmarks: [n] indices of supports; repeated or dependent ones count once.
+    """
+    _, s, Vh = torch.linalg.svd(prompt.phi[landmarks], full_matrices=False)
+    return Vh[s > s[0] * len(landmarks) * torch.finfo(s.dtype).eps]
+
+
+def random_projection(n_features: int, m: int, generator: torch.Generator, dtype: torch.dtype = torch.float64) -> Tensor:
+    """[m, p] an orthonormal basis of a uniformly random subspace."""
+    return torch.linalg.qr(torch.randn(n_features, m, generator=generator, dtype=dtype)).Q.mT
+
+
+def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
+    """||(I - P) H^-1 phi(x)||_H ||(I - P) w*||_H at every query, [q]: how far the width-m prediction is off at most.
+
+    H = Phi^T Phi + lambda I, w* = H^-1 Phi^T y, ||v||_H^2 = v^T H v; W has orthonormal rows.
+
+    Raises:
+        ValueError: rows that are not orthonormal.
+
+    >>> prompt = Prompt(torch.eye(2), torch.tensor([0.0, 4.0]), torch.tensor([[0.0, 1.0]]), ridge=1.0)
+    >>> width_bound(prompt, torch.eye(2)[:1])  # f* = 4 / 2, and a network that drops the second feature says 0
+    tensor([2.])
+    """
+    identity = torch.eye(len(W), dtype=W.dtype, device=W.device)
+    if (W @ W.mT - identity).abs().max() > 1e3 * torch.finfo(W.dtype).eps:
+        raise ValueError("width_bound(W): the rows of W are not orthonormal; use torch.linalg.qr(W.mT).Q.mT")
+    H = prompt.phi.mT @ prompt.phi + prompt.ridge * torch.eye(prompt.n_features, dtype=W.dtype, device=W.device)
+    right = torch.cat([prompt.phi_query.mT, (prompt.phi.mT @ prompt.y).unsqueeze(-1)], dim=-1)
+    v = torch.linalg.solve(H, right)  # z for every query, then w*
+    lost = v - W.mT @ (W @ v)
+    size = (lost * (H @ lost)).sum(-2).clamp(min=0).sqrt()
+    return size[:-1] * size[-1]
+
+
+def spanned_features(prompt: Prompt, kernel: ExponentialKernel) -> Prompt:
+    """The prompt in the coordinates of the supports' span in feature space: linear there what was `kernel` before.
+
+    K = U diag(mu) U^T gives phi_i = (U mu^1/2)_i and phi(x) = mu^-1/2 U^T k(x). A query's part outside the span has no say in any
+    prediction. Directions with mu below rounding are dropped.
+    """
+    mu, U = torch.linalg.eigh(kernel(prompt.phi, prompt.phi))
+    kept = mu > mu[-1] * len(mu) * torch.finfo(mu.dtype).eps
+    mu, U = mu[kept].flip(0), U[:, kept].flip(1)
+    phi_query = kernel(prompt.phi_query, prompt.phi) @ U / mu.sqrt()
+    return Prompt(U * mu.sqrt(), prompt.y, phi_query, prompt.ridge, prompt.y_query)

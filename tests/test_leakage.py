@@ -1,0 +1,213 @@
+"""Who depends on whom: the mask's promise is kept by every network of the class, and what breaks it is found."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from certificates import certifies
+from factories import prompt_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from metarep_lib import CausalMask, PairCausalMask, PrefixMask, Transformer, TransformerConfig, assemble
+from metarep_lib.construct import (
+    causal_conjugate_gradient,
+    chebyshev,
+    conjugate_gradient,
+    copied_gradient_descent,
+    gradient_descent,
+    jacobi_conjugate_gradient,
+    narrow_gradient_descent,
+    narrow_ridge_gradient_descent,
+    newton_schulz,
+    repeat_context,
+    tokenise,
+    two_block_conjugate_gradient,
+)
+from metarep_lib.evidence import leakage_by_change, leakage_by_gradient
+from metarep_lib.evidence.leakage import reach
+from metarep_lib.network import AttentionConfig, BlockConfig
+
+TESTS = (leakage_by_change, leakage_by_gradient)
+KINDS, NORMS = ("linear", "normalised", "softmax"), ("none", "rms", "layer")
+both = pytest.mark.parametrize("leakage", TESTS, ids=lambda test: test.__name__)
+
+
+@dataclass(frozen=True)
+class BandMask:
+    """Token i reads token i - 1 alone: what reaches further has made as many hops."""
+
+    def dense(self, n_tokens):
+        return torch.ones(n_tokens, n_tokens, dtype=torch.bool).tril(-1).triu(-1)
+
+    def contract(self, q, k, v):
+        return ((q @ k.mT) * self.dense(q.shape[-2])) @ v
+
+
+MASKS = (PrefixMask(4), PrefixMask(4, sees_itself=True), CausalMask(), CausalMask(strict=True, n_registers=2), PairCausalMask(3), BandMask())
+
+
+def network_of(kind="softmax", norm="rms", seed=0, depth=3, dtype=torch.float64):
+    groups = (AttentionConfig(kind, 2, 3, 3), AttentionConfig("softmax", 1, 2, 2, hidden_keys=(1,)))
+    blocks = (BlockConfig(groups, 8, "gelu", norm),) * depth
+    return Transformer(TransformerConfig(4, 6, 1, blocks, tuple(range(depth)), norm), torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def tokens_of(seed=0, n=6, dtype=torch.float64):
+    return torch.randn(n, 4, generator=torch.Generator().manual_seed(100 + seed), dtype=torch.float64).to(dtype)
+
+
+def defined(kind, mask):
+    """0 / 0 is not a number: a normalised head needs somebody to read."""
+    return kind != "normalised" or bool(mask.dense(6).any(-1).all())
+
+
+# ---------------------------------------------------------------- the theorem
+
+
+@certifies("thm-information-flow", mutant="one hop fewer than blocks")
+@pytest.mark.parametrize(("kind", "norm", "mask"), [(kind, norm, mask) for kind in KINDS for norm in NORMS for mask in MASKS if defined(kind, mask)])
+def test_a_stream_depends_on_what_it_can_reach_and_random_weights_use_all_of_it(kind, norm, mask):
+    network, tokens = network_of(kind, norm), tokens_of()
+    for leakage in TESTS:
+        found = leakage(network, tokens, mask)
+        assert found.holds and torch.equal(found.influence, found.allowed), found
+    if isinstance(mask, BandMask):  # mutant: what one block fewer reaches is not enough
+        assert (found.influence[1:] & ~found.allowed[:-1]).any()
+
+
+@certifies("thm-information-flow")
+@settings(max_examples=8)
+@given(
+    st.sampled_from(MASKS),
+    st.sampled_from(("linear", "softmax")),
+    st.sampled_from(NORMS),
+    st.integers(0, 99),
+    st.sampled_from((torch.float64, torch.float32)),
+)
+def test_everything_out_of_reach_may_change_at_once(mask, kind, norm, seed, dtype):
+    network, tokens = network_of(kind, norm, seed, dtype=dtype), tokens_of(seed, dtype=dtype)
+    before = list(network.stream(tokens, mask))
+    for block, allowed in enumerate(reach(mask, len(before), len(tokens))):
+        for reader in range(len(tokens)):
+            changed = torch.where(allowed[reader].unsqueeze(-1), tokens, tokens_of(seed + 1, dtype=dtype))
+            assert torch.equal(list(network.stream(changed, mask))[block][reader], before[block][reader])
+
+
+@certifies("thm-information-flow")
+def test_reach_is_what_the_theorem_says_for_prefix_and_causal_masks():
+    prefix, causal = reach(PrefixMask(3), 4, 5), reach(CausalMask(strict=True, n_registers=1), 4, 4)
+    assert prefix[0].equal(torch.eye(5, dtype=torch.bool)) and prefix[1].equal(PrefixMask(3, sees_itself=True).dense(5))
+    assert prefix[3].equal(prefix[1]) and causal[3].equal(torch.ones(4, 4, dtype=torch.bool).tril())
+    assert reach(BandMask(), 4, 5)[2].equal(torch.ones(5, 5, dtype=torch.bool).tril().triu(-2))
+
+
+CONSTRUCTED = [
+    gradient_descent(3, 3, 0.1),
+    narrow_gradient_descent(3, 3, 0.1),
+    narrow_ridge_gradient_descent(3, 3, 0.1),
+    chebyshev(3, 3, 0.1, 2.0),
+    newton_schulz(3, 2, 0.2),
+    conjugate_gradient(3, 2),
+    two_block_conjugate_gradient(3, 2),
+    jacobi_conjugate_gradient(3, 2),
+    causal_conjugate_gradient(3, 2),
+    copied_gradient_descent(3, 2, 0.1),
+]
+
+
+@both
+@pytest.mark.parametrize("program", CONSTRUCTED, ids=lambda program: program.name)
+def test_constructions_keep_the_promise(program, leakage):
+    prompt = prompt_of(10.0, 5, 3, 0 if program.causal else 2, seed=1)
+    if "copied" in program.name:
+        prompt = repeat_context(prompt, 2)
+    network = assemble(program)
+    found = leakage(network.transformer, tokenise(prompt), network.mask(prompt))
+    assert found.holds, found
+    assert found.influence[-1, 2:, 2:].sum() > found.influence.shape[-1]  # supports are read
+
+
+# ---------------------------------------------------------------- leaks are found
+
+
+@both
+def test_a_mask_one_position_too_long_is_found(leakage):
+    found = leakage(network_of(), tokens_of(), PrefixMask(5), promise=PrefixMask(4))
+    assert set(found.pairs) == {(reader, 4) for reader in range(6) if reader != 4} and found.first_block == 1
+    assert not found.holds and "5 pairs leak from block 1" in str(found)
+
+
+class CentredOverTokens(nn.Module):
+    def forward(self, x):
+        return x - x.mean(dim=-2, keepdim=True)
+
+
+class RoundedFromTheLast(nn.Module):
+    """Adds the whole part of a channel of the last token to everybody: no gradient, and yet an influence."""
+
+    def forward(self, x):
+        return x + x[..., -1:, :1].floor()
+
+
+class ScentOfTheLast(nn.Module):
+    """Adds a channel of the last token with a weight below every rounding."""
+
+    def forward(self, x):
+        return x + 2.0**-90 * x[..., -1:, :1]
+
+
+def with_norm(norm, block=1):
+    network = network_of()
+    network.blocks[block].norm_mlp = norm
+    return network
+
+
+@both
+def test_a_norm_over_tokens_is_found_in_its_block(leakage):
+    found = leakage(with_norm(CentredOverTokens()), tokens_of(), PrefixMask(4))
+    assert found.first_block == 2
+    assert set(found.pairs) == {(reader, source) for reader in range(6) for source in (4, 5) if reader != source}
+
+
+def test_each_test_misses_what_the_other_finds():
+    tokens, mask = tokens_of(), PrefixMask(4)
+    rounded, scent = with_norm(RoundedFromTheLast()), with_norm(ScentOfTheLast())
+    assert not leakage_by_change(rounded, tokens, mask).holds and leakage_by_gradient(rounded, tokens, mask).holds
+    assert leakage_by_change(scent, tokens, mask).holds and not leakage_by_gradient(scent, tokens, mask).holds
+
+
+def test_not_a_number_passes_a_softmax_mask_and_no_linear_one():
+    mask = PrefixMask(4)
+    poisoned = tokens_of()
+    poisoned[-1] = torch.nan
+    blocks = {kind: (BlockConfig((AttentionConfig(kind, 1, 3, 3),), 8),) for kind in ("linear", "softmax")}
+    nets = {kind: Transformer(TransformerConfig(4, 6, 1, block, (0,)), torch.Generator().manual_seed(0)).double() for kind, block in blocks.items()}
+    assert nets["linear"](poisoned, mask)[:-1].isfinite().all()
+    assert nets["softmax"](poisoned, mask)[:-1].isnan().all()
+
+
+# ---------------------------------------------------------------- misuse
+
+
+@both
+def test_what_cannot_be_judged_is_refused(leakage):
+    with pytest.raises(ValueError, match=f"{leakage.__name__}.*expected one prompt.*tokens\\[0\\]"):
+        leakage(network_of(), tokens_of().unsqueeze(0), PrefixMask(4))
+    with pytest.raises(ValueError, match="stream of token 0 is not finite after block 1"):
+        leakage(network_of("normalised"), tokens_of(), CausalMask(strict=True))
+
+
+def test_a_network_that_is_not_the_same_twice_is_refused():
+    with pytest.raises(RuntimeError, match="two passes over the same tokens differ"):
+        leakage_by_change(with_norm(nn.Dropout(0.5)), tokens_of(), PrefixMask(4))
+
+
+@both
+def test_weights_and_tokens_are_left_as_they_were(leakage):
+    network, tokens = network_of(), tokens_of()
+    before, kept = [w.clone() for w in network.parameters()], tokens.clone()
+    leakage(network, tokens, PrefixMask(4))
+    assert torch.equal(tokens, kept) and not tokens.requires_grad
+    assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, network.parameters()))
