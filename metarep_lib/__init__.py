@@ -30,6 +30,7 @@ from metarep_lib.construct import (
     newton_schulz,
     on_frozen_stack,
     on_polynomial_features,
+    softmax_smoother,
     two_block_conjugate_gradient,
 )
 from metarep_lib.network import CausalMask, PairCausalMask, PrefixMask, Trace, Transformer, TransformerConfig
@@ -84,6 +85,7 @@ __all__ = [
     "on_polynomial_features",
     "prediction_factor",
     "ridge_system",
+    "softmax_smoother",
     "solvers",
     "synthetic_prompt",
     "two_block_conjugate_gradient",

@@ -10,6 +10,7 @@ from metarep_lib.construct.algorithms import (
     narrow_gradient_descent,
     narrow_ridge_gradient_descent,
     newton_schulz,
+    softmax_smoother,
     repeat_context,
     two_block_conjugate_gradient,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "on_polynomial_features",
     "prefix_mask",
     "repeat_context",
+    "softmax_smoother",
     "token_groups",
     "tokenise",
     "two_block_conjugate_gradient",

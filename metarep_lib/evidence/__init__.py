@@ -16,6 +16,7 @@ from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
+from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
@@ -29,9 +30,11 @@ __all__ = [
     "DRIFT_RATIOS",
     "BlindPair",
     "Certificate",
+    "Diagnosis",
     "Leakage",
     "Recipe",
     "Recurrence",
+    "Score",
     "Sweep",
     "Swept",
     "TrainedTransformer",
@@ -43,6 +46,7 @@ __all__ = [
     "climb",
     "conjugate_gradient_recurrence",
     "exact_errors",
+    "diagnose",
     "features_first",
     "fragility",
     "gradient_descent_recurrence",
@@ -55,8 +59,11 @@ __all__ = [
     "narrow_gradient_descent_recurrence",
     "narrow_ridge_gradient_descent_recurrence",
     "newton_schulz_recurrence",
+    "rank_correlation",
     "read_recipe",
+    "reference_solver",
     "run_sweep",
+    "score",
     "survivors",
     "train",
     "two_block_recurrence",

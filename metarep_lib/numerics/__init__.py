@@ -22,6 +22,28 @@ from metarep_lib.numerics.preconditioning import jacobi, row_normalised, scaled
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
 from metarep_lib.numerics.sensitivity import conjugate_gradient_jacobian, conjugate_gradient_lipschitz
 from metarep_lib.numerics.smoothers import nadaraya_watson, smoother_weights
+from metarep_lib.numerics.leave_one_out import Tuned, left_out, tuned_ridge_regression
+from metarep_lib.numerics.order import hidden_order_bound, hiding_threshold, one_step_order_bound
+from metarep_lib.numerics.random_features import (
+    positive_features,
+    positive_variance,
+    random_directions,
+    random_feature_bound,
+    trigonometric_features,
+    trigonometric_variance,
+)
+from metarep_lib.numerics.preconditioning import jacobi, row_normalised, scaled
+from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
+from metarep_lib.numerics.smoothers import (
+    effective_supports,
+    first_order_bound,
+    flat_logits_bound,
+    leading_logit_bound,
+    nadaraya_watson,
+    share_on_sphere,
+    smoother_left_out,
+    smoother_weights,
+)
 from metarep_lib.numerics.solvers import Outcome, Solution
 from metarep_lib.numerics.stencil import (
     StencilKernel,
@@ -42,6 +64,7 @@ __all__ = [
     "Solution",
     "StencilKernel",
     "aligned",
+    "Tuned",
     "best_projection",
     "best_spacing",
     "conjugate_gradient_bound",
@@ -53,18 +76,30 @@ __all__ = [
     "drift_size",
     "feature_drift_bound",
     "from_joint",
+    "effective_supports",
+    "first_order_bound",
+    "flat_logits_bound",
     "gradient_descent_bound",
     "gradient_descent_step",
+    "hidden_order_bound",
+    "hiding_threshold",
     "jacobi",
     "joint_features",
     "kernel_drift_bound",
     "landmark_projection",
+    "leading_logit_bound",
+    "left_out",
     "linear_kernel",
     "lipschitz_constants",
     "nadaraya_watson",
     "predicted_drift_bound",
+    "one_step_order_bound",
+    "positive_features",
+    "positive_variance",
     "prediction_factor",
     "projected",
+    "random_directions",
+    "random_feature_bound",
     "random_projection",
     "resolvent_bound",
     "ridge_fit",
@@ -72,6 +107,8 @@ __all__ = [
     "rounding_gain",
     "row_normalised",
     "scaled",
+    "share_on_sphere",
+    "smoother_left_out",
     "smoother_weights",
     "solvers",
     "spanned_features",
@@ -80,6 +117,9 @@ __all__ = [
     "stencil_constant",
     "stencil_error",
     "stencil_error_in_floats",
+    "trigonometric_features",
+    "trigonometric_variance",
+    "tuned_ridge_regression",
     "width_bound",
     "worst_drift",
 ]

@@ -3,7 +3,9 @@
 from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk
 from metarep_lib.tasks.real import diabetes_prompt
 from metarep_lib.tasks.spectra import SPECTRA, crowded
+from metarep_lib.tasks.sphere import SphereTask, random_sphere_task, sphere_task
 from metarep_lib.tasks.synthetic import geometric_spectrum, synthetic_prompt
+from metarep_lib.tasks.tables import column_prompt, load_table
 
 __all__ = [
     "SPECTRA",
@@ -11,10 +13,15 @@ __all__ = [
     "ExponentialPrior",
     "LinearPrior",
     "Prior",
+    "SphereTask",
     "bayes",
     "bayes_risk",
     "crowded",
+    "column_prompt",
     "diabetes_prompt",
     "geometric_spectrum",
+    "load_table",
+    "random_sphere_task",
+    "sphere_task",
     "synthetic_prompt",
 ]

@@ -7,6 +7,7 @@ from metarep_lib.construct.algorithms.copies import copied_gradient_descent, rep
 from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
 from metarep_lib.construct.algorithms.narrow import narrow_gradient_descent, narrow_ridge_gradient_descent
 from metarep_lib.construct.algorithms.newton_schulz import newton_schulz
+from metarep_lib.construct.algorithms.smoother import softmax_smoother
 from metarep_lib.construct.algorithms.two_block import jacobi_conjugate_gradient, two_block_conjugate_gradient
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "narrow_gradient_descent",
     "narrow_ridge_gradient_descent",
     "newton_schulz",
+    "softmax_smoother",
     "repeat_context",
     "two_block_conjugate_gradient",
 ]

@@ -1,0 +1,77 @@
+"""Kernel ridge regression tuned on its own supports, by the error at each support when it is left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metarep_lib.numerics.kernels import Kernel, RidgeSystem
+from metarep_lib.prompt import Prompt
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The kernel and ridge with the smallest leave-one-out error, and what they say.
+
+    Args:
+        prediction: [q] at the queries.
+        left_out: [k] at every support, from the others.
+        kernel: the one chosen.
+        ridge: the one chosen, as it is added to K.
+    """
+
+    prediction: Tensor
+    left_out: Tensor
+    kernel: Kernel
+    ridge: float
+
+
+def left_out(system: RidgeSystem) -> Tensor:
+    """What kernel ridge regression says at every support when that support is left out, [*batch, k].
+
+    y_i - alpha_i / (A^-1)_ii: no system is solved twice (Rasmussen and Williams 2006, eq. 5.12).
+
+    >>> system = RidgeSystem(torch.eye(2, dtype=torch.float64) + 1, torch.tensor([1.0, 4.0], dtype=torch.float64), torch.ones(1, 2, dtype=torch.float64))
+    >>> left_out(system)  # a support alone predicts half its target
+    tensor([2.0000, 0.5000], dtype=torch.float64)
+    """
+    inverse = torch.linalg.inv(system.A)
+    alpha = (inverse @ system.y.unsqueeze(-1)).squeeze(-1)
+    return system.y - alpha / inverse.diagonal(dim1=-2, dim2=-1)
+
+
+def tuned_ridge_regression(prompt: Prompt, kernels: Sequence[Kernel], ridges: Sequence[float]) -> Tuned:
+    """Kernel ridge regression on the targets minus their mean, with the kernel and ridge that leave-one-out prefers.
+
+    Args:
+        prompt: one prompt, one output; its own ridge is not used.
+        kernels: to choose from.
+        ridges: to choose from, all positive, each a part of the mean of diag K: kernels of any scale share one list.
+
+    Raises:
+        ValueError: a batch, several outputs, fewer than two supports, nothing to choose from, or a kernel that overflows.
+    """
+    if prompt.phi.ndim != 2 or prompt.n_outputs > 1 or prompt.n_support < 2 or not kernels or not ridges or min(ridges) <= 0:
+        raise ValueError(
+            f"tuned_ridge_regression(phi={list(prompt.phi.shape)}, {prompt.n_outputs} outputs, {len(kernels)} kernels, ridges={list(ridges)}): expected one"
+            " prompt [k >= 2, p] with one output, and positive ridges; this would work: tuned_ridge_regression(prompt, [ExponentialKernel(1.0)], [0.1, 1.0])"
+        )
+    mean = prompt.y.mean()
+    y = prompt.y - mean
+    best, best_error = None, torch.inf
+    for kernel in kernels:
+        K = kernel(prompt.phi, prompt.phi)
+        if not torch.isfinite(K).all():
+            raise ValueError(f"tuned_ridge_regression: {kernel} overflows on this prompt; scale the features or take a higher temperature")
+        eigenvalues, vectors = torch.linalg.eigh(K)
+        coefficients = vectors.mT @ y
+        for ridge in (part * K.diagonal().mean().item() for part in ridges):
+            inverse = 1 / (eigenvalues.clamp(min=0) + ridge)
+            alpha = vectors @ (inverse * coefficients)
+            residual = alpha / (vectors.square() @ inverse)
+            error = residual.square().mean()
+            if error < best_error:
+                best, best_error = (kernel, ridge, alpha, residual), error
+    kernel, ridge, alpha, residual = best
+    return Tuned(mean + kernel(prompt.phi_query, prompt.phi) @ alpha, prompt.y - residual, kernel, ridge)
