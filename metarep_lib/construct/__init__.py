@@ -10,8 +10,8 @@ from metarep_lib.construct.algorithms import (
     narrow_gradient_descent,
     narrow_ridge_gradient_descent,
     newton_schulz,
-    softmax_smoother,
     repeat_context,
+    softmax_smoother,
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.assemble import ConstructedTransformer, assemble

@@ -15,8 +15,8 @@ from metarep_lib.evidence.algorithms import (
 from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
-from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
+from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
@@ -45,8 +45,8 @@ __all__ = [
     "chebyshev_recurrence",
     "climb",
     "conjugate_gradient_recurrence",
-    "exact_errors",
     "diagnose",
+    "exact_errors",
     "features_first",
     "fragility",
     "gradient_descent_recurrence",

@@ -3,6 +3,8 @@
 from metarep_lib.numerics import depth, solvers, spectral
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
 from metarep_lib.numerics.kernels import ExponentialKernel, RidgeSystem, linear_kernel, ridge_system
+from metarep_lib.numerics.leave_one_out import Tuned, left_out, tuned_ridge_regression
+from metarep_lib.numerics.order import hidden_order_bound, hiding_threshold, one_step_order_bound
 from metarep_lib.numerics.perturbation import (
     RidgeFit,
     aligned,
@@ -19,11 +21,6 @@ from metarep_lib.numerics.perturbation import (
     worst_drift,
 )
 from metarep_lib.numerics.preconditioning import jacobi, row_normalised, scaled
-from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
-from metarep_lib.numerics.sensitivity import conjugate_gradient_jacobian, conjugate_gradient_lipschitz
-from metarep_lib.numerics.smoothers import nadaraya_watson, smoother_weights
-from metarep_lib.numerics.leave_one_out import Tuned, left_out, tuned_ridge_regression
-from metarep_lib.numerics.order import hidden_order_bound, hiding_threshold, one_step_order_bound
 from metarep_lib.numerics.random_features import (
     positive_features,
     positive_variance,
@@ -32,8 +29,8 @@ from metarep_lib.numerics.random_features import (
     trigonometric_features,
     trigonometric_variance,
 )
-from metarep_lib.numerics.preconditioning import jacobi, row_normalised, scaled
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
+from metarep_lib.numerics.sensitivity import conjugate_gradient_jacobian, conjugate_gradient_lipschitz
 from metarep_lib.numerics.smoothers import (
     effective_supports,
     first_order_bound,
@@ -63,8 +60,8 @@ __all__ = [
     "RidgeSystem",
     "Solution",
     "StencilKernel",
-    "aligned",
     "Tuned",
+    "aligned",
     "best_projection",
     "best_spacing",
     "conjugate_gradient_bound",
@@ -74,11 +71,11 @@ __all__ = [
     "depth",
     "drift_gradient",
     "drift_size",
-    "feature_drift_bound",
-    "from_joint",
     "effective_supports",
+    "feature_drift_bound",
     "first_order_bound",
     "flat_logits_bound",
+    "from_joint",
     "gradient_descent_bound",
     "gradient_descent_step",
     "hidden_order_bound",
@@ -92,10 +89,10 @@ __all__ = [
     "linear_kernel",
     "lipschitz_constants",
     "nadaraya_watson",
-    "predicted_drift_bound",
     "one_step_order_bound",
     "positive_features",
     "positive_variance",
+    "predicted_drift_bound",
     "prediction_factor",
     "projected",
     "random_directions",

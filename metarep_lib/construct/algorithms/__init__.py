@@ -21,7 +21,7 @@ __all__ = [
     "narrow_gradient_descent",
     "narrow_ridge_gradient_descent",
     "newton_schulz",
-    "softmax_smoother",
     "repeat_context",
+    "softmax_smoother",
     "two_block_conjugate_gradient",
 ]
