@@ -1,6 +1,7 @@
 """What the weights say: programs over named directions, and the assembly that makes them weights."""
 
 from metarep_lib.construct.algorithms import (
+    block_conjugate_gradient,
     causal_conjugate_gradient,
     chebyshev,
     conjugate_gradient,
@@ -30,6 +31,7 @@ __all__ = [
     "Wire",
     "Write",
     "assemble",
+    "block_conjugate_gradient",
     "causal_conjugate_gradient",
     "chebyshev",
     "conjugate_gradient",

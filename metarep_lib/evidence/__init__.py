@@ -1,6 +1,7 @@
 """The experiments: certificates and mutants now; probes, interventions and training later."""
 
 from metarep_lib.evidence.algorithms import (
+    block_recurrence,
     causal_recurrence,
     chebyshev_recurrence,
     conjugate_gradient_recurrence,
@@ -17,6 +18,7 @@ from metarep_lib.evidence.recurrence import Recurrence
 __all__ = [
     "Certificate",
     "Recurrence",
+    "block_recurrence",
     "causal_recurrence",
     "certify_end_to_end",
     "certify_step",

@@ -1,6 +1,6 @@
 """The answer: kernels, solvers with full histories, bounds. Imports neither network nor construct."""
 
-from metarep_lib.numerics import solvers
+from metarep_lib.numerics import block, solvers
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
 from metarep_lib.numerics.kernels import ExponentialKernel, RidgeSystem, linear_kernel, ridge_system
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
@@ -12,6 +12,7 @@ __all__ = [
     "Outcome",
     "RidgeSystem",
     "Solution",
+    "block",
     "conjugate_gradient_bound",
     "conjugate_gradient_step",
     "gradient_descent_bound",
