@@ -64,3 +64,11 @@ POLYNOMIAL = all_for(
     *(f"tripled blocks.{block}.attention.0.{weight}" for block, weight in ((3, "W_Q[0, 5, 0]"), (3, "W_K[0, 16, 0]"))),
     *(f"tripled blocks.{block}.attention.0.{weight}" for block, weight in ((5, "W_Q[0, 5, 0]"), (5, "W_K[0, 18, 0]"))),
 ) | all_for(LAST, "swapped blocks 8 and 9", "swapped blocks 9 and 10")
+TWO_BLOCK_TWO_OUTPUTS = (
+    all_for(FIRST, *(f"tripled W_E[{row}, {column}]" for row in (4, 5, 6, 7) for column in (17, 18)))
+    | all_for(OFF, *(f"tripled W_E[{row}, {column}]" for row in (6, 7) for column in (15, 16)))
+    | all_for(GUARD, *(f"tripled blocks.1.attention.{group}.W_Q[{head}, 2, 1]" for group, heads in ((0, 2), (1, 4)) for head in range(heads)))
+)
+BLOCK = all_for(DEAD, "tripled W_E[4, 2]", "tripled W_E[5, 2]") | all_for(
+    GUARD, *(f"tripled blocks.{pivot}.attention.0.W_Q[{head}, 2, 2]" for pivot, heads in ((1, 4), (2, 3)) for head in range(heads))
+)

@@ -118,7 +118,7 @@ def jacobi_recurrence() -> Recurrence:
     return Recurrence("jacobi_conjugate_gradient", 2, start, step, n_prelude=2, known=known, everywhere=EVERYWHERE, empty=emptied)
 
 
-def block_recurrence(n_outputs: int, damping: float = 0.0) -> Recurrence:
+def block_recurrence(n_outputs: int, damping: float) -> Recurrence:
     """alpha, r, p, s and s_hat, a column for each output; as many blocks per step as outputs, and one."""
 
     def start(problem: Problem) -> State:

@@ -47,11 +47,11 @@ def conjugate_gradient(system: RidgeSystem, steps: int, tolerance: float = 1e-8,
     >>> solution.outcome.name, solution.history["rank"].tolist()
     ('CONVERGED', [1, 1])
     """
-    check("conjugate_gradient", system, steps)
+    check("block.conjugate_gradient", system, steps)
     A, Y = system.A, system.y
     threshold = max(Y.shape[-2:]) * torch.finfo(Y.dtype).eps if rank_tolerance is None else rank_tolerance
     if not 0 <= threshold < 1:
-        raise ValueError(f"conjugate_gradient(rank_tolerance={rank_tolerance}): expected a number in [0, 1), e.g. 1e-14")
+        raise ValueError(f"block.conjugate_gradient(rank_tolerance={rank_tolerance}): expected a number in [0, 1), e.g. 1e-14")
     length = Y.norm(dim=-2, keepdim=True)
     length = torch.where(length == 0, torch.ones_like(length), length)
     alpha, broke_down = torch.zeros_like(Y), torch.zeros_like(A[..., 0, 0], dtype=torch.bool)
@@ -83,7 +83,7 @@ def textbook_conjugate_gradient(system: RidgeSystem, steps: int, tolerance: floa
     It needs linearly independent residuals in every step; where a factorisation fails, that system stops and what has not
     converged is BREAKDOWN. Arguments, returns and errors as for `conjugate_gradient`, without `rank`.
     """
-    check("textbook_conjugate_gradient", system, steps)
+    check("block.textbook_conjugate_gradient", system, steps)
     A, r, p = system.A, system.y, system.y
     alpha, broke_down = torch.zeros_like(r), torch.zeros_like(A[..., 0, 0], dtype=torch.bool)
     history = {"alpha": [alpha], "r": [r], "p": []}

@@ -23,54 +23,55 @@ from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, update
 from metarep_lib.construct.program import DIVISION_SCALE, GUARD, Form, Head, Layer, Program, Write
 
-LIVE = ("alpha", "r", "p", "s", "s_hat")
-SCRATCH = ("p_new", "s_new", "gamma", "mu")
-ROWS = ("rho", "sigma", "beta", "h")  # matrices: a direction of m channels for each row
 
-
-def block_conjugate_gradient(n_features: int, steps: int, n_outputs: int, damping: float = 0.0) -> Program:
+def block_conjugate_gradient(n_features: int, steps: int, n_outputs: int, damping: float) -> Program:
     """`steps` steps of block CG for (K + lambda I) alpha = Y; f_t(x) readable at every query after each.
 
     Args:
         n_features: p, the width of phi.
         steps: t >= 1, m + 1 blocks each; all steps share the tensors of m + 1 blocks.
         n_outputs: m targets per support.
-        damping: 0 is block CG. In floats, where 0 / 0 becomes rounding / rounding as soon as residuals are linearly
-            dependent, D = Sigma_cc + damping r_c . A r_c with 16 machine epsilons keeps such directions still.
+        damping: 0 is block CG exactly. In floats 0 / 0 becomes rounding / rounding as soon as residuals are linearly
+            dependent; there take D = Sigma_cc + damping r_c . A r_c with 16 machine epsilons, which keeps such directions still.
 
     Returns:
-        A program of width (m + 1) p + 4 m^2 + 9 m + 5, and m more with damping.
+        A program of width (m + 1) p + (7 m^2 + 19 m) / 2 + 4, and m more with damping.
 
     Raises:
         ValueError: n_features, steps or n_outputs below one, or a negative damping.
 
-    >>> program = block_conjugate_gradient(n_features=3, steps=4, n_outputs=2)
+    >>> program = block_conjugate_gradient(n_features=3, steps=4, n_outputs=2, damping=0.0)
     >>> program.n_blocks, program.width, len(program.distinct_layers)
-    (12, 48, 3)
+    (12, 46, 3)
     """
     if damping < 0:
         raise ValueError(f"block_conjugate_gradient(damping={damping}): expected damping >= 0, e.g. 2**-48 in float64")
     layers = [layer for t in range(1, steps + 1) for layer in (sum_up(t, n_outputs, damping), *pivots(t, n_outputs, damping))]
-    registers = dict.fromkeys((*LIVE, *scratch(damping)), n_outputs) | dict.fromkeys(matrices(n_outputs), n_outputs)
-    registers |= dict.fromkeys((f"g_{a}" for a in range(n_outputs)), n_features) | {"lambda": 1}
+    registers = dict.fromkeys(("alpha", "r", "p", "s", "s_hat"), n_outputs) | scratch(n_features, n_outputs, damping)
+    if n_outputs > 1:
+        registers |= {"mu": n_outputs - 1}
     flags = ["is_aggregator", "is_sink"]
     return krr_program("block_conjugate_gradient", n_features, flags, registers, {"r": TARGET}, layers, n_outputs=n_outputs)
 
 
-def scratch(damping: float) -> list[str]:
-    return [*SCRATCH, "delta"] if damping else [*SCRATCH]
+def scratch(n_features: int, n_outputs: int, damping: float) -> dict[str, int]:
+    """What is empty between two steps, with its width. A matrix has a direction for each row; of Sigma the upper triangle is enough."""
+    outputs = range(n_outputs)
+    rows = {f"{name}_{a}": n_outputs for name in ("rho", "beta", "h") for a in outputs} | {f"sigma_{a}": n_outputs - a for a in outputs}
+    columns = dict.fromkeys(("p_new", "s_new", "gamma", *(["delta"] if damping else [])), n_outputs)
+    return columns | rows | {f"g_{a}": n_features for a in outputs} | {"lambda": 1}
 
 
-def matrices(n_outputs: int) -> list[str]:
-    """The directions that hold the rows of the m x m matrices."""
-    return [f"{name}_{a}" for name in ROWS for a in range(n_outputs)]
+def sigma(a: int, b: int) -> str:
+    """The entry (a, b) of Sigma, a <= b."""
+    return f"sigma_{a}[{b - a}]"
 
 
 def sum_up(t: int, n_outputs: int, damping: float) -> Layer:
     """Block 1: every sum of the step, the new directions conjugate to the old ones, and what the pivots need."""
     outputs = range(n_outputs)
-    row_sums = {"rho": "r", "beta": "s_hat", "h": "s"}
-    sums = [reduce(f"{key}[{a}]", "r", into=f"{name}_{a}", readers=ONE) for name, key in row_sums.items() for a in outputs]
+    keys = {"rho": "r", "beta": "s_hat", "h": "s"}
+    sums = [reduce(f"{key}[{a}]", "r", into=f"{name}_{a}", readers=ONE) for name, key in keys.items() for a in outputs]
     sums += [reduce(f"r[{a}]", "phi", into=f"g_{a}", readers=ONE) for a in outputs]
     sums.append(reduce("is_sink", "ridge", into="lambda", readers=ONE))
     writes = [update("p_new", copy("r"), *(times(f"p[{c}]", f"beta_{c}", -1.0) for c in outputs))]
@@ -81,7 +82,7 @@ def sum_up(t: int, n_outputs: int, damping: float) -> Layer:
             writes.append(update(f"delta[{a}]", times(f"g_{a}", f"g_{a}"), times("lambda", f"rho_{a}[{a}]")))
         for b in range(a, n_outputs):
             old = (times(f"h_{c}[{a}]", f"beta_{c}[{b}]", -1.0) for c in outputs)
-            writes.append(update(f"sigma_{a}[{b}]", times(f"g_{a}", f"g_{b}"), times("lambda", f"rho_{a}[{b}]"), *old))
+            writes.append(update(sigma(a, b), times(f"g_{a}", f"g_{b}"), times("lambda", f"rho_{a}[{b}]"), *old))
     return Layer(step=t, phase="sum", attention=tuple(sums), mlp=(*writes, *map(clear, ("p", "s", "s_hat"))))
 
 
@@ -90,19 +91,18 @@ def pivots(t: int, n_outputs: int, damping: float) -> list[Layer]:
     layers = []
     for c in range(n_outputs):
         behind = range(c + 1, n_outputs)
-        wanted = {f"gamma[{b}]": f"rho_{c}[{b}]" for b in range(n_outputs)} | {f"mu[{j}]": f"sigma_{c}[{j}]" for j in behind}
-        wanted |= {f"s_hat[{c}]": f"s_new[{c}]"}
-        moves = [
-            update("alpha", times(f"p_new[{c}]", "gamma")),
-            update("r", times(f"s_new[{c}]", "gamma", -1.0)),
-        ]
+        wanted = {f"gamma[{b}]": f"rho_{c}[{b}]" for b in range(n_outputs)} | {f"s_hat[{c}]": f"s_new[{c}]"}
+        wanted |= {f"mu[{j - 1}]": sigma(c, j) for j in behind}
+        moves = [update("alpha", times(f"p_new[{c}]", "gamma")), update("r", times(f"s_new[{c}]", "gamma", -1.0))]
+        for j in behind:
+            mu = f"mu[{j - 1}]"
+            moves += [update(f"{name}[{j}]", times(mu, f"{name}[{c}]", -1.0)) for name in ("p_new", "s_new")]
+            moves += [update(sigma(j, k), times(mu, sigma(c, k), -1.0)) for k in behind if k >= j]
+            moves += [update(f"rho_{j}", times(mu, f"rho_{c}", -1.0)), clear(mu)]
         if behind:
-            moves += [update(name, times(f"{name}[{c}]", "mu", -1.0)) for name in ("p_new", "s_new")]
-            moves += [update(f"{name}_{j}", times(f"mu[{j}]", f"{name}_{c}", -1.0)) for name in ("rho", "sigma") for j in behind]
-            moves += [clear("gamma"), clear("mu")]
+            moves += [clear("gamma")]
         else:
-            emptied = (*scratch(damping), *matrices(n_outputs), *(f"g_{a}" for a in range(n_outputs)), "lambda")
-            moves += [update("p", copy("p_new")), update("s", copy("s_new")), *map(clear, emptied)]
+            moves += [update("p", copy("p_new")), update("s", copy("s_new")), *map(clear, scratch(1, n_outputs, damping))]
         quotients = tuple(over_pivot(numerator, c, into, damping) for into, numerator in wanted.items())
         layers.append(Layer(step=t, phase=f"pivot {c + 1}", attention=quotients, mlp=tuple(moves)))
     return layers
@@ -113,7 +113,7 @@ def over_pivot(numerator: str, c: int, into: str, damping: float) -> Write:
 
     Proof. As for `token_quotient`: scores scale N_i on the sink, D - scale N_i + guard on the aggregator, value `is_sink`.  QED
     """
-    pivot = {f"sigma_{c}[{c}]": 1.0} | ({f"delta[{c}]": damping} if damping else {})
+    pivot = {sigma(c, c): 1.0} | ({f"delta[{c}]": damping} if damping else {})
     score = (
         (Form(numerator), Form({"is_sink": DIVISION_SCALE, "is_aggregator": -DIVISION_SCALE})),
         (Form(pivot), Form("is_aggregator")),
