@@ -103,6 +103,32 @@ def textbook_conjugate_gradient(system: RidgeSystem, steps: int, tolerance: floa
     return Solution(alpha, stacked, judge(system, alpha, broke_down, tolerance))
 
 
+def rate_bound(system: RidgeSystem, t: Tensor) -> Tensor:
+    """2 c^(t - 1) ||v||_A bounds ||alpha_t - alpha*||_A: the rate of block CG once the m smallest eigenvalues are removed.
+
+    c = (sqrt(kappa) - 1) / (sqrt(kappa) + 1) with kappa the quotient of the largest and the (m + 1)-st smallest eigenvalue,
+    v = (I - Y (U^T Y)^-1 U^T) alpha* with the eigenvectors U of the m smallest: what one step leaves to be polished.
+
+    Args:
+        system: its y is [k, m] with m < k, and U^T Y is invertible.
+        t: [n] steps >= 1.
+
+    Returns:
+        [n, m] for every step and output.
+
+    >>> from metarep_lib.numerics.kernels import RidgeSystem
+    >>> A, y = torch.diag(torch.tensor([0.1, 1.0, 9.0])), torch.ones(3, 1)
+    >>> rate_bound(RidgeSystem(A, y, A[:0]), torch.tensor([1, 2])).flatten()  # v = (0, -9, -9.89)
+    tensor([62.0159, 31.0080])
+    """
+    m = system.y.shape[-1]
+    values, vectors = torch.linalg.eigh(system.A)
+    U, star = vectors[:, :m], torch.linalg.solve(system.A, system.y)
+    v = star - system.y @ torch.linalg.solve(U.T @ system.y, U.T @ star)
+    root = (values[-1] / values[m]).sqrt()
+    return 2 * ((root - 1) / (root + 1)) ** (t.unsqueeze(-1) - 1) * system.norm(v.mT)
+
+
 def orthonormal_factor(z: Tensor, floor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """z = Q C: [*batch, k, n] orthonormal columns of Q and [*batch, n, m] C, zero where a singular value is at most the floor; [*batch, n] where not."""
     usable = torch.isfinite(z).all(-1, keepdim=True).all(-2, keepdim=True)  # the factorisation refuses anything else

@@ -106,9 +106,7 @@ def prepare_jacobi() -> list[Layer]:
     """The diagonal phi . phi + lambda in an MLP, its inverse in a head, and what will be multiplied by it."""
     diagonal = Layer(step=0, phase="diagonal", mlp=(update("diagonal", times("phi", "phi"), copy("ridge")),))
     products = (update("m_phi", times("m", "phi")), update("m_ridge", times("m", "ridge")), update("z", times("m", "r")))
-    invert = Layer(
-        step=0, phase="invert", attention=(token_quotient(JACOBI, into="m", scale=DIVISION_SCALE),), mlp=(*products, clear("diagonal"))
-    )
+    invert = Layer(step=0, phase="invert", attention=(token_quotient(JACOBI, into="m", scale=DIVISION_SCALE),), mlp=(*products, clear("diagonal")))
     return [diagonal, invert]
 
 
