@@ -54,7 +54,7 @@ shared = pytest.mark.parametrize("order", SHARED)
 
 @certifies("thm-shared-outputs", mutant="the step size of one output read by the other", exact=True)
 @shared
-@pytest.mark.parametrize("m, k, p, dtype", [(2, 1, 3, torch.float32), (2, 3, 2, torch.float64), (3, 2, 2, torch.float32)])
+@pytest.mark.parametrize("m, k, p, dtype", [(2, 1, 3, torch.float32), (2, 3, 2, torch.float64), (3, 2, 1, torch.float32)])
 def test_every_output_runs_its_own_conjugate_gradient(order, m, k, p, dtype):
     make, recurrence = SHARED[order]
     weights, config, basis = parts(make(p, min(k, p + 1), n_outputs=m), dtype)
@@ -101,24 +101,24 @@ MUTANTS = {
 }
 
 
-@certifies("thm-shared-outputs", "thm-block-network", mutant="weights tripled, units dropped, blocks swapped: every fourth of them", exact=True)
+@certifies("thm-shared-outputs", "thm-block-network", mutant="weights tripled, units dropped, blocks swapped: every sixth of them", exact=True)
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutants_of_networks_with_two_outputs_die_or_are_known_to_be_harmless(name):
     program, recurrence, harmless = MUTANTS[name]
     weights, config, basis = parts(program)
-    tried, left, sizes = list(mutants(weights, config))[::4], [], {"seed": 5, "n_support": 2, "bound_error": False}
+    tried, left, sizes = list(mutants(weights, config))[::6], [], {"seed": 5, "n_support": 2, "bound_error": False}
     with unchecked():
         for what, mutant, mutated in tried:
             step = mutated.schedule != config.schedule or certify_step(mutant, mutated, basis, recurrence, **sizes).holds
             if step and certify_end_to_end(mutant, mutated, recurrence, n_features=1, n_outputs=2, **sizes).holds:
                 left.append(what)
     assert sorted(left) == sorted(what for what, *_ in tried if what in harmless) and left
-    assert len(tried) > 90
+    assert len(tried) > 60
 
 
 @shared
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("kappa", [1e2, 1e4])
+@pytest.mark.parametrize("kappa", [1e4])
 def test_shared_networks_solve_every_output_at_its_own_scale(order, dtype, kappa):
     prompt = several(prompt_of(kappa, 24, 6, 5, seed=1), 4, seed=2, scales=(1e-3, 1.0, 1e3, 0.0))
     trace = assemble(SHARED[order][0](6, 60, n_outputs=4), dtype=dtype).run(prompt.to(dtype))
@@ -416,7 +416,7 @@ def test_the_rate_without_outliers_holds_on_random_inputs(seed, m, t, log_kappa)
 
 
 @certifies("thm-block-rate", mutant="degree t instead of t - 1")
-@pytest.mark.parametrize(("m", "t"), [(1, 4), (2, 3), (3, 2)])
+@pytest.mark.parametrize(("m", "t"), [(1, 4), (2, 3)])
 def test_the_search_attains_the_rate_and_never_passes_it(m, t, record_property):
     kappa, bulk = 25.0, m * (t - 1) + 1
     limit = 1 / (1 + ((kappa**0.5 - 1) / (kappa**0.5 + 1)) ** (2 * (t - 1)))  # 2 c^t stands for 1 / T_t
@@ -464,8 +464,16 @@ def test_no_more_eigenvalues_are_removed_than_there_are_outputs(m):
 
 
 @certifies("thm-block-network", mutant="another damping", exact=True)
-@pytest.mark.parametrize("m, k, p, dtype", [(1, 3, 2, torch.float32), (2, 1, 3, torch.float64), (2, 4, 2, torch.float64), (3, 2, 2, torch.float32)])
-@pytest.mark.parametrize("damping", [0.0, 0.25])
+@pytest.mark.parametrize(
+    "m, k, p, dtype, damping",
+    [
+        (1, 3, 2, torch.float32, 0.0),
+        (2, 1, 3, torch.float64, 0.25),
+        (2, 3, 2, torch.float64, 0.0),
+        (2, 3, 2, torch.float32, 0.25),
+        (3, 2, 1, torch.float32, 0.0),
+    ],
+)
 def test_block_network_is_certified_through_termination(m, k, p, dtype, damping):
     steps = 2
     weights, config, basis = parts(block_conjugate_gradient(p, steps, m, damping), dtype)
@@ -515,7 +523,7 @@ def test_dependent_targets_need_no_care_in_exact_arithmetic(Y, damping):
     assert answered == (damping == 0 or not np.array(Y).any())
 
 
-@pytest.mark.parametrize("m, rank", [(2, 1), (4, 2)])
+@pytest.mark.parametrize("m, rank", [(2, 1), (3, 2)])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_damped_network_solves_dependent_targets_in_floats(m, rank, dtype):
     prompt, rng = prompt_of(100.0, 24, 6, 5, seed=3), np.random.default_rng(m)
@@ -571,7 +579,7 @@ def system_of(kind: str, kappa: float, k: int, m: int, seed: int, dtype: torch.d
 def test_the_careful_solver_is_a_direct_solve_whatever_the_targets(kind, dtype, kappa, k, m):
     system = system_of(kind, kappa, k, m, seed=k + m, dtype=dtype)
     tolerance = 32 * tolerances.unit_roundoff(dtype) * kappa
-    solution = block.conjugate_gradient(system, 6 * k, tolerance)
+    solution = block.conjugate_gradient(system, 3 * k, tolerance)
     assert solution.outcome is Outcome.CONVERGED
     error = tolerances.relative(solution.alpha.mT, direct(system).mT)
     tolerances.assert_within(error, tolerances.solution(dtype, kappa))
