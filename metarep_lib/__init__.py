@@ -22,6 +22,7 @@ from metarep_lib.construct import (
     Program,
     ProgramError,
     assemble,
+    block_conjugate_gradient,
     causal_conjugate_gradient,
     chebyshev,
     conjugate_gradient,
@@ -48,7 +49,7 @@ from metarep_lib.numerics import (
     solvers,
 )
 from metarep_lib.prompt import Prompt, PromptError
-from metarep_lib.tasks import diabetes_prompt, geometric_spectrum, synthetic_prompt
+from metarep_lib.tasks import class_prompt, diabetes_prompt, geometric_spectrum, synthetic_prompt
 
 __version__ = "0.1.0"
 
@@ -69,8 +70,10 @@ __all__ = [
     "Transformer",
     "TransformerConfig",
     "assemble",
+    "block_conjugate_gradient",
     "causal_conjugate_gradient",
     "chebyshev",
+    "class_prompt",
     "conjugate_gradient",
     "conjugate_gradient_bound",
     "diabetes_prompt",

@@ -66,3 +66,11 @@ POLYNOMIAL = all_for(
 ) | all_for(LAST, "swapped blocks 8 and 9", "swapped blocks 9 and 10")
 
 NARROW: dict[str, str] = {}
+TWO_BLOCK_TWO_OUTPUTS = (
+    all_for(FIRST, *(f"tripled W_E[{row}, {column}]" for row in (4, 5, 6, 7) for column in (17, 18)))
+    | all_for(OFF, *(f"tripled W_E[{row}, {column}]" for row in (6, 7) for column in (15, 16)))
+    | all_for(GUARD, *(f"tripled blocks.1.attention.{group}.W_Q[{head}, 2, 1]" for group, heads in ((0, 2), (1, 4)) for head in range(heads)))
+)
+BLOCK = all_for(DEAD, "tripled W_E[4, 2]", "tripled W_E[5, 2]") | all_for(
+    GUARD, *(f"tripled blocks.{pivot}.attention.0.W_Q[{head}, 2, 2]" for pivot, heads in ((1, 4), (2, 3)) for head in range(heads))
+)

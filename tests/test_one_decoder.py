@@ -23,6 +23,7 @@ from metarep_lib.construct import (
     Layer,
     Product,
     Write,
+    block_conjugate_gradient,
     causal_conjugate_gradient,
     central_difference,
     chebyshev,
@@ -55,6 +56,8 @@ PROGRAMS = [
     conjugate_gradient(3, 4),
     conjugate_gradient(3, 4, n_outputs=2),
     two_block_conjugate_gradient(3, 4),
+    two_block_conjugate_gradient(3, 4, n_outputs=2),
+    block_conjugate_gradient(3, 4, 2, damping=2**-48),
     jacobi_conjugate_gradient(3, 4),
     causal_conjugate_gradient(3, 4),
     newton_schulz(3, 4, 0.5),
@@ -318,7 +321,7 @@ def known_names() -> set[str]:
     of_records = {field.name for record in (TransformerConfig, BlockConfig, AttentionConfig, Prompt, RidgeSystem, RidgeFit) for field in fields(record)}
     properties = {name for record in (Prompt, RidgeSystem, RidgeFit, Program) for name in vars(record) if not name.startswith("_")}
     public = {name for module in (metarep_lib, metarep_lib.construct, metarep_lib.network, metarep_lib.numerics) for name in module.__all__}
-    arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest", "pairs", "spacing"}
+    arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest", "pairs", "spacing", "damping"}
     return directions | weights | of_records | properties | public | arguments
 
 

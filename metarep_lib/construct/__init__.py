@@ -1,6 +1,7 @@
 """What the weights say: programs over named directions, and the assembly that makes them weights."""
 
 from metarep_lib.construct.algorithms import (
+    block_conjugate_gradient,
     causal_conjugate_gradient,
     chebyshev,
     conjugate_gradient,
@@ -39,6 +40,7 @@ __all__ = [
     "all_to_all",
     "assemble",
     "bare_tokens",
+    "block_conjugate_gradient",
     "causal_conjugate_gradient",
     "central_difference",
     "chebyshev",

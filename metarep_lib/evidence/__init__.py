@@ -1,6 +1,7 @@
 """The experiments: certificates and mutants, training and trained networks."""
 
 from metarep_lib.evidence.algorithms import (
+    block_recurrence,
     causal_recurrence,
     chebyshev_recurrence,
     conjugate_gradient_recurrence,
@@ -39,6 +40,7 @@ __all__ = [
     "Swept",
     "TrainedTransformer",
     "blind_pair",
+    "block_recurrence",
     "causal_recurrence",
     "certify_end_to_end",
     "certify_step",

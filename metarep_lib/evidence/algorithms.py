@@ -10,6 +10,7 @@ from metarep_lib.evidence.problem import CausalProblem, PolynomialProblem, Probl
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.numerics.recurrences import (
     State,
+    block_step,
     causal_step,
     chebyshev_step,
     conjugate_gradient_step,
@@ -107,12 +108,13 @@ EMPTIED += ("c_aggregator", "c_sink", "rho_old_aggregator", "gamma_aggregator", 
 
 
 def two_block_start(problem: Problem) -> State:
-    one, zero = problem.number(1.0), problem.number(0.0)
-    return from_y("r", zero=("alpha", "p", "s"))(problem) | {"c": one, "rho_old": one, "gamma": zero, "started": zero}
+    one, zero = (np.repeat(problem.number(value), problem.n_outputs) for value in (1.0, 0.0))
+    return from_y("r", zero=("alpha", "p", "s"))(problem) | {"c": one, "rho_old": one, "gamma": zero, "started": problem.number(0.0)}
 
 
-def two_block_recurrence() -> Recurrence:
-    """alpha, r, p, s and the scalars c, rho_old, gamma, started; two blocks per step."""
+def two_block_recurrence(n_outputs: int = 1) -> Recurrence:
+    """alpha, r, p, s and the scalars c, rho_old, gamma of every output, and started; two blocks per step."""
+    emptied = (*EMPTIED, *(f"g_{a}" for a in range(n_outputs)))
 
     def step(state: State, problem: Problem, t: int) -> State:
         one = problem.number(1.0)
@@ -121,7 +123,7 @@ def two_block_recurrence() -> Recurrence:
     def known(state: State, problem: Problem) -> State:
         return {"started": problem.number(1.0)}
 
-    return Recurrence("two_block_conjugate_gradient", 2, two_block_start, step, known=known, everywhere=EVERYWHERE, empty=EMPTIED)
+    return Recurrence("two_block_conjugate_gradient", 2, two_block_start, step, known=known, everywhere=EVERYWHERE, empty=emptied)
 
 
 def jacobi_recurrence() -> Recurrence:
@@ -146,6 +148,23 @@ def jacobi_recurrence() -> Recurrence:
 
     emptied = (*EMPTIED, "zz", "z_old", "m_r", "m_w", "m_s", "diagonal")
     return Recurrence("jacobi_conjugate_gradient", 2, start, step, n_prelude=2, known=known, everywhere=EVERYWHERE, empty=emptied)
+
+
+def block_recurrence(n_outputs: int, damping: float) -> Recurrence:
+    """alpha, r, p, s and s_hat, a column for each output; as many blocks per step as outputs, and one."""
+
+    def start(problem: Problem) -> State:
+        r = problem.on_rows(problem.y.reshape(-1, n_outputs))
+        return dict.fromkeys(("alpha", "p", "s", "s_hat"), problem.zeros(*r.shape)) | {"r": r}
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        identity = problem.zeros(n_outputs, n_outputs)
+        np.fill_diagonal(identity, problem.number(1.0)[0])
+        return block_step(state, problem.matvec, problem.gram, problem.divide, identity, problem.number(damping))
+
+    emptied = ["p_new", "s_new", "gamma", "mu", "delta", "lambda"]
+    emptied += [f"{name}_{a}" for name in ("rho", "sigma", "beta", "h", "g") for a in range(n_outputs)]
+    return Recurrence("block_conjugate_gradient", n_outputs + 1, start, step, empty=tuple(emptied))
 
 
 def causal_recurrence() -> Recurrence:
@@ -183,7 +202,8 @@ def newton_schulz_recurrence(scale: float) -> Recurrence:
     """u = X phi; one block per step, and one that predicts at the end."""
 
     def start(problem: Problem) -> State:
-        return {"u": problem.number(scale) * problem.phi, "y": problem.on_rows(problem.y), "f": problem.zeros(len(problem.phi))}
+        y = problem.on_rows(problem.y)
+        return {"u": problem.number(scale) * problem.phi, "y": y, "f": problem.zeros(*y.shape)}
 
     def step(state: State, problem: Problem, t: int) -> State:
         return state | {"u": newton_schulz_step(state["u"], problem.phi, problem.n_support)}

@@ -52,8 +52,7 @@ class Problem:
     @property
     def constants(self) -> dict[str, np.ndarray]:
         """name -> [2 + n, width] what the stream holds of the prompt itself."""
-        n_outputs = self.y.size // self.n_support
-        inputs = input_basis(self.tokens.shape[1] - input_basis(1, n_outputs).size + 1, n_outputs)
+        inputs = input_basis(self.tokens.shape[1] - input_basis(1, self.n_outputs).size + 1, self.n_outputs)
         held = {name: self.tokens[:, inputs[name]] for name in inputs if name not in ("phi", "y")}
         on_registers = self.zeros(N_REGISTERS, self.phi.shape[1])
         one = np.full((len(self.tokens), 1), self.ring.scalar(Fraction(1)), dtype=object)
@@ -62,6 +61,10 @@ class Problem:
     @property
     def n_support(self) -> int:
         return len(self.y)
+
+    @property
+    def n_outputs(self) -> int:
+        return self.y.size // self.n_support
 
     @property
     def mask(self) -> Mask:
@@ -93,6 +96,10 @@ class Problem:
     def inner(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """[1] or [m]: a . b over the supports."""
         return np.atleast_1d((a[: self.n_support] * b[: self.n_support]).sum(axis=0))
+
+    def gram(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """[m, m]: a^T b over the supports."""
+        return a[: self.n_support].T @ b[: self.n_support]
 
     def solution(self, field: Field) -> np.ndarray:
         """[q(, m)] k(x)^T (K + lambda I)^-1 y, solved over the field by FLINT's own elimination."""

@@ -1,6 +1,6 @@
 """The answer: kernels, solvers with full histories, bounds. Imports neither network nor construct."""
 
-from metarep_lib.numerics import depth, solvers, spectral
+from metarep_lib.numerics import block, depth, solvers, spectral
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
 from metarep_lib.numerics.kernels import ExponentialKernel, RidgeSystem, linear_kernel, ridge_system
 from metarep_lib.numerics.leave_one_out import Tuned, left_out, tuned_ridge_regression
@@ -64,6 +64,7 @@ __all__ = [
     "aligned",
     "best_projection",
     "best_spacing",
+    "block",
     "conjugate_gradient_bound",
     "conjugate_gradient_jacobian",
     "conjugate_gradient_lipschitz",

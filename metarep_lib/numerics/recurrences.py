@@ -83,6 +83,31 @@ def two_block_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m
     }
 
 
+def block_step(state: State, matvec: MatVec, gram: Inner, divide: Divide, identity: Array, damping: Array) -> State:
+    """Block CG (O'Leary 1980) with directions conjugate to each other, one after the other, so that dependent ones become 0.
+
+    Every name holds a column for each of m outputs; `gram` (a, b to a^T b) gives m x m matrices; s = A p, and s_hat has
+    its columns over p_c . s_c. Before the first step everything but r is 0.
+    """
+    alpha, r, p, s = state["alpha"], state["r"], state["p"], state["s"]
+    w = matvec(r)
+    beta, rho, delta = gram(state["s_hat"], r), gram(r, r), gram(r, w)
+    sigma = delta - gram(s, r).T @ beta
+    p, s = r - p @ beta, w - s @ beta
+    last, columns_hat = len(identity) - 1, []
+    for c in range(last + 1):
+        pivot = sigma[c, c : c + 1] + damping * delta[c, c : c + 1]
+        gamma, p_c, s_c = divide(rho[c], pivot), p[:, c : c + 1], s[:, c : c + 1]
+        alpha, r = alpha + p_c * gamma, r - s_c * gamma
+        columns_hat.append(divide(s_c, pivot) * identity[c])
+        if c < last:
+            mu = divide(sigma[c], pivot) * identity[c + 1 :].sum(0)  # of the outputs behind c
+            p, s = p - p_c * mu, s - s_c * mu
+            sigma, rho = sigma - mu[:, None] * sigma[c], rho - mu[:, None] * rho[c]
+    s_hat = sum(columns_hat[1:], columns_hat[0])
+    return {"alpha": alpha, "r": r, "p": p, "s": s, "s_hat": s_hat}
+
+
 def causal_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, ridge: Array, phi: Array, one: Array) -> State:
     """CG in the primal for (S + lambda I) w = b, `matvec` being S, with the prediction f = phi . w carried along.
 

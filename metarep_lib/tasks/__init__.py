@@ -1,5 +1,6 @@
 """The question: prompts made of synthetic or real data, and laws of tasks to train on."""
 
+from metarep_lib.tasks.classes import class_prompt
 from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk
 from metarep_lib.tasks.real import diabetes_prompt
 from metarep_lib.tasks.spectra import SPECTRA, crowded
@@ -16,6 +17,7 @@ __all__ = [
     "SphereTask",
     "bayes",
     "bayes_risk",
+    "class_prompt",
     "column_prompt",
     "crowded",
     "diabetes_prompt",

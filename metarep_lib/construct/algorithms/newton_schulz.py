@@ -15,19 +15,20 @@ from metarep_lib.construct.circuits import copy, update
 from metarep_lib.construct.program import Form, Head, Layer, Program, Write
 
 
-def newton_schulz(n_features: int, steps: int, scale: float) -> Program:
+def newton_schulz(n_features: int, steps: int, scale: float, n_outputs: int = 1) -> Program:
     """`steps` Newton steps for (Phi^T Phi)^-1, then one block that predicts.
 
     Args:
         n_features: p, the width of phi.
         steps: t >= 1, one block each, all the same tensors.
         scale: c of X_0 = c I; converges for 0 < c < 2 / lambda_max(Phi^T Phi).
+        n_outputs: targets per support; X is the same for all, only the last block reads them.
 
     Returns:
-        A program of width 2 p + 4 with t + 1 blocks. Its prompt brings the ridge as supports.
+        A program of width 2 p + 2 + 2 n_outputs with t + 1 blocks. Its prompt brings the ridge as supports.
 
     Raises:
-        ValueError: n_features or steps below one.
+        ValueError: n_features, steps or n_outputs below one.
 
     >>> program = newton_schulz(n_features=3, steps=4, scale=0.5)
     >>> program.n_blocks, program.width
@@ -37,7 +38,7 @@ def newton_schulz(n_features: int, steps: int, scale: float) -> Program:
     double = update("u", copy("u"))  # u <- 2 (u - 1/2 sum): the MLP reads what attention has written
     newton = [Layer(step=t, phase="newton", attention=(square,), mlp=(double,)) for t in range(1, steps + 1)]
     predict = Layer(step=steps, phase="predict", attention=(Write("f", (Head("linear", ((Form("u"), Form("phi")),), Form("y")),)),))
-    registers = {"u": n_features, "y": 1, "f": 1}
+    registers = {"u": n_features, "y": n_outputs, "f": n_outputs}
     layers = [*newton, predict] if steps > 0 else []
     starts = {"u": Form({"phi": scale}), "y": Form("y")}
-    return krr_program("newton_schulz", n_features, [], registers, starts, layers, readout=Form("f"))
+    return krr_program("newton_schulz", n_features, [], registers, starts, layers, n_outputs=n_outputs, readout=Form("f"))

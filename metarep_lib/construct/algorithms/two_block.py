@@ -38,29 +38,43 @@ CURVATURE = (("delta", "c_aggregator", 1.0), ("rho_rho", "started_aggregator", -
 GAMMA = Fraction(("rho", "c_sink", "c_aggregator"), CURVATURE)
 GAMMA_BETA = Fraction(("rho_rho", "gamma_sink", "gamma_aggregator"), CURVATURE)
 JACOBI = Fraction(("is_support", "is_sink", "is_aggregator"), (("diagonal", "is_aggregator", 1.0),))
+SHARED = ("started", "started_aggregator", "lambda")  # the same number for every output
 
 
-def two_block_conjugate_gradient(n_features: int, steps: int) -> Program:
+def two_block_conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1) -> Program:
     """CG for (K + lambda I) alpha = y, two blocks per step; f_t(x) readable at every query after each.
 
     Args:
         n_features: p, the width of phi.
         steps: t >= 1; all steps share the tensors of two blocks.
+        n_outputs: m targets per support; each has its own g = Phi^T r and scalars of its own.
 
     Returns:
-        A program of width 2 p + 27.
+        A program of width (m + 1) p + 20 m + 7: 2 p + 27 for one output.
 
     Raises:
-        ValueError: n_features or steps below one.
+        ValueError: n_features, steps or n_outputs below one.
 
     >>> program = two_block_conjugate_gradient(n_features=3, steps=4)
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (8, 33, 2)
     """
-    layers = [layer for t in range(1, steps + 1) for layer in (sum_up(t, "r"), advance(t, "r"))]
-    registers = {"g": n_features} | dict.fromkeys((*LIVE, *SCRATCH), 1)
-    starts = {"r": TARGET, "c": ONE_ON_ANY_TOKEN, "rho_old": ONE_ON_ANY_TOKEN}
-    return krr_program("two_block_conjugate_gradient", n_features, ["is_aggregator", "is_sink"], registers, starts, layers)
+    layers = [layer for t in range(1, steps + 1) for layer in (sum_up(t, "r", n_outputs), advance(t, "r", n_outputs))]
+    registers = dict.fromkeys(names_of_g(n_outputs), n_features)
+    registers |= {name: 1 if name in SHARED else n_outputs for name in (*LIVE, *SCRATCH)}
+    starts = {"r": TARGET} | {f"{name}{a}": ONE_ON_ANY_TOKEN for name in ("c", "rho_old") for a in channels(n_outputs)}
+    flags = ["is_aggregator", "is_sink"]
+    return krr_program("two_block_conjugate_gradient", n_features, flags, registers, starts, layers, n_outputs=n_outputs)
+
+
+def channels(n_outputs: int) -> list[str]:
+    """How to address one output of a direction that has a channel for each."""
+    return [f"[{a}]" for a in range(n_outputs)] if n_outputs > 1 else [""]
+
+
+def names_of_g(n_outputs: int) -> list[str]:
+    """g = Phi^T r takes p channels for every output: a direction each."""
+    return [f"g_{a}" for a in range(n_outputs)] if n_outputs > 1 else ["g"]
 
 
 def jacobi_conjugate_gradient(n_features: int, steps: int) -> Program:
@@ -92,15 +106,16 @@ def prepare_jacobi() -> list[Layer]:
     """The diagonal phi . phi + lambda in an MLP, its inverse in a head, and what will be multiplied by it."""
     diagonal = Layer(step=0, phase="diagonal", mlp=(update("diagonal", times("phi", "phi"), copy("ridge")),))
     products = (update("m_phi", times("m", "phi")), update("m_ridge", times("m", "ridge")), update("z", times("m", "r")))
-    invert = Layer(
-        step=0, phase="invert", attention=(token_quotient(JACOBI, into="m", scale=DIVISION_SCALE),), mlp=(*products, clear("diagonal"))
-    )
+    invert = Layer(step=0, phase="invert", attention=(token_quotient(JACOBI, into="m", scale=DIVISION_SCALE),), mlp=(*products, clear("diagonal")))
     return [diagonal, invert]
 
 
-def sum_up(t: int, z: str) -> Layer:
+def sum_up(t: int, z: str, n_outputs: int = 1) -> Layer:
     """Block 1: every sum of the step, and the products that need them. `z` is "r" without preconditioner."""
-    sums = [reduce("r", z, into="rho", readers=ONE), reduce(z, "phi", into="g", readers=ONE), reduce("is_sink", "ridge", into="lambda", readers=ONE)]
+    outputs = list(zip(channels(n_outputs), names_of_g(n_outputs)))
+    sums = [reduce(f"r{a}", f"{z}{a}", into=f"rho{a}", readers=ONE) for a, _ in outputs]
+    sums += [reduce(f"{z}{a}", "phi", into=g, readers=ONE) for a, g in outputs]
+    sums.append(reduce("is_sink", "ridge", into="lambda", readers=ONE))
     norm, extra = "rho", ()
     if z == "z":
         sums.append(reduce("z", "z", into="zz", readers=ONE))
@@ -112,8 +127,8 @@ def sum_up(t: int, z: str) -> Layer:
             *move("z", "z_old"),
         )
     products = (
-        update("w", times("phi", "g"), times("ridge", z)),
-        update("delta", times("g", "g"), times("lambda", norm)),
+        *(update(f"w{a}", times("phi", g), times("ridge", f"{z}{a}")) for a, g in outputs),
+        *(update(f"delta{a}", times(g, g), times("lambda", f"{norm}{a}")) for a, g in outputs),
         update("rho_rho", times("rho", "rho")),
     )
     moved = (*move("p", "p_old"), *move("s", "s_old"), *keep("c"), *keep("gamma"), *keep("rho_old", ["aggregator"]))
@@ -121,10 +136,11 @@ def sum_up(t: int, z: str) -> Layer:
     return Layer(step=t, phase="sum", attention=tuple(sums), mlp=(*products, *moved, started, *extra))
 
 
-def advance(t: int, z: str) -> Layer:
-    """Block 2: the three quotients, then every recurrence of the step."""
+def advance(t: int, z: str, n_outputs: int = 1) -> Layer:
+    """Block 2: the three quotients of every output, then every recurrence of the step."""
+    fractions = (BETA, "beta"), (GAMMA, "gamma"), (GAMMA_BETA, "gamma_beta")
     quotients = tuple(
-        token_quotient(fraction, into=name, scale=DIVISION_SCALE) for fraction, name in ((BETA, "beta"), (GAMMA, "gamma"), (GAMMA_BETA, "gamma_beta"))
+        token_quotient(of_output(fraction, a), into=f"{name}{a}", scale=DIVISION_SCALE) for fraction, name in fractions for a in channels(n_outputs)
     )
     z_now, scratch = ("z_old", (*SCRATCH, *PRECONDITIONED_SCRATCH)) if z == "z" else ("r", SCRATCH)
     recurrences = [
@@ -138,7 +154,17 @@ def advance(t: int, z: str) -> Layer:
     ]
     if z == "z":
         recurrences.append(update("z", copy("m_r"), times("gamma", "m_w", -1.0), times("gamma_beta", "m_s", -1.0)))
-    return Layer(step=t, phase="advance", attention=quotients, mlp=(*recurrences, *map(clear, ("g", *scratch))))
+    return Layer(step=t, phase="advance", attention=quotients, mlp=(*recurrences, *map(clear, (*names_of_g(n_outputs), *scratch))))
+
+
+def of_output(fraction: Fraction, a: str) -> Fraction:
+    """The same fraction of one output's numbers; flags, `one` and `started_aggregator` have no outputs."""
+
+    def own(name: str) -> str:
+        return name if name in ("one", "is_sink", "is_aggregator", *SHARED) else f"{name}{a}"
+
+    numerator = tuple(own(name) for name in fraction.numerator)
+    return Fraction(numerator, tuple((own(part), own(key), sign) for part, key, sign in fraction.denominator))
 
 
 def move(name: str, to: str) -> tuple[Write, Write]:

@@ -1,0 +1,680 @@
+"""Several outputs: shared products and a shared search. Exact statements over fractions or a prime field, bounds on random and searched inputs, floats against scipy."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.optimize
+import survivors as known
+import tolerances
+import torch
+from certificates import certifies
+from factories import DTYPES, prompt_of, random_prompt, unchecked
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metarep_lib import Outcome, Prompt, RidgeSystem, assemble, class_prompt, conjugate_gradient, newton_schulz, ridge_system, solvers
+from metarep_lib.construct import Program, block_conjugate_gradient, two_block_conjugate_gradient
+from metarep_lib.construct.exact import ExactTransformer
+from metarep_lib.construct.tokens import N_REGISTERS, input_basis
+from metarep_lib.evidence import (
+    block_recurrence,
+    certify_end_to_end,
+    certify_step,
+    conjugate_gradient_recurrence,
+    newton_schulz_recurrence,
+    two_block_recurrence,
+)
+from metarep_lib.evidence.mutation import mutants
+from metarep_lib.evidence.problem import random_prompt as exact_prompt
+from metarep_lib.evidence.rings import Field
+from metarep_lib.numerics import block
+from metarep_lib.numerics.recurrences import block_step, conjugate_gradient_step
+
+DAMPING = {torch.float64: 2.0**-48, torch.float32: 2.0**-19}  # 16 machine epsilons
+seeds = st.integers(0, 10**6)
+
+
+def parts(program: Program, dtype: torch.dtype = torch.float64) -> tuple:
+    network = assemble(program, dtype=dtype)
+    return network.transformer.state_dict(), network.transformer.config, network.basis
+
+
+# ---------------------------------------------------------------- shared products
+
+
+SHARED = {
+    "textbook": (conjugate_gradient, lambda m: conjugate_gradient_recurrence()),
+    "two blocks": (two_block_conjugate_gradient, two_block_recurrence),
+}
+shared = pytest.mark.parametrize("order", SHARED)
+
+
+@certifies("thm-shared-outputs", mutant="the step size of one output read by the other", exact=True)
+@shared
+@pytest.mark.parametrize("m, k, p, dtype", [(2, 1, 3, torch.float32), (2, 3, 2, torch.float64), (3, 2, 1, torch.float32)])
+def test_every_output_runs_its_own_conjugate_gradient(order, m, k, p, dtype):
+    make, recurrence = SHARED[order]
+    weights, config, basis = parts(make(p, min(k, p + 1), n_outputs=m), dtype)
+    sizes = {"seed": k, "n_support": k, "n_query": 1}
+    step = certify_step(weights, config, basis, recurrence(m), **sizes)
+    # from end to end against the *textbook* recurrence, column by column, whatever the order of the network
+    textbook = replace(conjugate_gradient_recurrence(), n_blocks=len(config.schedule) // min(k, p + 1))
+    whole = certify_end_to_end(weights, config, textbook, n_features=p, n_outputs=m, terminates=True, **sizes)
+    for certificate in (step, whole):
+        assert certificate.holds, certificate
+        assert certificate.log2_error < -400
+
+    crossed = dict(weights)  # mutant: the columns of gamma change places (with one support all step sizes are the same)
+    for name in (name for name in weights if name.endswith("W_O")):
+        swapped = weights[name].clone()
+        ours = basis["gamma"]
+        swapped[..., ours] = weights[name][..., ours].flip(-1)
+        crossed[name] = swapped
+    wrong = certify_end_to_end(crossed, config, textbook, n_features=p, n_outputs=m, bound_error=False, **sizes)
+    assert wrong.holds == (k == 1)
+
+
+@certifies("thm-shared-outputs", mutant="no more channels than for one output")
+@pytest.mark.parametrize("m, p", [(1, 7), (2, 1), (3, 5)])
+def test_depth_width_and_sums_of_the_shared_networks(m, p):
+    textbook, two = conjugate_gradient(p, 3, n_outputs=m), two_block_conjugate_gradient(p, 3, n_outputs=m)
+    assert (textbook.n_blocks, len(textbook.distinct_layers), textbook.width) == (15, 5, p + 4 + 12 * m)
+    assert (two.n_blocks, len(two.distinct_layers), two.width) == (6, 2, (m + 1) * p + 20 * m + 7)
+    assert (sums(textbook), sums(two)) == (p * m + 5 * m, p * m + 12 * m + 1)
+    for program in (textbook, two):
+        assert program.n_parameters == sum(weight.numel() for weight in assemble(program).transformer.parameters())
+    if m > 1:  # mutant
+        assert two.width > two_block_conjugate_gradient(p, 3).width and textbook.width > conjugate_gradient(p, 3).width
+
+
+def sums(program: Program) -> int:
+    """Products of a key with a value, summed over the tokens, in one step: d_head * d_value of every head."""
+    return sum(np.prod(program.head_widths(head)) for attention, _ in program.distinct_layers for write in attention for head in write.terms)
+
+
+MUTANTS = {
+    "two blocks": (two_block_conjugate_gradient(1, 2, n_outputs=2), two_block_recurrence(2), known.TWO_BLOCK_TWO_OUTPUTS),
+    "block": (block_conjugate_gradient(1, 2, 2, 0.25), block_recurrence(2, 0.25), known.BLOCK),
+}
+
+
+@certifies("thm-shared-outputs", "thm-block-network", mutant="weights tripled, units dropped, blocks swapped: every sixth of them", exact=True)
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants_of_networks_with_two_outputs_die_or_are_known_to_be_harmless(name):
+    program, recurrence, harmless = MUTANTS[name]
+    weights, config, basis = parts(program)
+    tried, left, sizes = list(mutants(weights, config))[::6], [], {"seed": 5, "n_support": 2, "bound_error": False}
+    with unchecked():
+        for what, mutant, mutated in tried:
+            step = mutated.schedule != config.schedule or certify_step(mutant, mutated, basis, recurrence, **sizes).holds
+            if step and certify_end_to_end(mutant, mutated, recurrence, n_features=1, n_outputs=2, **sizes).holds:
+                left.append(what)
+    assert sorted(left) == sorted(what for what, *_ in tried if what in harmless) and left
+    assert len(tried) > 60
+
+
+@shared
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kappa", [1e4])
+def test_shared_networks_solve_every_output_at_its_own_scale(order, dtype, kappa):
+    prompt = several(prompt_of(kappa, 24, 6, 5, seed=1), 4, seed=2, scales=(1e-3, 1.0, 1e3, 0.0))
+    trace = assemble(SHARED[order][0](6, 60, n_outputs=4), dtype=dtype).run(prompt.to(dtype))
+    assert trace.all_finite and not trace["alpha", "support"][..., 3].any()
+    error = tolerances.relative(trace["alpha", "support"][-1].mT, direct(ridge_system(prompt)).mT)
+    tolerances.assert_within(error, tolerances.solution(dtype, kappa))
+
+
+def several(prompt: Prompt, m: int, seed: int, scales=None) -> Prompt:
+    """The same prompt with m independent normal targets, at these scales."""
+    y = torch.from_numpy(np.random.default_rng(seed).standard_normal((prompt.n_support, m)))
+    y = y if scales is None else y * torch.tensor(scales, dtype=y.dtype)
+    return Prompt(prompt.phi, y.to(prompt.phi.dtype), prompt.phi_query, prompt.ridge)
+
+
+def direct(system: RidgeSystem) -> torch.Tensor:
+    """A^-1 Y by scipy's Cholesky."""
+    return torch.from_numpy(scipy.linalg.cho_solve(scipy.linalg.cho_factor(system.A.double().numpy()), system.y.double().numpy()))
+
+
+# ---------------------------------------------------------------- exact block conjugate gradient
+
+
+def fractions(array: np.ndarray) -> np.ndarray:
+    return np.vectorize(lambda x: Fraction(int(x)), otypes=[object])(array)
+
+
+def quotient(numerator: Fraction, denominator: Fraction) -> Fraction:
+    return Fraction(0) if numerator == denominator == 0 else numerator / denominator
+
+
+DIVIDE = np.vectorize(quotient, otypes=[object])
+
+
+def solve(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """A^-1 B over the rationals, B [n, m]."""
+    rows, n = np.concatenate([A, B], axis=1), len(A)
+    for i in range(n):
+        pivot = next(j for j in range(i, n) if rows[j, i] != 0)
+        rows[[i, pivot]] = rows[[pivot, i]]
+        rows[i] = rows[i] / rows[i, i]
+        for j in (j for j in range(n) if j != i):
+            rows[j] = rows[j] - rows[j, i] * rows[i]
+    return rows[:, n:]
+
+
+def basis_of(columns: np.ndarray) -> np.ndarray:
+    """The columns that are not combinations of those before them."""
+    rows, chosen, rank = columns.copy(), [], 0
+    for j in range(columns.shape[1]):
+        pivot = next((i for i in range(rank, len(rows)) if rows[i, j] != 0), None)
+        if pivot is None:
+            continue
+        rows[[rank, pivot]] = rows[[pivot, rank]]
+        for i in range(rank + 1, len(rows)):
+            rows[i] = rows[i] - rows[i, j] / rows[rank, j] * rows[rank]
+        chosen.append(j)
+        rank += 1
+    return columns[:, chosen]
+
+
+def krylov(A: np.ndarray, Y: np.ndarray, t: int) -> np.ndarray:
+    """A basis of the block Krylov space K_t(A, Y)."""
+    blocks = [Y]
+    for _ in range(t - 1):
+        blocks.append(A @ blocks[-1])
+    return basis_of(np.concatenate(blocks, axis=1))
+
+
+def best(A: np.ndarray, Y: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """Of every column the element of span V next to A^-1 y in the A-norm: V^T A V c = V^T y."""
+    return V @ solve(V.T @ A @ V, V.T @ Y) if V.shape[1] else 0 * Y
+
+
+def exact_block(A: np.ndarray, Y: np.ndarray, steps: int) -> list[dict[str, np.ndarray]]:
+    """States of `block_step`, the recurrence the network runs, over the rationals."""
+    m = Y.shape[1]
+    identity, states = fractions(np.eye(m)), [dict.fromkeys(("alpha", "p", "s", "s_hat"), 0 * Y) | {"r": Y}]
+    for _ in range(steps):
+        states.append(block_step(states[-1], lambda v: A @ v, lambda a, b: a.T @ b, DIVIDE, identity, fractions(np.zeros(1))))
+    return states
+
+
+def exact_separate(A: np.ndarray, Y: np.ndarray, steps: int) -> list[np.ndarray]:
+    """Iterates of one conjugate gradient for every column."""
+    states = [{"alpha": 0 * Y, "r": Y, "p": Y}]
+    for _ in range(steps):
+        states.append(conjugate_gradient_step(states[-1], lambda v: A @ v, lambda a, b: (a * b).sum(0), DIVIDE))
+    return [state["alpha"] for state in states]
+
+
+def energies(A: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """The squared A-norm of every column."""
+    return (errors * (A @ errors)).sum(0)
+
+
+def random_problem(seed: int, k: int, m: int, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """A positive definite integer matrix and integer targets of at most this rank."""
+    rng = np.random.default_rng(seed)
+    Phi = rng.integers(-2, 3, (k, k))
+    Y = rng.integers(-3, 4, (k, rank)) @ rng.integers(-2, 3, (rank, m)) if rank < m else rng.integers(-3, 4, (k, m))
+    return fractions(Phi @ Phi.T + np.eye(k)), fractions(Y)
+
+
+def with_spectrum(eigenvalues: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """A rational symmetric matrix with these eigenvalues, and its orthogonal eigenvectors: a reflection."""
+    k = len(eigenvalues)
+    v = fractions(np.arange(1, k + 1))
+    reflection = fractions(np.eye(k)) - 2 * np.outer(v, v) / (v @ v)
+    return reflection @ np.diag(fractions(np.array(eigenvalues))) @ reflection, reflection
+
+
+@certifies("thm-block-optimal", mutant="optimal over one more power of A; and the separate iterates, which are worse", exact=True)
+@settings(max_examples=25)
+@given(seed=seeds, k=st.integers(1, 5), m=st.integers(1, 4), rank=st.integers(0, 4))
+def test_block_iterates_are_the_best_of_the_block_krylov_space(seed, k, m, rank):
+    A, Y = random_problem(seed, k, m, rank)
+    states, separate = exact_block(A, Y, 3), exact_separate(A, Y, 3)
+    star = solve(A, Y)
+    ranks, P = [], np.zeros((k, 0), dtype=object)
+    for t in range(1, 4):
+        V = krylov(A, Y, t)
+        alpha, p = states[t]["alpha"], states[t]["p"]
+        assert (alpha == best(A, Y, V)).all()
+        assert (states[t]["r"] == Y - A @ alpha).all() and not (states[t]["r"].T @ V).any()
+        assert not (p.T @ A @ P).any()  # conjugate to all before
+        gram = p.T @ A @ p
+        assert (gram == np.diag(gram.diagonal())).all()  # and to each other
+        P = np.concatenate([P, p], axis=1)
+        assert basis_of(P).shape[1] == V.shape[1]  # together they span the space
+        ranks.append(int(np.count_nonzero(gram.diagonal())))
+        assert (energies(A, alpha - star) <= energies(A, separate[t] - star)).all()
+        if basis_of(np.concatenate([V, krylov(A, Y, t + 1)], axis=1)).shape[1] > V.shape[1]:  # mutant: a larger space has a better one
+            assert (best(A, Y, krylov(A, Y, t + 1)) != alpha).any()
+    assert ranks == sorted(ranks, reverse=True)
+
+
+def test_separate_iterates_are_not_the_best_of_the_shared_space():
+    """The mutant of the statement above that says: side by side is as good."""
+    A, Y = random_problem(0, 5, 2, 2)
+    star = solve(A, Y)
+    assert (energies(A, exact_block(A, Y, 2)[2]["alpha"] - star) < energies(A, exact_separate(A, Y, 2)[2] - star)).all()
+
+
+@certifies("cor-block-termination", mutant="multiplicities counted once; one step fewer", exact=True)
+@pytest.mark.parametrize(
+    ("eigenvalues", "m", "expected"),
+    [
+        ([1, 2, 3, 4], 2, 2),  # simple, generic: ceil(4 / 2)
+        ([1, 2, 3, 4, 5], 2, 3),
+        ([1, 2, 3, 4, 5], 3, 2),
+        ([1, 2, 3], 5, 1),
+        ([1, 1, 2, 2, 3, 3], 2, 3),  # every eigenvalue as often as there are outputs: no step is saved
+        ([1, 1, 1, 2, 3, 4], 3, 2),
+        ([7, 7, 7, 7], 2, 1),
+    ],
+)
+def test_block_conjugate_gradient_ends_between_d_over_r_and_s(eigenvalues, m, expected):
+    A, vectors = with_spectrum(eigenvalues)
+    k = len(eigenvalues)
+    Y = vectors @ fractions(np.array([[(i + 2) ** b + (b == i) for b in range(m)] for i in range(k)]))
+    ends, last, s, d, r = terminations(A, vectors, eigenvalues, Y)
+    assert ends == expected
+    assert -(-d // r) <= ends <= s and last <= s <= r * ends
+    if d == s == k:
+        assert ends == -(-k // m)
+    if d == r * s:
+        assert ends == s
+        if r > 1 and s > 1:  # mutant: d / r with eigenvalues counted once
+            assert ends > -(-s // r)
+    assert exact_block(A, Y, ends)[ends - 1]["r"].any()  # mutant: one step fewer
+
+
+def terminations(A: np.ndarray, vectors: np.ndarray, eigenvalues: list[int], Y: np.ndarray) -> tuple[int, int, int, int, int]:
+    """When block CG and the last of the separate ones are done; s, d and r of the statement."""
+    k = len(A)
+    states, separate, star = exact_block(A, Y, k), exact_separate(A, Y, k), solve(A, Y)
+    ends = next(t for t, state in enumerate(states) if not state["r"].any())
+    last = next(t for t, alpha in enumerate(separate) if (alpha == star).all())
+    parts_of = {value: vectors.T[[i for i, other in enumerate(eigenvalues) if other == value]] @ Y for value in set(eigenvalues)}
+    ranks = [basis_of(part).shape[1] for part in parts_of.values()]
+    return ends, last, sum(rank > 0 for rank in ranks), sum(ranks), basis_of(Y).shape[1]
+
+
+@certifies("cor-block-depth", "cor-block-termination", exact=True)
+@settings(max_examples=20)
+@given(seed=seeds, m=st.integers(2, 4), data=st.data())
+def test_block_conjugate_gradient_is_less_than_twice_as_shallow(seed, m, data):
+    eigenvalues = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=6))
+    A, vectors = with_spectrum(eigenvalues)
+    Y = fractions(np.random.default_rng(seed).integers(-2, 3, (len(eigenvalues), m)))
+    ends, last, s, d, r = terminations(A, vectors, eigenvalues, Y)
+    assert last <= s <= d and (r == 0 or -(-d // r) <= ends <= s <= r * ends)
+    if r:
+        assert (m + 1) * ends > d
+        assert 2 * last * (m + 1) <= 2 * m * (m + 1) * ends  # ratio 2 last / ((m + 1) ends) <= 2 m / (m + 1)
+    if m >= 2 and ends == s and last == s:
+        assert (m + 1) * ends > 2 * last
+
+
+@certifies("cor-block-depth", mutant="a smaller factor than 2 m / (m + 1); the shared search is never shallower", exact=True)
+@pytest.mark.parametrize("m", [2, 3])
+def test_the_factor_of_depth_is_attained(m):
+    eigenvalues = list(range(1, 2 * m + 1))
+    A, vectors = with_spectrum(eigenvalues)
+    Y = vectors @ fractions(np.array([[(i + 2) ** b + (b == i) for b in range(m)] for i in range(2 * m)]))
+    ends, last, *_ = terminations(A, vectors, eigenvalues, Y)
+    assert Fraction(2 * last, (m + 1) * ends) == Fraction(2 * m, m + 1) > 1  # mutants: anything smaller fails here, and so does one
+
+
+# ---------------------------------------------------------------- breakdown
+
+
+def textbook_step(A: np.ndarray, alpha: np.ndarray, R: np.ndarray, P: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """O'Leary's step over the rationals; raises StopIteration where a Gram matrix is singular."""
+    W = A @ P
+    gamma = solve(P.T @ W, R.T @ R)
+    R_next = R - W @ gamma
+    return alpha + P @ gamma, R_next, R_next + P @ solve(R.T @ R, R_next.T @ R_next)
+
+
+@certifies("prop-block-breakdown", mutant="only dependent targets break it", exact=True)
+@settings(max_examples=20)
+@given(seed=seeds, k=st.integers(2, 5), m=st.integers(2, 3), rank=st.integers(1, 3))
+def test_the_textbook_form_breaks_down_exactly_when_residuals_are_dependent(seed, k, m, rank):
+    A, Y = random_problem(seed, k, m, rank)
+    alpha, R, P = 0 * Y, Y, Y
+    for t in range(k + 1):
+        gram = P.T @ A @ P
+        dependent = basis_of(R).shape[1] < m
+        assert (basis_of(gram).shape[1] < m) == dependent
+        if dependent:
+            break
+        alpha, R, P = textbook_step(A, alpha, R, P)
+        assert (alpha == exact_block(A, Y, t + 1)[-1]["alpha"]).all()
+    assert dependent  # at the latest when all is solved
+
+
+@certifies("prop-block-breakdown", mutant="independent targets are safe", exact=True)
+def test_one_finished_output_stops_all_others():
+    A, Y = fractions(np.diag([1, 2, 3])), fractions(np.array([[1, 1], [1, 0], [1, 0]]))
+    assert basis_of(Y).shape[1] == 2  # mutant: the targets are independent
+    _, R, P = textbook_step(A, 0 * Y, Y, Y)
+    assert R[:, 0].any() and not R[:, 1].any()
+    with pytest.raises(StopIteration):
+        textbook_step(A, 0 * Y, R, P)
+    assert not exact_block(A, Y, 2)[2]["r"].any()  # with rank care: done in two steps
+    system = RidgeSystem(
+        torch.diag(torch.tensor([1.0, 2.0, 3.0]).double()), torch.tensor([[1.0, 1], [1, 0], [1, 0]]).double(), torch.zeros(0, 3).double()
+    )
+    careful = block.conjugate_gradient(system, 3)
+    assert careful.outcome is Outcome.CONVERGED and careful.history["rank"].tolist() == [2, 1, 0]
+
+
+# ---------------------------------------------------------------- the rate
+
+
+def best_errors(eigenvalues: torch.Tensor, Y: torch.Tensor, t: int) -> torch.Tensor:
+    """The A-norm distance of every column of A^-1 Y from K_t(A, Y), A diagonal; orthogonalised twice, differentiable."""
+    root = eigenvalues.sqrt()[:, None]
+    Q, block_of = Y[:, :0], root * Y
+    for _ in range(t):
+        for _ in range(2):
+            block_of = block_of - Q @ (Q.T @ block_of)
+        new = torch.linalg.qr(block_of)[0]
+        Q, block_of = torch.cat([Q, new], dim=1), eigenvalues[:, None] * new
+    error = Y / root
+    for _ in range(2):
+        error = error - Q @ (Q.T @ error)
+    return error.square().sum(0).add(1e-300).sqrt()
+
+
+def rate_bound(eigenvalues: torch.Tensor, Y: torch.Tensor, t: int, removed: int | None = None) -> torch.Tensor:
+    """2 c^(t - 1) ||v_a||_A for every column a; eigenvalues ascending, as many removed as there are columns."""
+    m, star = Y.shape[1], Y / eigenvalues[:, None]
+    removed = m if removed is None else removed
+    v = star - Y @ torch.linalg.solve(Y[:m], star[:m])
+    root = (eigenvalues[-1] / eigenvalues[removed]).sqrt()
+    return 2 * ((root - 1) / (root + 1)) ** (t - 1) * (eigenvalues[:, None] * v.square()).sum(0).sqrt()
+
+
+@certifies("thm-block-rate")
+@settings(max_examples=60)
+@given(seed=seeds, m=st.integers(1, 3), t=st.integers(1, 6), log_kappa=st.floats(0.1, 3))
+def test_the_rate_without_outliers_holds_on_random_inputs(seed, m, t, log_kappa):
+    rng = np.random.default_rng(seed)
+    small, bulk = np.sort(10 ** rng.uniform(-3, -1, m)), np.sort(10 ** (log_kappa * np.r_[0, rng.uniform(0, 1, 16), 1]))
+    eigenvalues, Y = torch.from_numpy(np.r_[small, bulk]), torch.from_numpy(rng.standard_normal((m + 18, m)))
+    system = RidgeSystem(torch.diag(eigenvalues), Y, torch.zeros(0, m + 18, dtype=torch.float64))
+    star = Y / eigenvalues[:, None]
+    error = block.conjugate_gradient(system, t).alpha - star
+    error, size = ((eigenvalues[:, None] * e.square()).sum(0).sqrt() for e in (error, star))
+    floor = tolerances.floor(torch.float64, float(eigenvalues[-1] / eigenvalues[0])) * size
+    assert (error <= rate_bound(eigenvalues, Y, t) + floor).all()
+
+
+@certifies("thm-block-rate", mutant="degree t instead of t - 1")
+@pytest.mark.parametrize(("m", "t"), [(1, 4), (2, 3)])
+def test_the_search_attains_the_rate_and_never_passes_it(m, t, record_property):
+    kappa, bulk = 25.0, m * (t - 1) + 1
+    limit = 1 / (1 + ((kappa**0.5 - 1) / (kappa**0.5 + 1)) ** (2 * (t - 1)))  # 2 c^t stands for 1 / T_t
+
+    def problem(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        small = 0.5 * 10 ** (-3 * flat[:m].sigmoid())
+        inner = 1 + (kappa - 1) * flat[m : m + bulk - 2].sigmoid()
+        eigenvalues = torch.cat([small, torch.tensor([1.0, kappa], dtype=flat.dtype), inner]).sort()[0]
+        return eigenvalues, flat[m + bulk - 2 :].reshape(m + bulk, m)
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        flat = torch.from_numpy(flat).requires_grad_()
+        eigenvalues, Y = problem(flat)
+        value = -(best_errors(eigenvalues, Y, t) / rate_bound(eigenvalues, Y, t))[0].log()
+        value.backward()
+        return value.item(), flat.grad.nan_to_num().numpy()
+
+    found = []
+    for seed in range(2):
+        start = np.random.default_rng(seed).standard_normal(m + bulk - 2 + (m + bulk) * m)
+        found.append(scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-15, 15)] * len(start), options={"maxiter": 400}))
+    at = min(found, key=lambda one: one.fun)
+    tightness = float(np.exp(-at.fun))
+    record_property("tightness", tightness)
+    print(f"block rate, m = {m}, step {t}: value / bound = {tightness:.6f} of at most {limit:.6f}")
+    assert 0.9 * limit < tightness <= limit * (1 + 1e-6)
+    eigenvalues, Y = problem(torch.from_numpy(at.x))
+    error = best_errors(eigenvalues, Y, t)[0]
+    assert error > rate_bound(eigenvalues, Y, t + 1)[0]  # mutant: degree t
+
+
+@certifies("thm-block-rate", mutant="one eigenvalue more removed than there are outputs")
+@pytest.mark.parametrize("m", [1, 2])
+def test_no_more_eigenvalues_are_removed_than_there_are_outputs(m):
+    small, bulk = [0.01, 0.02][:m], [1.0, *np.linspace(20, 25, 12)]
+    weights = np.r_[[1e4] * m, 1e2, [1.0] * 12]  # heavy where eigenvalues are small, so that every one of them must be found
+    Y = torch.from_numpy(weights[:, None] * np.random.default_rng(m).standard_normal((m + 13, m)))
+    eigenvalues = torch.tensor(small + bulk, dtype=torch.float64)
+    error = best_errors(eigenvalues, Y, 3)
+    assert (error <= rate_bound(eigenvalues, Y, 3)).all()
+    assert (error > rate_bound(eigenvalues, Y, 3, removed=m + 1)).all()  # mutant
+
+
+# ---------------------------------------------------------------- block conjugate gradient as weights
+
+
+@certifies("thm-block-network", mutant="another damping", exact=True)
+@pytest.mark.parametrize(
+    "m, k, p, dtype, damping",
+    [
+        (1, 3, 2, torch.float32, 0.0),
+        (2, 1, 3, torch.float64, 0.25),
+        (2, 3, 2, torch.float64, 0.0),
+        (2, 3, 2, torch.float32, 0.25),
+        (3, 2, 1, torch.float32, 0.0),
+    ],
+)
+def test_block_network_is_certified_through_termination(m, k, p, dtype, damping):
+    steps = 2
+    weights, config, basis = parts(block_conjugate_gradient(p, steps, m, damping), dtype)
+    sizes = {"seed": k, "n_support": k, "n_query": 1}
+    certificates = [
+        certify_step(weights, config, basis, block_recurrence(m, damping), **sizes),
+        certify_end_to_end(weights, config, block_recurrence(m, damping), n_features=p, n_outputs=m, **sizes),
+    ]
+    for certificate in certificates:
+        assert certificate.holds, certificate
+        assert certificate.log2_error < -400
+    assert not certify_step(weights, config, basis, block_recurrence(m, 0.5), bound_error=False, **sizes).holds  # mutant: another damping
+    if m * steps >= min(k, p + 1):  # the space is exhausted: block CG is done, a damped one is not
+        whole = certify_end_to_end(
+            weights, config, block_recurrence(m, damping), n_features=p, n_outputs=m, terminates=True, bound_error=False, **sizes
+        )
+        assert whole.holds == (damping == 0.0)
+
+
+@certifies("thm-block-network", mutant="all of Sigma held", exact=True)
+@pytest.mark.parametrize("m, p", [(1, 7), (2, 1), (3, 5)])
+def test_depth_width_and_sums_of_the_block_network(m, p):
+    program = block_conjugate_gradient(p, 3, m, 0.0)
+    assert (program.n_blocks, len(program.distinct_layers)) == (3 * (m + 1), m + 1)
+    assert 2 * program.width == 2 * (m + 1) * p + 7 * m**2 + 19 * m + 8
+    assert 2 * sums(program) == 2 * p * m + 15 * m**2 + 3 * m + 2
+    damped = block_conjugate_gradient(p, 3, m, 0.25)
+    assert damped.width == program.width + m and damped.n_blocks == program.n_blocks
+    assert m == 1 or 2 * program.width != 2 * (m + 1) * p + 8 * m**2 + 18 * m + 8  # mutant: all of Sigma held
+    assert program.n_parameters == sum(weight.numel() for weight in assemble(program).transformer.parameters())
+
+
+@certifies("thm-block-network", mutant="dependent targets with damping", exact=True)
+@pytest.mark.parametrize("Y", [[[1, 2], [2, 4], [3, 6]], [[0, 1], [0, 1], [0, 5]], [[0, 0], [0, 0], [0, 0]], [[1, 1], [1, 1], [1, 1]]])
+@pytest.mark.parametrize("damping", [0.0, 0.25])
+def test_dependent_targets_need_no_care_in_exact_arithmetic(Y, damping):
+    """Over a prime field, with 0 / 0 = 0: the network solves targets of any rank."""
+    field = Field(seed=1)
+    y = np.vectorize(lambda n: field.scalar(Fraction(n)), otypes=[object])(np.array(Y))
+    drawn = exact_prompt(field, 2, 3, 2, n_outputs=2)
+    tokens = drawn.tokens.copy()
+    tokens[N_REGISTERS : N_REGISTERS + 3, input_basis(2, 2)["y"]] = y
+    problem = replace(drawn, tokens=tokens, y=y)
+    weights, config, _ = parts(block_conjugate_gradient(2, 3, 2, damping))
+    network = ExactTransformer(weights, config, field.scalar, field.divide)
+    *_, last = network.stream(problem.tokens, problem.mask)
+    answered = (network.read(last)[-2:] == problem.solution(field)).all()
+    assert answered == (damping == 0 or not np.array(Y).any())
+
+
+@pytest.mark.parametrize("m, rank", [(2, 1), (3, 2)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_damped_network_solves_dependent_targets_in_floats(m, rank, dtype):
+    prompt, rng = prompt_of(100.0, 24, 6, 5, seed=3), np.random.default_rng(m)
+    y = torch.from_numpy(rng.standard_normal((24, rank)) @ rng.standard_normal((rank, m)))
+    prompt = Prompt(prompt.phi, y, prompt.phi_query, prompt.ridge)
+    trace = assemble(block_conjugate_gradient(6, 20, m, DAMPING[dtype]), dtype=dtype).run(prompt.to(dtype))
+    assert trace.all_finite
+    error = tolerances.relative(trace["alpha", "support"][-1].mT, direct(ridge_system(prompt)).mT)
+    tolerances.assert_within(error, 16 * tolerances.solution(dtype, 100.0))
+
+
+def test_block_program_refuses_a_negative_damping():
+    with pytest.raises(ValueError, match="damping=-1"):
+        block_conjugate_gradient(2, 2, 2, -1.0)
+    with pytest.raises(ValueError, match="at least 1"):
+        block_conjugate_gradient(2, 0, 2, 0.0)
+
+
+@pytest.mark.parametrize("m", [1, 2])
+def test_newton_has_one_inverse_for_all_outputs(m):
+    program = newton_schulz(2, 2, 0.25, n_outputs=m)
+    weights, config, basis = parts(program)
+    assert program.width == 2 * 2 + 2 + 2 * m
+    assert certify_step(weights, config, basis, newton_schulz_recurrence(0.25), seed=1).holds
+    whole = certify_end_to_end(weights, config, newton_schulz_recurrence(0.25), seed=2, n_features=2, n_support=3, n_outputs=m)
+    assert whole.holds and whole.n_compared == m
+
+
+# ---------------------------------------------------------------- the solvers in floats
+
+
+KINDS = ("independent", "rank two", "nearly the same", "duplicates", "zero", "scales")
+
+
+def system_of(kind: str, kappa: float, k: int, m: int, seed: int, dtype: torch.dtype = torch.float64) -> RidgeSystem:
+    rng = np.random.default_rng(seed)
+    Q = np.linalg.qr(rng.standard_normal((k, k)))[0]
+    A, Y = (Q * np.geomspace(1, 1 / kappa, k)) @ Q.T, rng.standard_normal((k, m))
+    Y = {
+        "independent": Y,
+        "rank two": rng.standard_normal((k, 2)) @ rng.standard_normal((2, m)),
+        "nearly the same": Y[:, :1] + 1e-9 * Y,
+        "duplicates": np.repeat(Y[:, :1], m, axis=1),
+        "zero": 0 * Y,
+        "scales": Y * np.geomspace(1e-8, 1e8, m),
+    }[kind]
+    return RidgeSystem(*(torch.from_numpy(x).to(dtype) for x in ((A + A.T) / 2, Y)), torch.zeros(0, k, dtype=dtype))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("kappa", "k", "m"), [(10.0, 1, 3), (10.0, 6, 6), (1e2, 6, 9), (1e2, 40, 4), (1e4, 40, 4)])
+def test_the_careful_solver_is_a_direct_solve_whatever_the_targets(kind, dtype, kappa, k, m):
+    system = system_of(kind, kappa, k, m, seed=k + m, dtype=dtype)
+    tolerance = 32 * tolerances.unit_roundoff(dtype) * kappa
+    solution = block.conjugate_gradient(system, 3 * k, tolerance)
+    assert solution.outcome is Outcome.CONVERGED
+    error = tolerances.relative(solution.alpha.mT, direct(system).mT)
+    tolerances.assert_within(error, tolerances.solution(dtype, kappa))
+    rank = {"rank two": 2, "duplicates": 1, "zero": 0, "nearly the same": None if dtype == torch.float64 else 1}.get(kind, m)
+    if rank is not None:
+        assert solution.history["rank"][0] == min(rank, k, m)
+
+
+def test_the_careful_solver_takes_the_exact_iterates():
+    A, Y = random_problem(3, 5, 2, 2)
+    states = exact_block(A, Y, 2)
+    system = RidgeSystem(torch.from_numpy(A.astype(float)), torch.from_numpy(Y.astype(float)), torch.zeros(0, 5).double())
+    for solver in (block.conjugate_gradient, block.textbook_conjugate_gradient):
+        history = solver(system, 2).history
+        for t, state in enumerate(states):
+            for name in ("alpha", "r"):
+                expected = torch.from_numpy(state[name].astype(float))
+                tolerances.assert_within((history[name][t] - expected) / Y.astype(float).max(), 1e-12, f"{name} {t}")
+
+
+@settings(max_examples=25)
+@given(seed=seeds, m=st.integers(1, 5), kind=st.sampled_from(KINDS))
+def test_no_output_is_ever_worse_off_than_alone(seed, m, kind):
+    system, steps, kappa = system_of(kind, 100.0, 20, m, seed), 12, 100.0
+    alone = RidgeSystem(system.A.expand(m, 20, 20), system.y.mT.contiguous(), torch.zeros(m, 0, 20).double())
+    star = direct(system)
+    together = block.conjugate_gradient(system, steps).history["alpha"]
+    separate = solvers.conjugate_gradient(alone, steps).history["alpha"].mT
+    ours, theirs = (system.norm((alpha - star).mT) for alpha in (together, separate))
+    assert (ours <= theirs * (1 + 1e-6) + tolerances.floor(torch.float64, kappa) * system.norm(star.mT)).all()
+
+
+def test_a_batch_is_as_many_single_systems():
+    singles = [system_of(kind, 100.0, 12, 3, seed=1) for kind in KINDS]
+    batch = RidgeSystem(*(torch.stack([getattr(one, name) for one in singles]) for name in ("A", "y", "K_query")))
+    together = block.conjugate_gradient(batch, 8)
+    assert together.outcomes.shape == (6, 3)
+    for i, one in enumerate(singles):
+        alone = block.conjugate_gradient(one, 8)
+        assert together.history["rank"][:, i].tolist() == alone.history["rank"].tolist()
+        torch.testing.assert_close(together.alpha[i], alone.alpha, rtol=1e-9, atol=1e-9)
+
+
+def test_numeric_trouble_is_an_outcome_and_misuse_an_error():
+    system = system_of("independent", 10.0, 6, 2, seed=0)
+    indefinite = RidgeSystem(-system.A, system.y, system.K_query)
+    for solver in (block.conjugate_gradient, block.textbook_conjugate_gradient):
+        assert solver(system, 0).outcome is Outcome.NOT_CONVERGED
+        assert solver(indefinite, 3).outcome is Outcome.BREAKDOWN
+        with pytest.raises(ValueError, match=r"y with shape \[6\]"):
+            solver(RidgeSystem(system.A, system.y[:, 0], system.K_query), 3)
+        with pytest.raises(ValueError, match="steps=-1"):
+            solver(system, -1)
+    assert block.conjugate_gradient(RidgeSystem(system.A * torch.inf, system.y, system.K_query), 3).outcome in (Outcome.NON_FINITE, Outcome.BREAKDOWN)
+    with pytest.raises(ValueError, match="rank_tolerance=2"):
+        block.conjugate_gradient(system, 3, rank_tolerance=2)
+    duplicates = system_of("duplicates", 10.0, 6, 2, seed=0)
+    assert block.textbook_conjugate_gradient(duplicates, 6).outcome is not Outcome.CONVERGED
+
+
+# ---------------------------------------------------------------- classes as targets
+
+
+@pytest.mark.parametrize(("data", "p", "m"), [("digits", 64, 10), ("wine", 13, 3), ("iris", 4, 3)])
+def test_class_prompts_are_centred_one_hot_targets_that_supports_alone_decide(data, p, m):
+    prompt = class_prompt(data, 60, 20, 1.0, seed=1)
+    assert (prompt.n_features, prompt.n_outputs, prompt.y_query.shape) == (p, m, (20, m))
+    tolerances.assert_within(prompt.y.sum(0), tolerances.rounding(torch.float64, 60) * 60)
+    tolerances.assert_within(prompt.y.sum(1), tolerances.rounding(torch.float64, m) * m)
+    assert torch.linalg.matrix_rank(prompt.y) == m - 1
+    assert all(len(row.unique()) <= m + 1 and row.max() > 0 for row in prompt.y)
+    tolerances.assert_within(prompt.phi.mean(0), 1e-12)
+    more = class_prompt(data, 60, 30, 1.0, seed=1)
+    assert torch.equal(more.phi, prompt.phi) and torch.equal(more.y, prompt.y)
+
+
+def test_class_prompts_refuse_what_is_not_there():
+    with unchecked(), pytest.raises(ValueError, match="one of digits, wine, iris"):
+        class_prompt("faces", 10, 10, 1.0, seed=0)
+    with pytest.raises(ValueError, match="at most 150 examples"):
+        class_prompt("iris", 140, 20, 1.0, seed=0)
+
+
+def test_block_and_shared_networks_agree_on_irises():
+    prompt = class_prompt("iris", 60, 20, 1.0, seed=0)
+    system = ridge_system(prompt)
+    f = system.K_query @ direct(system)
+    for program in (two_block_conjugate_gradient(4, 12, n_outputs=3), block_conjugate_gradient(4, 6, 3, DAMPING[torch.float64])):
+        error = (assemble(program).predict(prompt) - f).norm() / f.norm()
+        tolerances.assert_within(error, 16 * tolerances.prediction(torch.float64, float(system.condition_number)))  # damped: slower to its floor
+    assert torch.equal(f.argmax(-1), assemble(program).predict(prompt).argmax(-1))
+
+
+def test_random_prompts_of_one_output_run_as_blocks_of_one():
+    prompt = random_prompt(9, 4, 3, 0.5, seed=1)
+    one, other = (assemble(program).predict(prompt) for program in (two_block_conjugate_gradient(4, 6), block_conjugate_gradient(4, 6, 1, 0.0)))
+    torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11)
