@@ -4,6 +4,8 @@ from metarep_lib.construct.algorithms.causal import causal_conjugate_gradient
 from metarep_lib.construct.algorithms.chebyshev import chebyshev, chebyshev_coefficients
 from metarep_lib.construct.algorithms.conjugate_gradient import conjugate_gradient
 from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
+from metarep_lib.construct.algorithms.gram import gram_chebyshev, gram_conjugate_gradient, gram_squaring
+from metarep_lib.construct.algorithms.look_ahead import one_block_conjugate_gradient
 from metarep_lib.construct.algorithms.newton_schulz import newton_schulz
 from metarep_lib.construct.algorithms.two_block import jacobi_conjugate_gradient, two_block_conjugate_gradient
 
@@ -13,7 +15,11 @@ __all__ = [
     "chebyshev_coefficients",
     "conjugate_gradient",
     "gradient_descent",
+    "gram_chebyshev",
+    "gram_conjugate_gradient",
+    "gram_squaring",
     "jacobi_conjugate_gradient",
     "newton_schulz",
+    "one_block_conjugate_gradient",
     "two_block_conjugate_gradient",
 ]
