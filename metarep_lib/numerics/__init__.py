@@ -4,6 +4,7 @@ from metarep_lib.numerics import solvers
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
 from metarep_lib.numerics.kernels import RidgeSystem, linear_kernel, ridge_system
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
+from metarep_lib.numerics.s_step import s_step_conjugate_gradient
 from metarep_lib.numerics.solvers import Outcome, Solution
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "linear_kernel",
     "prediction_factor",
     "ridge_system",
+    "s_step_conjugate_gradient",
     "solvers",
 ]
