@@ -110,7 +110,9 @@ CASES = {
         P**2 + 2 * P + 5,
         {},
     ),
-    "one block": Case(one_block_conjugate_gradient(P, 4, 0.5), one_block_recurrence(0.5), one_block_recurrence(0.5000001), 4 + 2, 2 * P + 35, known.ONE_BLOCK),
+    "one block": Case(
+        one_block_conjugate_gradient(P, 4, 0.5), one_block_recurrence(0.5), one_block_recurrence(0.5000001), 4 + 2, 2 * P + 35, known.ONE_BLOCK
+    ),
 }
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
@@ -142,7 +144,11 @@ def test_after_block_one_no_head_reads_a_prompt_token(make):
 
 
 @certifies(
-    "thm-gram-network", "thm-gram-cg", "prop-gram-squaring", "thm-one-block-network", mutant="an end of the spectrum, a step, a scale off by a millionth, twice the ridge"
+    "thm-gram-network",
+    "thm-gram-cg",
+    "prop-gram-squaring",
+    "thm-one-block-network",
+    mutant="an end of the spectrum, a step, a scale off by a millionth, twice the ridge",
 )
 @cases
 @pytest.mark.parametrize("k", [1, 4])
@@ -151,7 +157,8 @@ def test_the_weights_run_the_recurrence_exactly(case, k):
     weights, config = network.transformer.state_dict(), network.transformer.config
     settings = {"seed": k, "n_support": k, "n_query": 2}
     certificates = [
-        certify_step(weights, config, network.basis, case.recurrence, t=t, n_inputs=P, **settings) for t in range(1 if is_looped(config, case.recurrence) else 2)
+        certify_step(weights, config, network.basis, case.recurrence, t=t, n_inputs=P, **settings)
+        for t in range(1 if is_looped(config, case.recurrence) else 2)
     ]
     certificates.append(certify_end_to_end(weights, config, case.recurrence, n_features=P, **settings))
     for certificate in certificates:
@@ -178,7 +185,14 @@ def test_the_solution_is_reached_at_termination_and_kept(make, recurrence, neede
     for steps, reached in ((needed, True), (needed + 2, True), (needed - 1, False)):
         network = assemble(make(steps))
         whole = certify_end_to_end(
-            network.transformer.state_dict(), network.transformer.config, recurrence, seed=4, n_features=P, n_support=n_support, terminates=True, bound_error=False
+            network.transformer.state_dict(),
+            network.transformer.config,
+            recurrence,
+            seed=4,
+            n_features=P,
+            n_support=n_support,
+            terminates=True,
+            bound_error=False,
         )
         if reached:
             assert whole.holds, whole
@@ -186,7 +200,13 @@ def test_the_solution_is_reached_at_termination_and_kept(make, recurrence, neede
             assert {entry.partition("[")[0] for entry in whole.mismatches} == {"f*"}
 
 
-@certifies("thm-gram-network", "thm-gram-cg", "prop-gram-squaring", "thm-one-block-network", mutant="every weight tripled, every gated unit dropped, every two blocks swapped")
+@certifies(
+    "thm-gram-network",
+    "thm-gram-cg",
+    "prop-gram-squaring",
+    "thm-one-block-network",
+    mutant="every weight tripled, every gated unit dropped, every two blocks swapped",
+)
 @pytest.mark.parametrize("name", ["chebyshev", "conjugate gradient, causal", "squaring", "one block"])  # weights do not know the mask
 def test_every_mutant_dies_or_is_known_to_be_harmless(name):
     case = CASES[name]
@@ -246,7 +266,13 @@ def test_a_search_finds_the_error_bound_of_squaring_nearly_attained():
         eigenvalues = torch.sigmoid(torch.from_numpy(flat[:4])) + 1e-3
         return -float(squared(eigenvalues, torch.from_numpy(flat[4:]), 6))
 
-    found = min((scipy.optimize.minimize(loss, np.random.default_rng(s).standard_normal(8), method="Nelder-Mead", options={"maxiter": 2000}) for s in range(3)), key=lambda f: f.fun)
+    found = min(
+        (
+            scipy.optimize.minimize(loss, np.random.default_rng(s).standard_normal(8), method="Nelder-Mead", options={"maxiter": 2000})
+            for s in range(3)
+        ),
+        key=lambda f: f.fun,
+    )
     assert 0.95 < -found.fun <= 1 + 1e-12
     eigenvalues = torch.sigmoid(torch.from_numpy(found.x[:4])) + 1e-3
     assert -found.fun * math.exp(2**6 * float(eigenvalues.min() / eigenvalues.max())) > 1  # mutant: e^(-2^(t + 1) / kappa)
@@ -291,11 +317,25 @@ def test_unscaled_residuals_are_those_of_conjugate_gradient(seed, k):
     rng = np.random.default_rng(seed)
     Phi, y = fractions(rng.integers(-3, 4, (k, k))), fractions(rng.integers(1, 5, k))
     A, c, one, zero = Phi @ Phi.T + fractions(np.eye(k)), Fraction(1, 3), np.array([Fraction(1)]), np.array([Fraction(0)])
-    inner = lambda a, b: np.array([a @ b])  # noqa: E731
+
+    def inner(a, b):
+        return np.array([a @ b])
+
     textbook = [{"alpha": 0 * y, "r": y, "p": y}]
     for _ in range(k + 1):
         textbook.append(conjugate_gradient_step(textbook[-1], lambda v: A @ v, inner, divide))
-    state = {"v": y, "Av": c * (A @ y), "v_old": 0 * y, "Av_old": 0 * y, "pi": one, "pi_old": zero, "theta": zero, "omega": zero, "vv": one, "f": 0 * y}
+    state = {
+        "v": y,
+        "Av": c * (A @ y),
+        "v_old": 0 * y,
+        "Av_old": 0 * y,
+        "pi": one,
+        "pi_old": zero,
+        "theta": zero,
+        "omega": zero,
+        "vv": one,
+        "f": 0 * y,
+    }
     state |= dict.fromkeys(("h_2", "h_3", "j_3"), zero) | {"h_1": inner(y, y), "j_1": c * inner(y, A @ y)}
     for t in range(k + 2):
         assert (state["v"] == state["pi"] * textbook[t]["r"]).all() and state["pi"] != 0
@@ -424,18 +464,20 @@ def test_fast_termination_is_survived(phi, ridge, dtype):
 
 
 def looking_ahead(dtype: torch.dtype, kappa: float) -> float:
-    """The error of f that looking ahead reaches, relative: 16 u kappa^2.
+    """The error of f that looking ahead reaches, relative: 64 u kappa^2.
 
     The sums foretold are differences of sums over A'v, so their relative error is u ||A'v||^2 / ||v_next||^2, and theta and pi
-    inherit it. Two factors of kappa are what is seen (2 u kappa^2 at worst), not what is proved.
+    inherit it. Two factors of kappa are what is seen (20 u kappa^2 at worst), not what is proved.
     """
-    return 16 * tolerances.unit_roundoff(dtype) * kappa**2
+    return 64 * tolerances.unit_roundoff(dtype) * kappa**2
 
 
-WANDERS = 2.0**11  # past convergence the error is not flat: up to 4000 u kappa^2 was seen, committed is 2^15 u kappa^2
+WANDERS = 2.0**9  # past convergence the error is not flat: up to 4000 u kappa^2 was seen, committed is 2^15 u kappa^2
 
 
-@pytest.mark.parametrize("dtype, kappa", [(torch.float64, 10.0), (torch.float64, 1e2), (torch.float64, 1e4), (torch.float32, 10.0), (torch.float32, 1e2)])
+@pytest.mark.parametrize(
+    "dtype, kappa", [(torch.float64, 10.0), (torch.float64, 1e2), (torch.float64, 1e4), (torch.float32, 10.0), (torch.float32, 1e2)]
+)
 def test_one_block_reaches_its_floor_at_every_scale(dtype, kappa):
     for feature_scale in (1.0, 1e-3, 1e3) if dtype == torch.float64 else (1.0,):
         prompts = prompt_of(kappa, 24, 8, 5, seed=7, feature_scale=feature_scale, n_prompts=10)
@@ -460,7 +502,9 @@ def test_the_curve_of_the_one_block_network_is_the_textbooks():
 
 def test_the_scale_keeps_the_stream_in_range():
     prompt = prompt_of(100.0, 24, 8, 5, seed=2)
-    size = [assemble(one_block_conjugate_gradient(8, 40, c * scale_for(prompt))).run(prompt)["pi", "sink"][-1].abs().log10() for c in (0.25, 1.0, 4.0)]
+    size = [
+        assemble(one_block_conjugate_gradient(8, 40, c * scale_for(prompt))).run(prompt)["pi", "sink"][-1].abs().log10() for c in (0.25, 1.0, 4.0)
+    ]
     assert size[0] < size[1] - 15 and size[1] + 15 < size[2]
 
 
@@ -485,8 +529,8 @@ def test_every_prefix_is_solved_in_one_pass_and_nothing_reads_the_future(make):
 
 
 def test_both_masks_use_the_same_weights():
-    for prefix, causal in ((gram_conjugate_gradient(3, 2), gram_conjugate_gradient(3, 2, causal=True)), (gram_squaring(3, 2, 0.5), gram_squaring(3, 2, 0.5, causal=True))):
-        assert replace(prefix, causal=True) == causal
+    assert replace(gram_conjugate_gradient(3, 2), causal=True) == gram_conjugate_gradient(3, 2, causal=True)
+    assert replace(gram_squaring(3, 2, 0.5), causal=True) == gram_squaring(3, 2, 0.5, causal=True)
 
 
 @certifies("thm-gram-network", "thm-gram-cg", mutant="a network that keeps attending")
@@ -518,7 +562,10 @@ def test_primal_and_dual_chebyshev_say_the_same():
     assert (conjugate[0] - conjugate[1]).norm() > 1e-3 * conjugate[1].norm()  # their conjugate gradients do not
 
 
-@pytest.mark.parametrize("make", [gram_conjugate_gradient, one_block_conjugate_gradient, lambda p, t: gram_chebyshev(p, t, 0.1, 1.0), lambda p, t: gram_squaring(p, t, 0.1)])
+@pytest.mark.parametrize(
+    "make",
+    [gram_conjugate_gradient, one_block_conjugate_gradient, lambda p, t: gram_chebyshev(p, t, 0.1, 1.0), lambda p, t: gram_squaring(p, t, 0.1)],
+)
 def test_no_features_or_no_steps_are_refused(make):
     for p, t in ((0, 3), (3, 0)):
         with pytest.raises(ValueError, match="at least 1"):

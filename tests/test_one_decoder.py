@@ -29,10 +29,14 @@ from metarep_lib.construct import (
     conjugate_gradient,
     describe,
     gradient_descent,
+    gram_chebyshev,
+    gram_conjugate_gradient,
+    gram_squaring,
     input_basis,
     jacobi_conjugate_gradient,
     newton_schulz,
     on_polynomial_features,
+    one_block_conjugate_gradient,
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.describe import show_number
@@ -52,6 +56,10 @@ PROGRAMS = [
     jacobi_conjugate_gradient(3, 4),
     causal_conjugate_gradient(3, 4),
     newton_schulz(3, 4, 0.5),
+    gram_chebyshev(3, 4, 0.1, 2.0),
+    gram_conjugate_gradient(3, 4),
+    gram_squaring(3, 4, 0.5),
+    one_block_conjugate_gradient(3, 4, 0.5),
     on_polynomial_features(gradient_descent(9, 2, 0.5), 2),
 ]
 programs = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)

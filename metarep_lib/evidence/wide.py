@@ -105,7 +105,11 @@ def gram_conjugate_gradient_recurrence(p: int, causal: bool = False) -> Recurren
         made = two_block_step(core, lambda v: apply(G, v), dot, problem.divide, one, one)
         phi_p = dot(problem.phi, state["r"]) + beta * state["phi_p"]
         kept = {name: made[name] for name in ("r", "p", "s", "c", "rho_old")}
-        return state | kept | {"w": made["alpha"], "phi_p": phi_p, "f": state["f"] + made["gamma"] * phi_p, "started": on_token(AGGREGATOR, one, problem)}
+        return (
+            state
+            | kept
+            | {"w": made["alpha"], "phi_p": phi_p, "f": state["f"] + made["gamma"] * phi_p, "started": on_token(AGGREGATOR, one, problem)}
+        )
 
     def known(state: State, problem: Problem) -> State:
         return held("G", gram(problem)) | {"started": on_token(AGGREGATOR, problem.number(1.0), problem)}
@@ -169,9 +173,7 @@ def one_block_recurrence(scale: float) -> Recurrence:
         return state["f"][problem.n_support :]
 
     emptied = (*sums, "theta", "omega", "f_next", "g")
-    return Recurrence(
-        "one_block_conjugate_gradient", 1, start, step, n_prelude=1, known=known, everywhere=everywhere, empty=emptied, predict=predict
-    )
+    return Recurrence("one_block_conjugate_gradient", 1, start, step, n_prelude=1, known=known, everywhere=everywhere, empty=emptied, predict=predict)
 
 
 def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ takes p^2 gated units.
 
 from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
-from metarep_lib.construct.algorithms.frame import krr_program
-from metarep_lib.construct.circuits import ONE, Fraction, clear, copy, reduce, times, token_quotient, update
+from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.circuits import ONE, Fraction, clear, copy, times, token_quotient, update
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Product, Program, Write
 
 BETA = Fraction(("rho", "is_sink", "is_aggregator"), (("rho_old", "is_aggregator", 1.0),))
@@ -92,8 +92,7 @@ def gram_conjugate_gradient(n_features: int, steps: int, causal: bool = False) -
     vectors = ("w", "r", "p", "s", "u", "p_old", "s_old")
     registers = rows("G", n_features) | dict.fromkeys(vectors, n_features) | dict.fromkeys(SCALARS, 1)
     layers = [carry("G", n_features, into="r"), *blocks] if steps > 0 else []
-    starts = {"rho_old": ONE_ON_ANY_TOKEN, "c": ONE_ON_ANY_TOKEN}
-    return gram_program("gram_conjugate_gradient", n_features, ["is_aggregator", "is_sink"], registers, layers, causal, starts)
+    return gram_program("gram_conjugate_gradient", n_features, ["is_aggregator", "is_sink"], registers, layers, causal, ones=("rho_old", "c"))
 
 
 def gram_squaring(n_features: int, steps: int, step_size: float, causal: bool = False) -> Program:
@@ -114,9 +113,8 @@ def gram_squaring(n_features: int, steps: int, step_size: float, causal: bool = 
     >>> program.n_blocks, program.width
     (6, 20)
     """
-    entries = [(a, c) for a in range(n_features) for c in range(n_features)]
-    square = {a: tuple(Product(Form(f"E_{a}[{c}]"), Form(f"E_{c}")) for b, c in entries if b == a) for a in range(n_features)}
-    mlp = (update("w", *matrix("E", n_features, "w")), *(update(f"E_{a}", *square[a], copy(f"E_{a}", -1.0)) for a in square))
+    squared = [update(f"E_{a}", *matrix("E", n_features, f"E_{a}"), copy(f"E_{a}", -1.0)) for a in range(n_features)]  # row a of E^2 is E row_a
+    mlp = (update("w", *matrix("E", n_features, "w")), *squared)
     predict = Layer(step=steps, phase="predict", mlp=(update("f", times("phi", "w")),))
     start = carry("E", n_features, into="w", gain=-step_size, identity=True)
     layers = [start, *(Layer(step=t, phase="square", mlp=mlp) for t in range(1, steps + 1)), predict] if steps > 0 else []
@@ -124,8 +122,11 @@ def gram_squaring(n_features: int, steps: int, step_size: float, causal: bool = 
     return gram_program("gram_squaring", n_features, ["is_sink"], registers, layers, causal)
 
 
-def gram_program(name: str, n_features: int, flags: list[str], registers: dict[str, int], layers: list[Layer], causal: bool, starts=None) -> Program:
-    starts = {"y": Form("y")} | (starts or {})
+def gram_program(
+    name: str, n_features: int, flags: list[str], registers: dict[str, int], layers: list[Layer], causal: bool, ones: tuple[str, ...] = ()
+) -> Program:
+    """The output is f; y is held to be summed; `ones` start at 1 on every token."""
+    starts = {"y": TARGET} | dict.fromkeys(ones, ONE_ON_ANY_TOKEN)
     return krr_program(name, n_features, flags, registers, starts, layers, readout=Form("f"), causal=causal)
 
 

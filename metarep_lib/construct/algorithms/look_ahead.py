@@ -76,7 +76,11 @@ def one_block_conjugate_gradient(n_features: int, steps: int, scale: float = 1.0
 
 def prepare(scale: float) -> Layer:
     """v_0 = y, A'v_0 and the sums v_0 . v_0 and v_0 . A'v_0, which stand in h_1 and j_1 since z starts as (1, 0, 0)."""
-    sums = (reduce("v", "phi", into="g", readers=ONE), reduce("v", "v", into="h_1", readers=ONE), reduce("is_sink", "ridge", into="lambda", readers=ONE))
+    sums = (
+        reduce("v", "phi", into="g", readers=ONE),
+        reduce("v", "v", into="h_1", readers=ONE),
+        reduce("is_sink", "ridge", into="lambda", readers=ONE),
+    )
     products = (
         update("Av", times("phi", "g", scale), times("ridge", "v", scale)),
         update("j_1", times("g", "g", scale), times("lambda", "h_1", scale)),
@@ -91,7 +95,9 @@ def advance(t: int, scale: float) -> Layer:
     quotients = (
         token_ratio(EXCESS, BELOW, into="theta", scale=DIVISION_SCALE),
         token_ratio(NORM[:1], ((Form({"vv_even": 1, "vv_odd": 1}), "is_aggregator", 1.0),), into="omega", scale=DIVISION_SCALE),
-        token_ratio(((Form({"v": -1}), "is_sink", "is_aggregator", 1.0),), ((Form("pi"), "is_aggregator", 1.0),), into="f_next", scale=DIVISION_SCALE),
+        token_ratio(
+            ((Form({"v": -1}), "is_sink", "is_aggregator", 1.0),), ((Form("pi"), "is_aggregator", 1.0),), into="f_next", scale=DIVISION_SCALE
+        ),
     )
     recurrences = (
         replace("v", *along("Av", "v", "v_old")),
