@@ -73,4 +73,20 @@ TWO_BLOCK_TWO_OUTPUTS = (
 )
 BLOCK = all_for(DEAD, "tripled W_E[4, 2]", "tripled W_E[5, 2]") | all_for(
     GUARD, *(f"tripled blocks.{pivot}.attention.0.W_Q[{head}, 2, 2]" for pivot, heads in ((1, 4), (2, 3)) for head in range(heads))
+ALONE = "changes what a token that is not asked makes of the matrix it carries: whoever is asked solves alone"
+GRAM = all_for(ALONE, *(f"tripled W_E[{row}, 3]" for row in (4, 5, 6)))
+GRAM_FIRST = all_for(
+    "start of c or rho_old: the first psi is not counted, the first beta multiplies p = 0",
+    *(f"tripled W_E[{row}, {name}]" for row in (4, 5, 6, 7) for name in (26, 27)),
+)
+GRAM_GUARD = all_for(GUARD, *(f"tripled blocks.2.attention.0.W_Q[{head}, 3, 1]" for head in (0, 1)), "tripled blocks.3.attention.0.W_Q[0, 3, 1]")
+GRAM_CONJUGATE_GRADIENT_CAUSAL = GRAM_FIRST | GRAM_GUARD | all_for(ALONE, "tripled W_E[5, 3]") | all_for(UNUSED, "tripled W_E[7, 3]")
+ONE_BLOCK = (
+    all_for("start of v . v: the first omega multiplies v_old = 0", *(f"tripled W_E[{row}, 22]" for row in (4, 5, 6, 7)))
+    | all_for(
+        "omega of a register multiplies h_3 and j_3, which are zero on conjugate gradient's own states", "tripled W_E[4, 23]", "tripled W_E[5, 23]"
+    )
+    | all_for("pi is read at the queries alone", *(f"tripled W_E[{row}, 24]" for row in (4, 5, 6)))
+    | all_for(GUARD, "tripled blocks.1.attention.2.W_Q[0, 3, 3]", *(f"tripled blocks.1.attention.3.W_Q[{head}, 3, 1]" for head in (0, 1)))
+    | all_for("while even is 1, vv_even is empty", "tripled blocks.1.mlp.W_gate[23, 45]")
 )

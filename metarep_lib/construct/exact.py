@@ -103,8 +103,8 @@ def sparse(weight: Tensor, scalar: Callable[[Fraction], Scalar], guarded: bool) 
     matrices = weight if weight.ndim == 3 else weight.unsqueeze(0)
     guard = guard_of(weight.dtype) if guarded else 0.0
     return [
-        [(i, j, scalar(Fraction(float(matrix[i, j])))) for i, j in matrix.nonzero().tolist() if matrix[i, j] != guard]
-        for matrix in matrices.detach().cpu()
+        [(i, j, scalar(Fraction(entry))) for i, row in enumerate(matrix) for j, entry in enumerate(row) if entry != 0 and entry != guard]
+        for matrix in matrices.tolist()
     ]
 
 

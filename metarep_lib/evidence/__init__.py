@@ -26,6 +26,7 @@ from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
 from metarep_lib.evidence.trained import TrainedTransformer, load_trained
 from metarep_lib.evidence.training import train
+from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
 
 __all__ = [
     "DRIFT_RATIOS",
@@ -52,6 +53,9 @@ __all__ = [
     "features_first",
     "fragility",
     "gradient_descent_recurrence",
+    "gram_chebyshev_recurrence",
+    "gram_conjugate_gradient_recurrence",
+    "gram_squaring_recurrence",
     "is_looped",
     "jacobi_recurrence",
     "leakage_by_change",
@@ -61,6 +65,7 @@ __all__ = [
     "narrow_gradient_descent_recurrence",
     "narrow_ridge_gradient_descent_recurrence",
     "newton_schulz_recurrence",
+    "one_block_recurrence",
     "rank_correlation",
     "read_recipe",
     "reference_solver",

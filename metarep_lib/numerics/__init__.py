@@ -29,7 +29,8 @@ from metarep_lib.numerics.random_features import (
     trigonometric_features,
     trigonometric_variance,
 )
-from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step
+from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step, look_ahead_step
+from metarep_lib.numerics.s_step import s_step_conjugate_gradient
 from metarep_lib.numerics.sensitivity import conjugate_gradient_jacobian, conjugate_gradient_lipschitz
 from metarep_lib.numerics.smoothers import (
     effective_supports,
@@ -89,6 +90,7 @@ __all__ = [
     "left_out",
     "linear_kernel",
     "lipschitz_constants",
+    "look_ahead_step",
     "nadaraya_watson",
     "one_step_order_bound",
     "positive_features",
@@ -104,6 +106,7 @@ __all__ = [
     "ridge_system",
     "rounding_gain",
     "row_normalised",
+    "s_step_conjugate_gradient",
     "scaled",
     "share_on_sphere",
     "smoother_left_out",

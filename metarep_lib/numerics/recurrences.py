@@ -137,3 +137,40 @@ def causal_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, ridg
 def newton_schulz_step(u: Array, phi: Array, n_support: int) -> Array:
     """u_j <- 2 u_j - sum_i (phi_i . u_j) u_i over the supports i: X <- 2 X - X S X on u = X phi (Schulz 1933)."""
     return u + u - (u @ phi[:n_support].T) @ u[:n_support]
+
+
+def look_ahead_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, scale: Array, one: Array) -> State:
+    """CG by unscaled residuals v = pi r of A' = scale A (Lanczos 1952), with the quotients taken from the sums of the step before.
+
+    With B = [A'v, v, v_old] and z = (1, -theta, -omega): v_next = B z, so v_next . v_next = z . h and v_next . A' v_next = z . j
+    with h = B^T B z and j = B^T A' B z, whose middle entry is h_1. Before the first step h_1 = v . v, j_1 = v . A' v, pi = vv = 1,
+    everything else but v and Av is zero. The prediction f = -v / pi is that of the state before.
+    """
+    v, Av, v_old, Av_old, zero = state["v"], state["Av"], state["v_old"], state["Av_old"], one - one
+    norm = along(state["h_1"], state["h_2"], state["h_3"], state["theta"], state["omega"])
+    curvature = along(state["j_1"], state["h_1"], state["j_3"], state["theta"], state["omega"])
+    theta = one + divide(curvature - norm, norm)
+    omega = divide(state["h_1"], state["vv"])
+    AAv = scale * matvec(Av)
+    return {
+        "v": along(Av, v, v_old, theta, omega),
+        "Av": along(AAv, Av, Av_old, theta, omega),
+        "v_old": v,
+        "Av_old": Av,
+        "h_1": along(inner(Av, Av), inner(Av, v), inner(Av, v_old), theta, omega),
+        "h_2": along(inner(Av, v), inner(v, v), inner(v, v_old), theta, omega),
+        "h_3": along(inner(Av, v_old), inner(v, v_old), inner(v_old, v_old), theta, omega),
+        "j_1": along(inner(Av, AAv), inner(Av, Av), inner(Av, Av_old), theta, omega),
+        "j_3": along(inner(Av, Av_old), inner(Av, v_old), inner(v_old, Av_old), theta, omega),
+        "theta": theta,
+        "omega": omega,
+        "vv": inner(v, v),
+        "pi": along(zero, state["pi"], state["pi_old"], theta, omega),
+        "pi_old": state["pi"],
+        "f": divide(v, zero - state["pi"]),
+    }
+
+
+def along(first: Array, second: Array, third: Array, theta: Array, omega: Array) -> Array:
+    """first - theta second - omega third."""
+    return first - theta * second - omega * third

@@ -6,6 +6,8 @@ from metarep_lib.construct.algorithms.chebyshev import chebyshev, chebyshev_coef
 from metarep_lib.construct.algorithms.conjugate_gradient import conjugate_gradient
 from metarep_lib.construct.algorithms.copies import copied_gradient_descent, repeat_context
 from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
+from metarep_lib.construct.algorithms.gram import gram_chebyshev, gram_conjugate_gradient, gram_squaring
+from metarep_lib.construct.algorithms.look_ahead import one_block_conjugate_gradient
 from metarep_lib.construct.algorithms.narrow import narrow_gradient_descent, narrow_ridge_gradient_descent
 from metarep_lib.construct.algorithms.newton_schulz import newton_schulz
 from metarep_lib.construct.algorithms.smoother import softmax_smoother
@@ -19,10 +21,14 @@ __all__ = [
     "conjugate_gradient",
     "copied_gradient_descent",
     "gradient_descent",
+    "gram_chebyshev",
+    "gram_conjugate_gradient",
+    "gram_squaring",
     "jacobi_conjugate_gradient",
     "narrow_gradient_descent",
     "narrow_ridge_gradient_descent",
     "newton_schulz",
+    "one_block_conjugate_gradient",
     "repeat_context",
     "softmax_smoother",
     "two_block_conjugate_gradient",

@@ -1,0 +1,188 @@
+"""The recurrences of the networks that trade depth against width: a Gram matrix on every token, sums of the next step foretold."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
+from metarep_lib.construct.tokens import AGGREGATOR, N_REGISTERS, SINK
+from metarep_lib.evidence.problem import CausalProblem, Problem
+from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.numerics.recurrences import State, chebyshev_step, look_ahead_step, two_block_step
+
+
+def gram(problem: Problem) -> np.ndarray:
+    """[n, p, p] S_i + lambda I for every support and query: sums over the supports that the token reads."""
+    seen = problem.phi[None, : problem.n_support] * reads(problem)[:, :, None]
+    return np.swapaxes(seen, 1, 2) @ problem.phi[: problem.n_support] + scalar_matrix(problem.ridge, problem)
+
+
+def right(problem: Problem) -> np.ndarray:
+    """[n, p] b_i, the sum of y_j phi_j over the supports that the token reads."""
+    return reads(problem) @ (problem.phi[: problem.n_support] * problem.y[:, None])
+
+
+def reads(problem: Problem) -> np.ndarray:
+    """[n, k] 1 where a support or query reads a support, else 0, as scalars of the ring."""
+    visible = problem.mask.dense(len(problem.tokens)).numpy()[N_REGISTERS:, N_REGISTERS:][:, : problem.n_support]
+    return np.where(visible, problem.number(1.0), problem.number(0.0))
+
+
+def scalar_matrix(value: np.ndarray, problem: Problem) -> np.ndarray:
+    """[p, p] a number times the identity."""
+    matrix = problem.zeros(problem.phi.shape[1], problem.phi.shape[1])
+    matrix[np.diag_indices(len(matrix))] = value
+    return matrix
+
+
+def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """[n, 1] the inner product on every token."""
+    return (a * b).sum(axis=1, keepdims=True)
+
+
+def held(name: str, matrices: np.ndarray) -> State:
+    """The rows of every token's matrix under their names."""
+    return {f"{name}_{a}": matrices[:, a] for a in range(matrices.shape[1])}
+
+
+def matrices_of(state: State, name: str, p: int) -> np.ndarray:
+    return np.stack([state[f"{name}_{a}"] for a in range(p)], axis=1)
+
+
+def said(state: State, problem: Problem) -> np.ndarray:
+    """f on the tokens that are asked: the queries, or under a causal mask the supports."""
+    return state["f"][0 if isinstance(problem, CausalProblem) else problem.n_support :, 0]
+
+
+def nowhere(problem: Problem) -> State:
+    """w = 0, f = 0, and the targets, which stay where they are."""
+    return {"w": problem.zeros(*problem.phi.shape), "f": problem.zeros(len(problem.phi), 1), "y": problem.on_rows(problem.y)}
+
+
+def carried(recurrence: Recurrence, causal: bool, p: int, *vectors: str) -> Recurrence:
+    """One block that carries before the first step; registers read the prompt too, and what they make of it does not matter."""
+    loose = tuple(f"{name}_{a}" for name in "GE" for a in range(p)) + vectors
+    return replace(recurrence, n_prelude=1, loose=loose, predict=said, pose=CausalProblem if causal else Problem)
+
+
+def gram_chebyshev_recurrence(p: int, smallest: float, largest: float, steps: int, causal: bool = False) -> Recurrence:
+    """w, r, d and f on every token; one block per step, each with coefficients of its own."""
+    first, coefficients = chebyshev_coefficients(smallest, largest, steps)
+
+    def start(problem: Problem) -> State:
+        b = right(problem)
+        return nowhere(problem) | held("G", gram(problem)) | {"r": b, "d": problem.number(first) * b}
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        c, g = coefficients[t]
+        G = gram(problem)
+        f = state["f"] + dot(problem.phi, state["d"])
+        c_held = problem.number(c - 1) + problem.number(1.0)  # the network holds c - 1, rounded
+        made = chebyshev_step(state | {"alpha": state["w"]}, lambda v: apply(G, v), c_held, problem.number(g))
+        return state | {"w": made["alpha"], "r": made["r"], "d": made["d"], "f": f}
+
+    def known(state: State, problem: Problem) -> State:
+        return held("G", gram(problem))
+
+    return carried(Recurrence("gram_chebyshev", 1, start, step, known=known), causal, p, "w", "r", "d")
+
+
+def gram_conjugate_gradient_recurrence(p: int, causal: bool = False) -> Recurrence:
+    """w, r, p, s and the scalars of Chronopoulos and Gear on every token; three blocks per step."""
+    emptied = ("u", "p_old", "s_old", "phi_p_old", "rho", "phi_r", "beta", "chi", "delta", "psi", "gamma")
+
+    def start(problem: Problem) -> State:
+        zero, scalar = problem.zeros(*problem.phi.shape), problem.zeros(len(problem.phi), 1)
+        ones = {"c": scalar + problem.number(1.0), "rho_old": scalar + problem.number(1.0)}
+        live = {"r": right(problem), "p": zero, "s": zero, "phi_p": scalar, "started": on_token(AGGREGATOR, problem.number(0.0), problem)}
+        return nowhere(problem) | held("G", gram(problem)) | live | ones
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        G, one = gram(problem), problem.number(1.0)
+        beta = problem.divide(dot(state["r"], state["r"]), state["rho_old"])
+        gamma_old = problem.divide(state["c"], state["rho_old"])
+        core = state | {"alpha": state["w"], "gamma": gamma_old, "started": state["started"][AGGREGATOR]}
+        made = two_block_step(core, lambda v: apply(G, v), dot, problem.divide, one, one)
+        phi_p = dot(problem.phi, state["r"]) + beta * state["phi_p"]
+        kept = {name: made[name] for name in ("r", "p", "s", "c", "rho_old")}
+        return (
+            state
+            | kept
+            | {"w": made["alpha"], "phi_p": phi_p, "f": state["f"] + made["gamma"] * phi_p, "started": on_token(AGGREGATOR, one, problem)}
+        )
+
+    def known(state: State, problem: Problem) -> State:
+        return held("G", gram(problem)) | {"started": on_token(AGGREGATOR, problem.number(1.0), problem)}
+
+    recurrence = Recurrence("gram_conjugate_gradient", 3, start, step, known=known, everywhere=("started",), empty=emptied)
+    return carried(recurrence, causal, p, "w", "r", "p", "s", "c", "rho_old")
+
+
+def gram_squaring_recurrence(p: int, step_size: float, causal: bool = False) -> Recurrence:
+    """w and the rows of E on every token; one block per step, and one that predicts."""
+
+    def start(problem: Problem) -> State:
+        eta, one = problem.number(step_size), problem.number(1.0)
+        E = scalar_matrix(one, problem) - eta * gram(problem)
+        return nowhere(problem) | held("E", E) | {"w": eta * right(problem)}
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        E = matrices_of(state, "E", p)
+        w = state["w"] + apply(np.swapaxes(E, 1, 2), state["w"])  # the network sums w[a] times row a
+        return state | held("E", E @ E) | {"w": w}
+
+    def predict(state: State, problem: Problem) -> np.ndarray:
+        return said({"f": dot(problem.phi, state["w"])}, problem)
+
+    return replace(carried(Recurrence("gram_squaring", 1, start, step, n_epilogue=1), causal, p, "w"), predict=predict)
+
+
+def one_block_recurrence(scale: float) -> Recurrence:
+    """v, A'v and those of the step before, and the sums of the next step; one block per step after one."""
+    everywhere = ("h_1", "h_2", "h_3", "j_1", "j_3", "theta_sink", "theta_aggregator", "omega_sink", "omega_aggregator")
+    everywhere += ("vv_even", "vv_odd", "even", "pi", "pi_old", "lambda")
+    sums = ("H_11", "H_12", "H_13", "H_22", "H_23", "H_33", "J_13", "J_33")
+
+    def start(problem: Problem) -> State:
+        c, one, zero = problem.number(scale), problem.number(1.0), problem.number(0.0)
+        v = problem.on_rows(problem.y)
+        Av = c * problem.matvec(v)
+        first = {"v": v, "Av": Av, "v_old": v * zero, "Av_old": v * zero, "f": v * zero, "pi": one, "pi_old": zero, "lambda": problem.ridge}
+        scalars = dict.fromkeys(("h_2", "h_3", "j_3"), zero) | {"h_1": problem.inner(v, v), "j_1": problem.inner(v, Av)}
+        return first | scalars | turn(zero, zero, problem) | {"vv_even": zero, "vv_odd": one, "even": one}
+
+    def turn(theta: np.ndarray, omega: np.ndarray, problem: Problem) -> State:
+        return {
+            f"{name}_{token}": on_token(at, value, problem)
+            for name, value in (("theta", theta), ("omega", omega))
+            for token, at in (("sink", SINK), ("aggregator", AGGREGATOR))
+        }
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        one, even = problem.number(1.0), state["even"]
+        old = state | {"theta": state["theta_sink"][SINK], "omega": state["omega_sink"][SINK], "vv": state["vv_even"] + state["vv_odd"]}
+        made = look_ahead_step(old, problem.matvec, problem.inner, problem.divide, problem.number(scale), one)
+        theta, omega, vv = (made.pop(name) for name in ("theta", "omega", "vv"))
+        return state | made | turn(theta, omega, problem) | {"vv_even": even * vv, "vv_odd": (one - even) * vv, "even": one - even}
+
+    def known(state: State, problem: Problem) -> State:
+        theta, omega = state["theta_sink"][SINK], state["omega_sink"][SINK]
+        return turn(theta, omega, problem) | {"vv_even": problem.number(0.0), "even": problem.number(1.0), "lambda": problem.ridge}
+
+    def predict(state: State, problem: Problem) -> np.ndarray:
+        return state["f"][problem.n_support :]
+
+    emptied = (*sums, "theta", "omega", "f_next", "g")
+    return Recurrence("one_block_conjugate_gradient", 1, start, step, n_prelude=1, known=known, everywhere=everywhere, empty=emptied, predict=predict)
+
+
+def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """[n, p] the matrix of every token times its vector."""
+    return (matrices * vectors[:, None, :]).sum(axis=2)
+
+
+def on_token(at: int, value: np.ndarray, problem: Problem) -> np.ndarray:
+    """[T, 1] a number on one token, zero elsewhere."""
+    column = problem.zeros(len(problem.tokens), 1)
+    column[at] = value
+    return column
