@@ -73,6 +73,7 @@ TWO_BLOCK_TWO_OUTPUTS = (
 )
 BLOCK = all_for(DEAD, "tripled W_E[4, 2]", "tripled W_E[5, 2]") | all_for(
     GUARD, *(f"tripled blocks.{pivot}.attention.0.W_Q[{head}, 2, 2]" for pivot, heads in ((1, 4), (2, 3)) for head in range(heads))
+)
 ALONE = "changes what a token that is not asked makes of the matrix it carries: whoever is asked solves alone"
 GRAM = all_for(ALONE, *(f"tripled W_E[{row}, 3]" for row in (4, 5, 6)))
 GRAM_FIRST = all_for(
