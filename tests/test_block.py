@@ -413,6 +413,7 @@ def test_the_rate_without_outliers_holds_on_random_inputs(seed, m, t, log_kappa)
     error, size = ((eigenvalues[:, None] * e.square()).sum(0).sqrt() for e in (error, star))
     floor = tolerances.floor(torch.float64, float(eigenvalues[-1] / eigenvalues[0])) * size
     assert (error <= rate_bound(eigenvalues, Y, t) + floor).all()
+    torch.testing.assert_close(block.rate_bound(system, torch.tensor([t]))[0], rate_bound(eigenvalues, Y, t), rtol=1e-6, atol=0)
 
 
 @certifies("thm-block-rate", mutant="degree t instead of t - 1")
