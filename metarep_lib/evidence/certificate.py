@@ -108,7 +108,7 @@ def certify_step(
 
     def compare(ring: Ring) -> Compared:
         network = ExactTransformer(state_dict, config, ring.scalar, ring.divide)
-        n_outputs = next(stream.width(name) for name in ("alpha", "y") if name in stream)
+        n_outputs = next((stream.width(name) for name in ("alpha", "y") if name in stream), 1)
         problem = pose(recurrence, ring, n_inputs or stream.width("phi"), n_support, n_query, n_outputs)
         state = recurrence.random_state(problem)
         before = recurrence.random_stream(state, stream, problem)
