@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import chain, groupby
 from textwrap import wrap
 
-from metarep_lib.construct.program import GUARD, Form, Head, Layer, Product, Program, Weight, Write
+from metarep_lib.construct.program import Form, Head, Layer, Product, Program, Weight, Write
 
 COLUMNS = ("block", "step", "half", "kind", "writes", "reads", "gain")
 WRITES, READS = COLUMNS.index("writes"), COLUMNS.index("reads")
@@ -111,11 +111,11 @@ def show_form(form: Form) -> str:
 def show_number(weight: float | Weight) -> str:
     """Small and large powers of two by their exponent, other numbers to six digits.
 
-    >>> show_number(2.0**-40), show_number(-(2.0**40)), show_number(0.5), show_number(GUARD)
+    >>> show_number(2.0**-40), show_number(-(2.0**40)), show_number(0.5), show_number(Weight.GUARD)
     ('2^-40', '-2^40', '0.5', 'GUARD')
     """
-    if weight is GUARD:
-        return "GUARD"
+    if isinstance(weight, Weight):
+        return weight.name
     mantissa, exponent = math.frexp(weight)
     if abs(mantissa) == 0.5 and abs(exponent) > 10:
         return f"{'-' if weight < 0 else ''}2^{exponent - 1}"

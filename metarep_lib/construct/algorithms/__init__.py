@@ -5,6 +5,9 @@ from metarep_lib.construct.algorithms.chebyshev import chebyshev, chebyshev_coef
 from metarep_lib.construct.algorithms.conjugate_gradient import conjugate_gradient
 from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
 from metarep_lib.construct.algorithms.newton_schulz import newton_schulz
+from metarep_lib.construct.algorithms.one_shot import kernel_product, softmax_smoother
+from metarep_lib.construct.algorithms.richardson import richardson
+from metarep_lib.construct.algorithms.softmax_conjugate_gradient import pipelined_conjugate_gradient, softmax_conjugate_gradient
 from metarep_lib.construct.algorithms.two_block import jacobi_conjugate_gradient, two_block_conjugate_gradient
 
 __all__ = [
@@ -14,6 +17,11 @@ __all__ = [
     "conjugate_gradient",
     "gradient_descent",
     "jacobi_conjugate_gradient",
+    "kernel_product",
     "newton_schulz",
+    "pipelined_conjugate_gradient",
+    "richardson",
+    "softmax_conjugate_gradient",
+    "softmax_smoother",
     "two_block_conjugate_gradient",
 ]

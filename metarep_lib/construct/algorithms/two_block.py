@@ -37,6 +37,13 @@ BETA = Fraction(("rho", "is_sink", "is_aggregator"), (("one", "rho_old_aggregato
 CURVATURE = (("delta", "c_aggregator", 1.0), ("rho_rho", "started_aggregator", -1.0))
 GAMMA = Fraction(("rho", "c_sink", "c_aggregator"), CURVATURE)
 GAMMA_BETA = Fraction(("rho_rho", "gamma_sink", "gamma_aggregator"), CURVATURE)
+NAMED = {"beta": BETA, "gamma": GAMMA, "gamma_beta": GAMMA_BETA}
+QUOTIENTS = tuple(token_quotient(fraction, into=name, scale=DIVISION_SCALE) for name, fraction in NAMED.items())
+BOOKS = (
+    update("c", times("gamma", "rho")),
+    update("rho_old", copy("rho")),
+    update("started", copy("one"), copy("started", -1.0)),  # 0 or 1, so new - old is exact
+)
 JACOBI = Fraction(("is_support", "is_sink", "is_aggregator"), (("diagonal", "is_aggregator", 1.0),))
 
 
@@ -116,29 +123,32 @@ def sum_up(t: int, z: str) -> Layer:
         update("delta", times("g", "g"), times("lambda", norm)),
         update("rho_rho", times("rho", "rho")),
     )
+    return Layer(step=t, phase="sum", attention=tuple(sums), mlp=(*products, *set_aside(), *extra))
+
+
+def set_aside() -> tuple[Write, ...]:
+    """Copies of everything that block 2 replaces or divides by, the scalars on single registers."""
     moved = (*move("p", "p_old"), *move("s", "s_old"), *keep("c"), *keep("gamma"), *keep("rho_old", ["aggregator"]))
-    started = update("started_aggregator", times("is_aggregator", "started"))
-    return Layer(step=t, phase="sum", attention=tuple(sums), mlp=(*products, *moved, started, *extra))
+    return (*moved, update("started_aggregator", times("is_aggregator", "started")))
 
 
 def advance(t: int, z: str) -> Layer:
     """Block 2: the three quotients, then every recurrence of the step."""
-    quotients = tuple(
-        token_quotient(fraction, into=name, scale=DIVISION_SCALE) for fraction, name in ((BETA, "beta"), (GAMMA, "gamma"), (GAMMA_BETA, "gamma_beta"))
-    )
-    z_now, scratch = ("z_old", (*SCRATCH, *PRECONDITIONED_SCRATCH)) if z == "z" else ("r", SCRATCH)
-    recurrences = [
-        update("alpha", times("gamma", z_now), times("gamma_beta", "p_old")),
+    scratch = (*SCRATCH, *PRECONDITIONED_SCRATCH) if z == "z" else SCRATCH
+    return Layer(step=t, phase="advance", attention=QUOTIENTS, mlp=(*recurrences("alpha", z), *map(clear, ("g", *scratch))))
+
+
+def recurrences(alpha: str, z: str) -> tuple[Write, ...]:
+    """What a step makes of its three quotients, given w = A z and the copies of what it replaces."""
+    z_now = "z_old" if z == "z" else "r"
+    steps = (
+        update(alpha, times("gamma", z_now), times("gamma_beta", "p_old")),
         update("r", times("gamma", "w", -1.0), times("gamma_beta", "s_old", -1.0)),
         update("p", copy(z_now), times("beta", "p_old")),
         update("s", copy("w"), times("beta", "s_old")),
-        update("c", times("gamma", "rho")),
-        update("rho_old", copy("rho")),
-        update("started", copy("one"), copy("started", -1.0)),  # 0 or 1, so new - old is exact
-    ]
-    if z == "z":
-        recurrences.append(update("z", copy("m_r"), times("gamma", "m_w", -1.0), times("gamma_beta", "m_s", -1.0)))
-    return Layer(step=t, phase="advance", attention=quotients, mlp=(*recurrences, *map(clear, ("g", *scratch))))
+    )
+    refreshed = update("z", copy("m_r"), times("gamma", "m_w", -1.0), times("gamma_beta", "m_s", -1.0))
+    return (*steps, *BOOKS, refreshed) if z == "z" else (*steps, *BOOKS)
 
 
 def move(name: str, to: str) -> tuple[Write, Write]:
