@@ -14,7 +14,7 @@ from metarep_lib.construct.algorithms import (
     softmax_smoother,
     two_block_conjugate_gradient,
 )
-from metarep_lib.construct.assemble import ConstructedTransformer, assemble
+from metarep_lib.construct.assemble import ConstructedTransformer, SinkUnderflow, assemble
 from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.describe import describe
 from metarep_lib.construct.features import on_frozen_stack, on_polynomial_features
@@ -32,6 +32,7 @@ __all__ = [
     "Product",
     "Program",
     "ProgramError",
+    "SinkUnderflow",
     "Wire",
     "Write",
     "assemble",

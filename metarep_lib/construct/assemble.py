@@ -3,7 +3,8 @@
 No weight is ever typed: a matrix falls out of "this form of the token goes to that channel".
 """
 
-from collections import defaultdict
+import warnings
+from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,6 +19,10 @@ from metarep_lib.network.transformer import Attention, AttentionConfig, BlockCon
 from metarep_lib.prompt import Prompt
 
 
+class SinkUnderflow(RuntimeWarning):
+    """The weight of the sink in a softmax head fell below the smallest normal number of the dtype: what it carried is lost."""
+
+
 @dataclass(frozen=True)
 class ConstructedTransformer:
     """A transformer together with the program it was assembled from, whose basis names its stream."""
@@ -30,15 +35,21 @@ class ConstructedTransformer:
         return self.program.stream
 
     def predict(self, prompt: Prompt) -> Tensor:
-        """[*batch, q] what the network says at the queries after its last block; [*batch, q, outputs] for several."""
+        """[*batch, q] what the network says at the queries after its last block; [*batch, q, outputs] for several.
+
+        Warns:
+            SinkUnderflow: a softmax row whose kernel values exceed the ridge beyond the dtype's range.
+        """
         self.check(prompt)
-        output = self.transformer(tokenise(prompt, self.program.inputs), self.mask(prompt))
-        return narrow(output[..., token_groups(prompt)[self.asked], :])
+        last = deque(self.transformer.stream(tokenise(prompt, self.program.inputs), self.mask(prompt)), maxlen=1).pop()
+        self.check_sink(last)
+        return narrow(self.transformer.read(last)[..., token_groups(prompt)[self.asked], :])
 
     def run(self, prompt: Prompt) -> Trace:
-        """One forward pass with the whole residual stream kept."""
+        """One forward pass with the whole residual stream kept; warns as `predict` does."""
         self.check(prompt)
         resid = torch.stack(list(self.transformer.stream(tokenise(prompt, self.program.inputs), self.mask(prompt))))
+        self.check_sink(resid[-1])
         groups = token_groups(prompt)
         return Trace(resid, self.transformer.read(resid), self.basis, groups, self.program.step_ends, groups[self.asked])
 
@@ -65,6 +76,22 @@ class ConstructedTransformer:
                     f"{self.program.name} was assembled for {what}={ours}, the prompt has {theirs};"
                     f" this would work: assemble({self.program.name}(..., {what}={theirs}))"
                 )
+
+    def check_sink(self, stream: Tensor) -> None:
+        """Warn where the direction `mass`, if there is one, is no normal number on a support or a query."""
+        if "mass" not in self.basis:
+            return
+        mass = stream[..., N_REGISTERS:, self.basis["mass"]]
+        smallest = torch.finfo(mass.dtype).tiny
+        lost = int((~(mass >= smallest)).sum())  # NaN is lost, too
+        if lost:
+            warnings.warn(
+                f"{self.program.name}: at {lost} of {mass.numel()} tokens the sink's weight, ridge / (ridge + sum of kernel values), is below"
+                f" {smallest:.1e}, the smallest normal number of {mass.dtype}, and what is divided by it is lost;"
+                " this would work: float64, a larger ridge or tau, smaller features",
+                SinkUnderflow,
+                stacklevel=3,
+            )
 
 
 def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> ConstructedTransformer:

@@ -7,6 +7,9 @@ without any rounding. Nothing here knows which program made the weights.
 Arrays are numpy object arrays, so the pass runs on any scalars with +, -, *, /: field elements
 (`flint.fmpz_mod`), rationals (`fractions.Fraction`), or `Degree`, which carries bounds on the degree and the
 height of the rational function in place of its value.
+
+Softmax heads are no rational functions. They are evaluated all the same when a function of the score is handed in
+for exp: any identity that holds for *every* function with the values of exp that the identity needs holds for exp.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -34,17 +37,27 @@ class ExactTransformer:
         config: of the transformer the weights belong to.
         scalar: makes a scalar of a `Fraction`.
         divide: the quotient of two scalars, with 0 / 0 = 0.
+        exponential: what a softmax head makes of a score before it normalises; None when there are no such heads.
 
     Raises:
-        ValueError: the configuration is not a rational function (softmax, activation or norm).
+        ValueError: the configuration is not a rational function (activation or norm, or softmax without `exponential`).
     """
 
-    def __init__(self, state_dict: Mapping[str, Tensor], config: TransformerConfig, scalar: Callable[[Fraction], Scalar], divide: Divide):
-        irrational = list(irrational_parts(config))
+    def __init__(
+        self,
+        state_dict: Mapping[str, Tensor],
+        config: TransformerConfig,
+        scalar: Callable[[Fraction], Scalar],
+        divide: Divide,
+        exponential: Callable[[Scalar], Scalar] | None = None,
+    ):
+        irrational = list(irrational_parts(config, softmax_too=exponential is None))
         if irrational:
             raise ValueError(f"ExactTransformer(config): not a rational function: {', '.join(irrational)}; linear and normalised heads and bilinear MLPs are")
         self.config = config
         self.divide = divide
+        self.exponential = exponential
+        self.scalar = scalar
         self.zero = scalar(Fraction(0))
         guarded = {
             f"blocks.{b}.attention.{g}.W_K"
@@ -79,12 +92,22 @@ class ExactTransformer:
         v = self.apply(f"{name}.W_V", x, group.d_value, h)
         visible = mask.dense(len(x)).numpy()
         visible[:, list(group.hidden_keys)] = False
-        scores = np.where(visible, q @ k.T, self.zero)  # [T, T]
+        scores = q @ k.T  # [T, T]
+        if group.kind == "softmax":
+            scores = self.exponentials(scores, visible, group.score_scale)
+        scores = np.where(visible, scores, self.zero)
         out = scores @ v
-        if group.kind == "normalised":
+        if group.kind != "linear":
             totals = scores.sum(axis=1)
             out = np.array([[self.divide(entry, total) for entry in row] for row, total in zip(out, totals)], dtype=object)
         return self.apply(f"{name}.W_O", out, self.config.d_model, h)
+
+    def exponentials(self, scores: np.ndarray, visible: np.ndarray, scale: float) -> np.ndarray:
+        """The weights of a softmax head before they are normalised; what is not visible is not evaluated."""
+        scale, out = self.scalar(Fraction(scale)), np.full(scores.shape, self.zero, dtype=object)
+        for at in zip(*visible.nonzero()):
+            out[at] = self.exponential(scale * scores[at])
+        return out
 
     def mlp(self, name: str, d_mlp: int, x: np.ndarray) -> np.ndarray:
         gated = self.apply(f"{name}.W_gate", x, d_mlp) * self.apply(f"{name}.W_in", x, d_mlp)
@@ -108,13 +131,13 @@ def sparse(weight: Tensor, scalar: Callable[[Fraction], Scalar], guarded: bool) 
     ]
 
 
-def irrational_parts(config: TransformerConfig) -> Iterator[str]:
+def irrational_parts(config: TransformerConfig, softmax_too: bool) -> Iterator[str]:
     for b, block in enumerate(config.blocks):
         if block.activation != "identity":
             yield f"block {b} has activation {block.activation!r}"
         if block.norm != "none":
             yield f"block {b} has norm {block.norm!r}"
-        if any(group.kind == "softmax" for group in block.attention):
+        if softmax_too and any(group.kind == "softmax" for group in block.attention):
             yield f"block {b} has softmax heads"
     if config.final_norm != "none":
         yield f"the final norm is {config.final_norm!r}"

@@ -13,6 +13,7 @@ from metarep_lib.evidence.algorithms import (
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
 
 __all__ = [
     "Certificate",
@@ -27,6 +28,9 @@ __all__ = [
     "is_looped",
     "jacobi_recurrence",
     "newton_schulz_recurrence",
+    "pipelined_recurrence",
+    "richardson_recurrence",
+    "softmax_conjugate_gradient_recurrence",
     "survivors",
     "two_block_recurrence",
 ]
