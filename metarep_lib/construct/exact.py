@@ -14,6 +14,7 @@ for exp: any identity that holds for *every* function with the values of exp tha
 
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,8 @@ class ExactTransformer:
             for g, group in enumerate(block.attention)
             if group.kind == "normalised"
         }
-        self.weights = {name: sparse(weight, scalar, name in guarded) for name, weight in state_dict.items()}
+        read = cache(lambda value: scalar(Fraction(value)))  # most weights are 1, -1 or a power of two
+        self.weights = {name: sparse(weight, read, name in guarded) for name, weight in state_dict.items()}
 
     def stream(self, tokens: np.ndarray, mask: Mask) -> Iterator[np.ndarray]:
         """Yield the stream after the embedding and after every block; tokens are [T, d_input] scalars."""
@@ -121,12 +123,12 @@ class ExactTransformer:
         return out
 
 
-def sparse(weight: Tensor, scalar: Callable[[Fraction], Scalar], guarded: bool) -> list[Sparse]:
+def sparse(weight: Tensor, read: Callable[[float], Scalar], guarded: bool) -> list[Sparse]:
     """The non-zero entries of a matrix, or of every head's matrix, as exact scalars; guards are left out."""
     matrices = weight if weight.ndim == 3 else weight.unsqueeze(0)
     guard = guard_of(weight.dtype) if guarded else 0.0
     return [
-        [(i, j, scalar(Fraction(float(matrix[i, j])))) for i, j in matrix.nonzero().tolist() if matrix[i, j] != guard]
+        [(i, j, read(value)) for (i, j), value in zip(matrix.nonzero().tolist(), matrix[matrix != 0].tolist(), strict=True) if value != guard]
         for matrix in matrices.detach().cpu()
     ]
 

@@ -17,7 +17,6 @@ EMPTIED = ("average", "rho", "delta", "rho_rho", "p_old", "s_old", "z_old", "bet
 EMPTIED += ("c_aggregator", "c_sink", "rho_old_aggregator", "gamma_aggregator", "gamma_sink", "started_aggregator")
 REFRESHED = ("w", "m_r", "m_w", "m_s")
 PIPELINED_EMPTIED = ("n", "m_n", "m_v", "w_old", "m_w_old", "q_old", "v_old")
-JACOBI_EMPTIED = ("norm", "own", "share", "support_share")
 ON_REGISTERS_ANYTHING = ("mass",)
 
 
@@ -88,7 +87,7 @@ def softmax_conjugate_gradient_recurrence(tau: float = 1.0, U: Tensor | None = N
     jacobi = preconditioner == "jacobi"
     return Recurrence(
         "softmax_conjugate_gradient", 3, start, step, n_prelude=2 + jacobi, known=known, everywhere=EVERYWHERE,
-        empty=EMPTIED + REFRESHED + (JACOBI_EMPTIED if jacobi else ()), loose=ON_REGISTERS_ANYTHING,
+        empty=EMPTIED + REFRESHED, loose=ON_REGISTERS_ANYTHING,
         predict=predicted, pose=exponential_problem(tau, U),
     )
 
@@ -116,6 +115,6 @@ def pipelined_recurrence(tau: float = 1.0, U: Tensor | None = None, precondition
     jacobi = preconditioner == "jacobi"
     return Recurrence(
         "pipelined_conjugate_gradient", 2, start, step, n_prelude=3 + jacobi, known=known, everywhere=EVERYWHERE,
-        empty=EMPTIED + PIPELINED_EMPTIED + (JACOBI_EMPTIED if jacobi else ()), loose=ON_REGISTERS_ANYTHING,
+        empty=EMPTIED + PIPELINED_EMPTIED, loose=ON_REGISTERS_ANYTHING,
         predict=predicted, pose=exponential_problem(tau, U),
     )

@@ -12,7 +12,7 @@ on supports, and 0 on queries and registers.
 
 from typing import Literal, get_args
 
-from metarep_lib.construct.circuits import Fraction, clear, times, token_quotient, update
+from metarep_lib.construct.circuits import Fraction, times, token_quotient, update
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Product, Write
 from metarep_lib.construct.softmax_circuits import LOG_RIDGE, Score, invert_mass, sink_mass
 
@@ -20,7 +20,7 @@ Preconditioner = Literal["none", "normaliser", "jacobi"]
 
 SOFTMAX_FLAGS = ("is_aggregator", "is_sink", "on_prompt")
 STATIC = ("mass", "inverse_mass", "m")
-JACOBI_SCRATCH = ("norm", "own", "share", "support_share")
+MADE_FOR_JACOBI = ("norm", "own", "share", "support_share")
 
 SHARE = Fraction(("support_share", "is_sink", "is_aggregator"), (("share", "is_aggregator", 1.0), ("own", "is_aggregator", 1.0)))
 
@@ -33,7 +33,7 @@ def static_registers(preconditioner: Preconditioner) -> tuple[str, ...]:
     """
     if preconditioner not in get_args(Preconditioner):
         raise ValueError(f"preconditioner={preconditioner!r}: expected one of {', '.join(map(repr, get_args(Preconditioner)))}")
-    return STATIC + (JACOBI_SCRATCH if preconditioner == "jacobi" else ())
+    return STATIC + (MADE_FOR_JACOBI if preconditioner == "jacobi" else ())
 
 
 def prepare(score: Score, preconditioner: Preconditioner, *made_of_m: Write) -> list[Layer]:
@@ -64,5 +64,5 @@ def jacobi(score: Score, mass: Write, invert: Write, made: tuple[Write, ...]) ->
     return [
         Layer(step=0, phase="mass", attention=(mass,), mlp=(norm,)),
         Layer(step=0, phase="invert", attention=(invert, *shares), mlp=(update("support_share", times("is_support", "share")),)),
-        Layer(step=0, phase="jacobi", attention=(quotient,), mlp=(*made, *map(clear, JACOBI_SCRATCH))),
+        Layer(step=0, phase="jacobi", attention=(quotient,), mlp=made),
     ]
