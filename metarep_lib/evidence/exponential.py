@@ -3,7 +3,7 @@
 Letters as in `problem`.
 """
 
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 
 import numpy as np
@@ -30,17 +30,18 @@ class ExponentialProblem(Problem):
     def inputs(cls, n_features: int, n_outputs: int) -> Basis:
         return input_basis(n_features, n_outputs, log_ridge=True)
 
-    def kernel(self, phi: np.ndarray, phi_other: np.ndarray) -> np.ndarray:
-        """[n, m] F(s_ij) / lambda, from the forms of query and key that the networks use."""
-        p = phi.shape[1]
-        forms = Basis.of(phi=p)
-        pairs = kernel_score(p, self.tau, self.U)
-        scores = reduce(add, (self.read(query, phi, forms) @ self.read(key, phi_other, forms).T for query, key in pairs))
+    @cached_property
+    def K(self) -> np.ndarray:
+        """[n, k] F(s_ij) / lambda, from the forms of query and key that the networks use; rows are supports, then queries."""
+        p = self.phi.shape[1]
+        pairs, forms = kernel_score(p, self.tau, self.U), Basis.of(phi=p)
+        read = {form: self.read(form, forms) for pair in pairs for form in pair}
+        scores = reduce(add, (read[query] @ read[key][: self.n_support].T for query, key in pairs))
         return self.divide(np.vectorize(self.ring.exponential, otypes=[object])(scores), self.ridge)
 
-    def read(self, form: Form, phi: np.ndarray, forms: Basis) -> np.ndarray:
+    def read(self, form: Form, forms: Basis) -> np.ndarray:
         """[n, width] a linear read of the features."""
-        return reduce(add, (phi[:, forms[name]] * self.number(weight) for name, weight in form.terms))
+        return reduce(add, (self.phi[:, forms[name]] * self.number(weight) for name, weight in form.terms))
 
     @property
     def constants(self) -> dict[str, np.ndarray]:
@@ -50,19 +51,24 @@ class ExponentialProblem(Problem):
     @property
     def A(self) -> np.ndarray:
         """[k, k] K / lambda + I."""
-        K = self.kernel(self.phi[: self.n_support], self.phi[: self.n_support])
-        K[np.diag_indices(self.n_support)] += self.number(1.0)
-        return K
+        A = self.K[: self.n_support].copy()
+        A[np.diag_indices(self.n_support)] += self.number(1.0)
+        return A
+
+    @property
+    def K_query(self) -> np.ndarray:
+        """[q, k] kernel rows of the queries, divided by lambda."""
+        return self.K[self.n_support :]
 
     @property
     def inverse_mass(self) -> np.ndarray:
         """[n] D_i / lambda = sum_j K_ij / lambda + 1 at supports and queries."""
-        return self.kernel(self.phi, self.phi[: self.n_support]).sum(axis=1) + self.number(1.0)
+        return self.K.sum(axis=1) + self.number(1.0)
 
     def matvec(self, v: np.ndarray) -> np.ndarray:
         """[n]: (K / lambda + I) v on the supports, k(x)^T v / lambda on the queries."""
         on_supports = v[: self.n_support]
-        return self.kernel(self.phi, self.phi[: self.n_support]) @ on_supports + self.on_rows(on_supports)
+        return self.K @ on_supports + self.on_rows(on_supports)
 
 
 def exponential_problem(tau: float = 1.0, U: Tensor | None = None) -> type[ExponentialProblem]:

@@ -55,10 +55,6 @@ class Problem:
         """The channels of a token."""
         return input_basis(n_features, n_outputs)
 
-    def kernel(self, phi: np.ndarray, phi_other: np.ndarray) -> np.ndarray:
-        """[n, m] kernel values; here inner products."""
-        return phi @ phi_other.T
-
     @property
     def constants(self) -> dict[str, np.ndarray]:
         """name -> [2 + n, width] what the stream holds of the prompt itself."""
@@ -80,14 +76,14 @@ class Problem:
     @property
     def A(self) -> np.ndarray:
         """[k, k] K + lambda I."""
-        A = self.kernel(self.phi[: self.n_support], self.phi[: self.n_support])
+        A = self.phi[: self.n_support] @ self.phi[: self.n_support].T
         A[np.diag_indices(self.n_support)] += self.ridge
         return A
 
     @property
     def K_query(self) -> np.ndarray:
         """[q, k] kernel rows of the queries."""
-        return self.kernel(self.phi[self.n_support :], self.phi[: self.n_support])
+        return self.phi[self.n_support :] @ self.phi[: self.n_support].T
 
     def on_rows(self, at_supports: np.ndarray) -> np.ndarray:
         """Zero on the queries below what stands on the supports."""
