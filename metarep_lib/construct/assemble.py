@@ -83,11 +83,10 @@ class ConstructedTransformer:
             return
         mass = stream[..., N_REGISTERS:, self.basis["mass"]]
         smallest = torch.finfo(mass.dtype).tiny
-        lost = int((~(mass >= smallest)).sum())  # NaN is lost, too
-        if lost:
+        if not (mass >= smallest).all():  # NaN is lost, too
             warnings.warn(
-                f"{self.program.name}: at {lost} of {mass.numel()} tokens the sink's weight, ridge / (ridge + sum of kernel values), is below"
-                f" {smallest:.1e}, the smallest normal number of {mass.dtype}, and what is divided by it is lost;"
+                f"{self.program.name}: the sink's weight, ridge / (ridge + sum of kernel values), is somewhere below {smallest:.1e}, the"
+                f" smallest normal number of {mass.dtype}, and what is divided by it is lost;"
                 " this would work: float64, a larger ridge or tau, smaller features",
                 SinkUnderflow,
                 stacklevel=3,

@@ -78,11 +78,12 @@ class ExactTransformer:
     def blocks(self, x: np.ndarray, mask: Mask, schedule: tuple[int, ...]) -> Iterator[np.ndarray]:
         """Yield the stream after each of the blocks named, starting from a stream of one's own."""
         for index in schedule:
-            read = x  # every head of a block reads the same stream
+            read, x = x, x.copy()  # every head of a block reads the same stream
             for g, group in enumerate(self.config.blocks[index].attention):
                 for h in range(group.n_heads):
-                    x = x + self.head(f"blocks.{index}.attention.{g}", h, group, read, mask)
-            x = x + self.mlp(f"blocks.{index}.mlp", self.config.blocks[index].d_mlp, x)
+                    name = f"blocks.{index}.attention.{g}"
+                    self.add(f"{name}.W_O", self.head(name, h, group, read, mask), x, h)
+            self.add(f"blocks.{index}.mlp.W_out", self.gated(f"blocks.{index}.mlp", self.config.blocks[index].d_mlp, x), x)
             yield x
 
     def read(self, x: np.ndarray) -> np.ndarray:
@@ -102,7 +103,7 @@ class ExactTransformer:
         if group.kind != "linear":
             totals = scores.sum(axis=1)
             out = np.array([[self.divide(entry, total) for entry in row] for row, total in zip(out, totals)], dtype=object)
-        return self.apply(f"{name}.W_O", out, self.config.d_model, h)
+        return out
 
     def exponentials(self, scores: np.ndarray, visible: np.ndarray, scale: float) -> np.ndarray:
         """The weights of a softmax head before they are normalised; what is not visible is not evaluated."""
@@ -111,16 +112,19 @@ class ExactTransformer:
             out[at] = self.exponential(scale * scores[at])
         return out
 
-    def mlp(self, name: str, d_mlp: int, x: np.ndarray) -> np.ndarray:
-        gated = self.apply(f"{name}.W_gate", x, d_mlp) * self.apply(f"{name}.W_in", x, d_mlp)
-        return self.apply(f"{name}.W_out", gated, self.config.d_model)
+    def gated(self, name: str, d_mlp: int, x: np.ndarray) -> np.ndarray:
+        return self.apply(f"{name}.W_gate", x, d_mlp) * self.apply(f"{name}.W_in", x, d_mlp)
 
     def apply(self, name: str, x: np.ndarray, width: int, head: int = 0) -> np.ndarray:
-        """x W, [T, n] and [n, width]; zero weights are skipped, they are absent circuits."""
+        """x W, [T, n] and [n, width]."""
         out = np.full((len(x), width), self.zero, dtype=object)
-        for row, column, weight in self.weights[name][head]:
-            out[:, column] = out[:, column] + x[:, row] * weight
+        self.add(name, x, out, head)
         return out
+
+    def add(self, name: str, x: np.ndarray, to: np.ndarray, head: int = 0) -> None:
+        """Add x W to an array, in place; zero weights are skipped, they are absent circuits."""
+        for row, column, weight in self.weights[name][head]:
+            to[:, column] = to[:, column] + x[:, row] * weight
 
 
 def sparse(weight: Tensor, read: Callable[[float], Scalar], guarded: bool) -> list[Sparse]:
