@@ -122,7 +122,7 @@ def test_the_solution_is_reached_after_as_many_steps_as_supports(make, recurrenc
 @pytest.mark.parametrize("name, harmless", [("richardson", known.RICHARDSON), ("cg, jacobi", known.SOFTMAX_JACOBI), ("pipelined", known.PIPELINED)])
 def test_every_mutant_dies_or_is_known_to_be_harmless(name, harmless):
     with unchecked():
-        left, tried = survivors(assemble(CASES[name].program), CASES[name].recurrence, seed=4, n_support=2)
+        left, tried = survivors(assemble(CASES[name].program), CASES[name].recurrence, seed=5, n_support=2)
     assert set(left) == harmless.keys()
     assert tried > 60
 

@@ -22,16 +22,16 @@ class Weight(Enum):
     """A weight whose value depends on the dtype the program is assembled in."""
 
     GUARD = "far below every divisor that matters"
-    TINY = "four times the smallest normal number"
+    TINY = "the smallest normal number"
     HUGE = "1 / TINY"
 
     def in_dtype(self, dtype: torch.dtype) -> float:
         """The number it stands for.
 
-        >>> [Weight[name].in_dtype(torch.float32) == 2.0**power for name, power in {"GUARD": -86, "TINY": -124, "HUGE": 124}.items()]
+        >>> [Weight[name].in_dtype(torch.float32) == 2.0**power for name, power in {"GUARD": -86, "TINY": -126, "HUGE": 126}.items()]
         [True, True, True]
         """
-        tiny = 4 * torch.finfo(dtype).tiny
+        tiny = torch.finfo(dtype).tiny
         return {Weight.GUARD: guard_of(dtype), Weight.TINY: tiny, Weight.HUGE: 1 / tiny}[self]
 
 

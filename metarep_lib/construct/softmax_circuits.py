@@ -67,8 +67,7 @@ def invert_mass(mass: str, into: str) -> Write:
     aggregator (c = TINY) and 0 elsewhere; they add up to mass_i. The value is 1 / c on the sink and 0
     elsewhere, so the head adds on_prompt_i / mass_i.  QED
 
-    Rounding. c is about the smallest normal number of the dtype, so mass_i - c is within a few u of mass_i for
-    every normal mass. There is no guard, on purpose: a mass that has underflowed to 0 gives infinity, then NaN,
+    Rounding. c is the smallest normal number of the dtype, so the total is within 3 u of mass_i for every normal mass. There is no guard, on purpose: a mass that has underflowed to 0 gives infinity, then NaN,
     and not a finite number that looks like an answer.
     """
     score = (
