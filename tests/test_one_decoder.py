@@ -31,8 +31,13 @@ from metarep_lib.construct import (
     gradient_descent,
     input_basis,
     jacobi_conjugate_gradient,
+    kernel_product,
     newton_schulz,
     on_polynomial_features,
+    pipelined_conjugate_gradient,
+    richardson,
+    softmax_conjugate_gradient,
+    softmax_smoother,
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.describe import show_number
@@ -53,6 +58,11 @@ PROGRAMS = [
     causal_conjugate_gradient(3, 4),
     newton_schulz(3, 4, 0.5),
     on_polynomial_features(gradient_descent(9, 2, 0.5), 2),
+    softmax_smoother(3),
+    kernel_product(3),
+    richardson(3, 4),
+    softmax_conjugate_gradient(3, 4, preconditioner="jacobi"),
+    pipelined_conjugate_gradient(3, 4),
 ]
 programs = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 
@@ -308,7 +318,7 @@ def known_names() -> set[str]:
     of_records = {field.name for record in (TransformerConfig, BlockConfig, AttentionConfig, Prompt, RidgeSystem) for field in fields(record)}
     properties = {name for record in (Prompt, RidgeSystem, Program) for name in vars(record) if not name.startswith("_")}
     public = {name for module in (metarep_lib, metarep_lib.construct, metarep_lib.network) for name in module.__all__}
-    arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest"}
+    arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest", "tau", "U"}
     return directions | weights | of_records | properties | public | arguments
 
 
