@@ -102,7 +102,12 @@ def test_a_search_finds_no_negative_eigenvalue_but_does_for_a_wrong_series():
 def visible_aggregator(program: Program) -> Program:
     """The same program with heads that hide nothing."""
     layers = tuple(
-        Layer(layer.step, layer.phase, tuple(Write(w.target, tuple(replace(h, hides=()) if isinstance(h, Head) else h for h in w.terms)) for w in layer.attention), layer.mlp)
+        Layer(
+            layer.step,
+            layer.phase,
+            tuple(Write(w.target, tuple(replace(h, hides=()) if isinstance(h, Head) else h for h in w.terms)) for w in layer.attention),
+            layer.mlp,
+        )
         for layer in program.layers
     )
     return replace(program, layers=layers)

@@ -108,17 +108,26 @@ def test_the_weights_run_the_recurrence_for_every_function_of_the_score(case, dt
         assert certificate.log2_error < -400
 
 
-@pytest.mark.parametrize("make, recurrence", [(softmax_conjugate_gradient, softmax_conjugate_gradient_recurrence), (pipelined_conjugate_gradient, pipelined_recurrence)])
+@pytest.mark.parametrize(
+    "make, recurrence", [(softmax_conjugate_gradient, softmax_conjugate_gradient_recurrence), (pipelined_conjugate_gradient, pipelined_recurrence)]
+)
 @pytest.mark.parametrize("preconditioner", ["none", "normaliser", "jacobi"])
 def test_the_solution_is_reached_after_as_many_steps_as_supports(make, recurrence, preconditioner):
     settings = {"seed": 4, "n_features": 1, "n_support": 3, "terminates": True, "bound_error": False}
     for steps in (3, 2):
         network = assemble(make(1, steps, preconditioner=preconditioner))
-        whole = certify_end_to_end(network.transformer.state_dict(), network.transformer.config, recurrence(preconditioner=preconditioner), **settings)
+        whole = certify_end_to_end(
+            network.transformer.state_dict(), network.transformer.config, recurrence(preconditioner=preconditioner), **settings
+        )
         assert [entry[:2] for entry in whole.mismatches] == ([] if steps == 3 else ["f*"])  # mutant: one step fewer
 
 
-@certifies("prop-richardson-network", "thm-softmax-cg-network", "prop-pipelined-network", mutant="every weight tripled, every gated unit dropped, every two blocks swapped")
+@certifies(
+    "prop-richardson-network",
+    "thm-softmax-cg-network",
+    "prop-pipelined-network",
+    mutant="every weight tripled, every gated unit dropped, every two blocks swapped",
+)
 @pytest.mark.parametrize("name, harmless", [("richardson", known.RICHARDSON), ("cg, jacobi", known.SOFTMAX_JACOBI), ("pipelined", known.PIPELINED)])
 def test_every_mutant_dies_or_is_known_to_be_harmless(name, harmless):
     with unchecked():
@@ -141,7 +150,9 @@ def divide(numerator, denominator):
 
 
 @pytest.mark.parametrize("mask", [PrefixMask(3), PrefixMask(2, sees_itself=True), CausalMask(strict=True)], ids=str)
-@pytest.mark.parametrize("group", [AttentionConfig("softmax", 2, 2, 3, 0.5), AttentionConfig("softmax", 1, 2, 3, hidden_keys=(0, 2))], ids=["scaled", "hidden"])
+@pytest.mark.parametrize(
+    "group", [AttentionConfig("softmax", 2, 2, 3, 0.5), AttentionConfig("softmax", 1, 2, 3, hidden_keys=(0, 2))], ids=["scaled", "hidden"]
+)
 def test_with_exp_for_the_function_the_exact_pass_is_the_forward_pass(group, mask):
     """Small integers, so that the only rounding is that of exp and of the quotient; a token that reads nobody included."""
     network = integer_network(TransformerConfig(2, 4, 2, (BlockConfig((group, AttentionConfig("linear", 1, 1, 1)), 3),), (0,)), seed=4)
@@ -158,7 +169,9 @@ def test_a_score_scale_is_a_part_of_the_score():
     group = AttentionConfig("softmax", 1, 2, 3, 0.5)
     network = integer_network(TransformerConfig(2, 4, 2, (BlockConfig((group,), 3),), (0,)), seed=4).requires_grad_(False)
     tokens = integers(4, 2, seed=5, size=1)
-    unscaled = ExactTransformer(network.state_dict(), replace(network.config, blocks=(BlockConfig((replace(group, score_scale=1.0),), 3),)), float, divide, math.exp)
+    unscaled = ExactTransformer(
+        network.state_dict(), replace(network.config, blocks=(BlockConfig((replace(group, score_scale=1.0),), 3),)), float, divide, math.exp
+    )
     *_, wrong = unscaled.stream(tokens.numpy().astype(object), PrefixMask(3))
     assert np.abs(wrong.astype(float) - list(network.stream(tokens, PrefixMask(3)))[-1].numpy()).max() > 1e-3
 
@@ -234,7 +247,9 @@ def test_scikit_learns_answer_over_condition_numbers_and_scales(make, spread, ka
     prompt = prompt_of_kappa(kappa, spread)
     prompt = replace(prompt, phi=prompt.phi * feature_scale, phi_query=prompt.phi_query * feature_scale)
     kernel = ExponentialKernel(tau=feature_scale**2)
-    for what, error, bound in zip(("alpha", "f"), errors(make(3, 60, kernel.tau), prompt, kernel, dtype), (tolerances.solution, tolerances.prediction)):
+    for what, error, bound in zip(
+        ("alpha", "f"), errors(make(3, 60, kernel.tau), prompt, kernel, dtype), (tolerances.solution, tolerances.prediction)
+    ):
         tolerances.assert_within(error, bound(dtype, kappa), what)
 
 

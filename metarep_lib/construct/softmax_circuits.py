@@ -5,7 +5,6 @@ over the supports j, and D_i = sum_j K_ij + lambda. Every head below hides the a
 sink, whose logit is log lambda, and the supports.
 """
 
-import torch
 from torch import Tensor
 
 from metarep_lib.construct.circuits import ONE
@@ -26,6 +25,7 @@ def kernel_score(n_features: int, tau: float = 1.0, U: Tensor | None = None) -> 
 
     >>> kernel_score(n_features=3, tau=0.5)
     (((phi), (2 phi)),)
+    >>> import torch
     >>> kernel_score(n_features=2, tau=0.5, U=torch.tensor([[1.0, 3.0]]))
     (((phi[0] + 3 phi[1]), (2 phi[0] + 6 phi[1])),)
     """
@@ -34,7 +34,9 @@ def kernel_score(n_features: int, tau: float = 1.0, U: Tensor | None = None) -> 
     if U is None:
         return ((Form("phi"), Form({"phi": 1 / tau})),)
     if U.ndim != 2 or U.shape[1] != n_features:
-        raise ValueError(f"kernel_score(U with shape {list(U.shape)}): expected [p', {n_features}] for {n_features} features, e.g. torch.eye({n_features})")
+        raise ValueError(
+            f"kernel_score(U with shape {list(U.shape)}): expected [p', {n_features}] for {n_features} features, e.g. torch.eye({n_features})"
+        )
     rows = [{f"phi[{b}]": weight for b, weight in enumerate(row)} for row in U.tolist()]
     return tuple((Form(row), Form({name: weight / tau for name, weight in row.items()})) for row in rows)
 

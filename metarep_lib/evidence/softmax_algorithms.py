@@ -63,8 +63,16 @@ def richardson_recurrence(tau: float = 1.0, U: Tensor | None = None) -> Recurren
         return prepared(problem) | {"z": problem.on_rows(state["z"][: problem.n_support])}
 
     return Recurrence(
-        "richardson", 1, start, step, n_prelude=2, known=known, empty=("average",), loose=ON_REGISTERS_ANYTHING,
-        predict=predicted, pose=exponential_problem(tau, U),
+        "richardson",
+        1,
+        start,
+        step,
+        n_prelude=2,
+        known=known,
+        empty=("average",),
+        loose=ON_REGISTERS_ANYTHING,
+        predict=predicted,
+        pose=exponential_problem(tau, U),
     )
 
 
@@ -86,9 +94,17 @@ def softmax_conjugate_gradient_recurrence(tau: float = 1.0, U: Tensor | None = N
 
     jacobi = preconditioner == "jacobi"
     return Recurrence(
-        "softmax_conjugate_gradient", 3, start, step, n_prelude=2 + jacobi, known=known, everywhere=EVERYWHERE,
-        empty=EMPTIED + REFRESHED, loose=ON_REGISTERS_ANYTHING,
-        predict=predicted, pose=exponential_problem(tau, U),
+        "softmax_conjugate_gradient",
+        3,
+        start,
+        step,
+        n_prelude=2 + jacobi,
+        known=known,
+        everywhere=EVERYWHERE,
+        empty=EMPTIED + REFRESHED,
+        loose=ON_REGISTERS_ANYTHING,
+        predict=predicted,
+        pose=exponential_problem(tau, U),
     )
 
 
@@ -114,7 +130,15 @@ def pipelined_recurrence(tau: float = 1.0, U: Tensor | None = None, precondition
 
     jacobi = preconditioner == "jacobi"
     return Recurrence(
-        "pipelined_conjugate_gradient", 2, start, step, n_prelude=3 + jacobi, known=known, everywhere=EVERYWHERE,
-        empty=EMPTIED + PIPELINED_EMPTIED, loose=ON_REGISTERS_ANYTHING,
-        predict=predicted, pose=exponential_problem(tau, U),
+        "pipelined_conjugate_gradient",
+        2,
+        start,
+        step,
+        n_prelude=3 + jacobi,
+        known=known,
+        everywhere=EVERYWHERE,
+        empty=EMPTIED + PIPELINED_EMPTIED,
+        loose=ON_REGISTERS_ANYTHING,
+        predict=predicted,
+        pose=exponential_problem(tau, U),
     )

@@ -29,7 +29,7 @@ from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.algorithms.preconditioned import SOFTMAX_FLAGS, Preconditioner, prepare, static_registers
 from metarep_lib.construct.algorithms.two_block import BOOKS, QUOTIENTS, move, recurrences, set_aside
 from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, update
-from metarep_lib.construct.program import Form, Layer, Program
+from metarep_lib.construct.program import Layer, Program
 from metarep_lib.construct.softmax_circuits import Score, kernel_average, kernel_score
 
 LIVE = ("lambda_alpha", "r", "z", "p", "s", "c", "rho_old", "gamma", "started")
