@@ -54,7 +54,7 @@ test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Look at every page in a browser" $(PY) scripts/check_site.py
 	@echo; echo "Everything passed."
 
-bench: .venv/stamp  ## time and memory of the networks beside other solvers (six minutes on an idle machine)
+bench: .venv/stamp  ## time and memory of the networks beside other solvers (seven minutes on an idle machine)
 	@$(PY) -m benchmarks.run
 
 serve: book  ## build, then serve the site on http://localhost:8000 (PORT=...)

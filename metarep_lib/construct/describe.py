@@ -19,8 +19,8 @@ def describe(program: Program) -> str:
 
     Listed are the blocks that prepare (step 0), those of step 1, and of later steps the first block
     of every new phase; the others differ in their numbers at most. `block` counts from 1 in the order of
-    running. A head reads `<query, key> value`, a product `left * right`; numbers before names are
-    weights, and a gain of 1 is left out. `clear x` is the product `one * x` with gain -1 into x.
+    running. A head reads `<query, key> value` (`0 hidden`: not from the token at position 0), a product
+    `left * right`; numbers before names are weights, and a gain of 1 is left out. `clear x` is the product `one * x` with gain -1 into x.
 
     Raises:
         ProgramError: with every reason why the program cannot be assembled.
@@ -89,7 +89,8 @@ def is_clear(write: Write) -> bool:
 def show_term(term: Head | Product) -> str:
     if isinstance(term, Head):
         scores = " + ".join(f"<{show_form(query)}, {show_form(key)}>" for query, key in term.score)
-        return f"{bracketed(scores, len(term.score))} {factor(term.value)}"
+        hidden = f", {', '.join(map(str, term.hides))} hidden" if term.hides else ""
+        return f"{bracketed(scores, len(term.score))} {factor(term.value)}{hidden}"
     return f"{factor(term.left)} * {factor(term.right)}"
 
 

@@ -24,10 +24,10 @@ def kernel_score(n_features: int, tau: float = 1.0, U: Tensor | None = None) -> 
         ValueError: a temperature that is not positive, or U that does not fit the features.
 
     >>> kernel_score(n_features=3, tau=0.5)
-    (((phi), (2 phi)),)
+    ((phi, 2 phi),)
     >>> import torch
     >>> kernel_score(n_features=2, tau=0.5, U=torch.tensor([[1.0, 3.0]]))
-    (((phi[0] + 3 phi[1]), (2 phi[0] + 6 phi[1])),)
+    ((phi[0] + 3 phi[1], 2 phi[0] + 6 phi[1]),)
     """
     if not 0 < tau < float("inf"):
         raise ValueError(f"kernel_score(tau={tau}): expected a positive temperature, e.g. tau=1.0")
