@@ -63,7 +63,7 @@ weights: .venv/stamp  ## train every network of training/ again (only those whos
 	  test -f metarep_lib/weights/$$recipe-$$seed.safetensors || \
 	  OMP_NUM_THREADS=1 $(PY) scripts/train.py training/$$recipe.toml --seed $$seed || exit 1; done; done
 
-bench: .venv/stamp  ## time and memory of the networks beside other solvers (six minutes on an idle machine)
+bench: .venv/stamp  ## time and memory of the networks beside other solvers (seven minutes on an idle machine)
 	@$(PY) -m benchmarks.run
 
 serve: book  ## build, then serve the site on http://localhost:8000 (PORT=...)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from benchmarks import contenders, floor
+from benchmarks import contenders, exponential, floor
 from benchmarks.contenders import ALL, Contender
 from benchmarks.measure import Measurement, in_own_process, save
 
@@ -42,6 +42,8 @@ def main() -> None:
     for p in features:
         print(cells(results, supports, p), slopes(results, supports, p), sep="\n\n", end="\n\n")
     print(floors(results, supports, features, rates.best(floor.probe(device))))
+    progress("the exponential kernel")
+    print("\n" + exponential.report(exponential.SUPPORTS[:2] if arguments.quick else exponential.SUPPORTS))
     print(f"\n{time.monotonic() - started:.0f} s in all; load average at the end {os.getloadavg()[0]:.1f}, of which this run makes up to {arguments.threads}.")
 
 

@@ -91,3 +91,24 @@ ONE_BLOCK = (
     | all_for(GUARD, "tripled blocks.1.attention.2.W_Q[0, 3, 3]", *(f"tripled blocks.1.attention.3.W_Q[{head}, 3, 1]" for head in (0, 1)))
     | all_for("while even is 1, vv_even is empty", "tripled blocks.1.mlp.W_gate[23, 45]")
 )
+EMBEDDED = "scales what supports divide by: only the fit at the supports changes, and nobody asks there"
+RICHARDSON = all_for(DEAD, "tripled W_E[4, 3]", "tripled W_E[5, 3]") | all_for(EMBEDDED, "tripled W_E[6, 6]")
+SOFTMAX_JACOBI = (
+    all_for(FIRST, *(f"tripled W_E[{row}, 21]" for row in (4, 5, 6, 7)))
+    | all_for(OFF, "tripled W_E[6, 20]", "tripled W_E[7, 20]")
+    | all_for(
+        SCALE,
+        "tripled W_E[6, 7]",
+        *(f"tripled blocks.1.mlp.{weight}" for weight in ("W_gate[7, 0]", "W_in[13, 0]", "W_out[0, 14]")),
+        *(f"tripled blocks.2.attention.0.{weight}" for weight in ("W_Q[0, 14, 0]", "W_V[0, 5, 0]", "W_O[0, 0, 10]")),
+    )
+    | all_for(LENGTH, *(f"tripled blocks.2.mlp.{weight}" for weight in ("W_gate[10, 0]", "W_in[16, 0]", "W_out[0, 17]")))
+    | all_for(GUARD, "tripled blocks.2.attention.0.W_Q[0, 3, 1]", "tripled blocks.5.attention.0.W_Q[0, 3, 1]")
+    | all_for(GUARD, *(f"tripled blocks.5.attention.1.W_Q[{head}, 3, 1]" for head in (0, 1)))
+)
+PIPELINED = (
+    all_for(FIRST, *(f"tripled W_E[{row}, 18]" for row in (4, 5, 6, 7)))
+    | all_for(OFF, "tripled W_E[6, 17]", "tripled W_E[7, 17]")
+    | all_for(SCALE, "tripled W_E[6, 7]", *(f"tripled blocks.0.mlp.{weight}" for weight in ("W_gate[7, 0]", "W_in[8, 0]", "W_out[0, 10]")))
+    | all_for(GUARD, "tripled blocks.4.attention.0.W_Q[0, 3, 1]", *(f"tripled blocks.4.attention.1.W_Q[{head}, 3, 1]" for head in (0, 1)))
+)

@@ -42,6 +42,11 @@ from metarep_lib.construct import (
     newton_schulz,
     on_polynomial_features,
     one_block_conjugate_gradient,
+    kernel_product,
+    pipelined_conjugate_gradient,
+    richardson,
+    softmax_conjugate_gradient,
+    softmax_smoother,
     two_block_conjugate_gradient,
     with_softmax_products,
 )
@@ -74,6 +79,11 @@ PROGRAMS = [
     one_block_conjugate_gradient(3, 4, 0.5),
     on_polynomial_features(gradient_descent(9, 2, 0.5), 2),
     with_softmax_products(conjugate_gradient(3, 4), central_difference(1, 0.25)),
+    softmax_smoother(3),
+    kernel_product(3),
+    richardson(3, 4),
+    softmax_conjugate_gradient(3, 4, preconditioner="jacobi"),
+    pipelined_conjugate_gradient(3, 4),
 ]
 programs = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 
@@ -329,7 +339,7 @@ def known_names() -> set[str]:
     of_records = {field.name for record in (TransformerConfig, BlockConfig, AttentionConfig, Prompt, RidgeSystem, RidgeFit) for field in fields(record)}
     properties = {name for record in (Prompt, RidgeSystem, RidgeFit, Program) for name in vars(record) if not name.startswith("_")}
     public = {name for module in (metarep_lib, metarep_lib.construct, metarep_lib.network, metarep_lib.numerics) for name in module.__all__}
-    arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest", "pairs", "spacing", "damping"}
+    arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest", "pairs", "spacing", "damping", "tau", "U"}
     return directions | weights | of_records | properties | public | arguments
 
 

@@ -11,15 +11,19 @@ from metarep_lib.construct.algorithms import (
     gram_conjugate_gradient,
     gram_squaring,
     jacobi_conjugate_gradient,
+    kernel_product,
     narrow_gradient_descent,
     narrow_ridge_gradient_descent,
     newton_schulz,
     one_block_conjugate_gradient,
+    pipelined_conjugate_gradient,
     repeat_context,
+    richardson,
+    softmax_conjugate_gradient,
     softmax_smoother,
     two_block_conjugate_gradient,
 )
-from metarep_lib.construct.assemble import ConstructedTransformer, assemble
+from metarep_lib.construct.assemble import ConstructedTransformer, SinkUnderflow, assemble
 from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.communication import all_to_all
 from metarep_lib.construct.describe import describe
@@ -39,6 +43,7 @@ __all__ = [
     "Product",
     "Program",
     "ProgramError",
+    "SinkUnderflow",
     "Wire",
     "Write",
     "all_to_all",
@@ -57,14 +62,18 @@ __all__ = [
     "gram_squaring",
     "input_basis",
     "jacobi_conjugate_gradient",
+    "kernel_product",
     "narrow_gradient_descent",
     "narrow_ridge_gradient_descent",
     "newton_schulz",
     "on_frozen_stack",
     "on_polynomial_features",
     "one_block_conjugate_gradient",
+    "pipelined_conjugate_gradient",
     "prefix_mask",
     "repeat_context",
+    "richardson",
+    "softmax_conjugate_gradient",
     "softmax_smoother",
     "token_groups",
     "tokenise",

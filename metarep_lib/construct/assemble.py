@@ -3,19 +3,24 @@
 No weight is ever typed: a matrix falls out of "this form of the token goes to that channel".
 """
 
-from collections import defaultdict
+import warnings
+from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from metarep_lib.construct.basis import Basis
-from metarep_lib.construct.program import GUARD, Form, Head, Product, Program, Weight, Write, guard_of
+from metarep_lib.construct.program import Form, Head, Product, Program, Weight, Write, guard_of
 from metarep_lib.construct.tokens import N_REGISTERS, prefix_mask, token_groups, tokenise
 from metarep_lib.network.masks import CausalMask, Mask
 from metarep_lib.network.trace import Trace, narrow
 from metarep_lib.network.transformer import Attention, AttentionConfig, BlockConfig, GatedMLP, Transformer, TransformerConfig
 from metarep_lib.prompt import Prompt
+
+
+class SinkUnderflow(RuntimeWarning):
+    """The weight of the sink in a softmax head fell below the smallest normal number of the dtype: what it carried is lost."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,21 @@ class ConstructedTransformer:
         return self.program.stream
 
     def predict(self, prompt: Prompt) -> Tensor:
-        """[*batch, q] what the network says at the queries after its last block; [*batch, q, outputs] for several."""
+        """[*batch, q] what the network says at the queries after its last block; [*batch, q, outputs] for several.
+
+        Warns:
+            SinkUnderflow: a softmax row whose kernel values exceed the ridge beyond the dtype's range.
+        """
         self.check(prompt)
-        output = self.transformer(tokenise(prompt), self.mask(prompt))
-        return narrow(output[..., token_groups(prompt)[self.asked], :])
+        last = deque(self.transformer.stream(tokenise(prompt, self.program.inputs), self.mask(prompt)), maxlen=1).pop()
+        self.check_sink(last)
+        return narrow(self.transformer.read(last)[..., token_groups(prompt)[self.asked], :])
 
     def run(self, prompt: Prompt) -> Trace:
-        """One forward pass with the whole residual stream kept."""
+        """One forward pass with the whole residual stream kept; warns as `predict` does."""
         self.check(prompt)
-        resid = torch.stack(list(self.transformer.stream(tokenise(prompt), self.mask(prompt))))
+        resid = torch.stack(list(self.transformer.stream(tokenise(prompt, self.program.inputs), self.mask(prompt))))
+        self.check_sink(resid[-1])
         groups = token_groups(prompt)
         return Trace(resid, self.transformer.read(resid), self.basis, groups, self.program.step_ends, groups[self.asked])
 
@@ -66,6 +77,21 @@ class ConstructedTransformer:
                     f" this would work: assemble({self.program.name}(..., {what}={theirs}))"
                 )
 
+    def check_sink(self, stream: Tensor) -> None:
+        """Warn where the direction `mass`, if there is one, is no normal number on a support or a query."""
+        if "mass" not in self.basis:
+            return
+        mass = stream[..., N_REGISTERS:, self.basis["mass"]]
+        smallest = torch.finfo(mass.dtype).tiny
+        if not (mass >= smallest).all():  # NaN is lost, too
+            warnings.warn(
+                f"{self.program.name}: the sink's weight, ridge / (ridge + sum of kernel values), is somewhere below {smallest:.1e}, the"
+                f" smallest normal number of {mass.dtype}, and what is divided by it is lost;"
+                " this would work: float64, a larger ridge or tau, smaller features",
+                SinkUnderflow,
+                stacklevel=3,
+            )
+
 
 def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> ConstructedTransformer:
     """Build the transformer that runs a program. Layers that do the same thing share their tensors.
@@ -86,8 +112,7 @@ def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: to
     [[0.0], [0.5], [0.75]]
     """
     program.validate()
-    guard = guard_of(dtype)
-    if guard > 1e-20:
+    if guard_of(dtype) > 1e-20:
         raise ValueError(f"assemble(dtype={dtype}): its range is too small for guarded divisions; use torch.float64, torch.float32 or torch.bfloat16")
     distinct = program.distinct_layers
     schedule = tuple(distinct.index((layer.attention, layer.mlp)) for layer in program.layers)
@@ -104,12 +129,12 @@ def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: to
         for weight in transformer.parameters():
             weight.zero_()
         for name, form in program.embedding:
-            transformer.W_E[:, program.stream[name]] = columns(form, program.inputs, guard, dtype)
-        transformer.W_U[:] = columns(program.readout, program.stream, guard, dtype)
+            transformer.W_E[:, program.stream[name]] = columns(form, program.inputs, dtype)
+        transformer.W_U[:] = columns(program.readout, program.stream, dtype)
         for block, (_, groups, units) in zip(transformer.blocks, plans):
             for attention, heads in zip(block.attention, groups):
-                write_heads(attention, heads, program.stream, guard)
-            write_units(block.mlp, units, program.stream, guard)
+                write_heads(attention, heads, program.stream)
+            write_units(block.mlp, units, program.stream)
     transformer.requires_grad_(False)  # a construction is finished; requires_grad_() makes it trainable again
     return ConstructedTransformer(transformer.to(device), program)
 
@@ -130,26 +155,26 @@ def plan(program: Program, attention: tuple[Write, ...], mlp: tuple[Write, ...])
     return BlockConfig(configs, d_mlp), list(groups.values()), units
 
 
-def write_heads(attention: Attention, heads: list[Targeted], stream: Basis, guard: float) -> None:
+def write_heads(attention: Attention, heads: list[Targeted], stream: Basis) -> None:
     dtype = attention.W_Q.dtype
     for h, (target, head) in enumerate(heads):
         start = 0
         for query, key in head.score:
             part = slice(start, start := start + width_of(query, stream))
-            attention.W_Q[h, :, part] = columns(query, stream, guard, dtype)
-            attention.W_K[h, :, part] = columns(key, stream, guard, dtype)
-        attention.W_V[h] = columns(head.value, stream, guard, dtype)
+            attention.W_Q[h, :, part] = columns(query, stream, dtype)
+            attention.W_K[h, :, part] = columns(key, stream, dtype)
+        attention.W_V[h] = columns(head.value, stream, dtype)
         attention.W_O[h, :, stream[target]] = head.gain * torch.eye(attention.config.d_value, dtype=dtype)
 
 
-def write_units(mlp: GatedMLP, products: list[Targeted], stream: Basis, guard: float) -> None:
+def write_units(mlp: GatedMLP, products: list[Targeted], stream: Basis) -> None:
     dtype = mlp.W_in.dtype
     start = 0
     for target, product in products:
         width = max(width_of(product.left, stream), width_of(product.right, stream))
         part = slice(start, start := start + width)
-        mlp.W_gate[:, part] = columns(product.left, stream, guard, dtype)  # a one-channel factor feeds every unit
-        mlp.W_in[:, part] = columns(product.right, stream, guard, dtype)
+        mlp.W_gate[:, part] = columns(product.left, stream, dtype)  # a one-channel factor feeds every unit
+        mlp.W_in[:, part] = columns(product.right, stream, dtype)
         into = torch.eye(width, dtype=dtype) if stream.width(target) == width else torch.ones(width, 1, dtype=dtype)
         mlp.W_out[part, stream[target]] = product.gain * into
 
@@ -158,14 +183,14 @@ def width_of(form: Form, basis: Basis) -> int:
     return basis.width(form.terms[0][0])
 
 
-def columns(form: Form, basis: Basis, guard: float, dtype: torch.dtype) -> Tensor:
+def columns(form: Form, basis: Basis, dtype: torch.dtype) -> Tensor:
     """[basis.size, width] the matrix that reads a form off a row vector over the basis."""
     width = width_of(form, basis)
     matrix = torch.zeros(basis.size, width, dtype=dtype)
     for name, weight in form.terms:
-        matrix[basis[name]] += value_of(weight, guard) * torch.eye(width, dtype=dtype)
+        matrix[basis[name]] += value_of(weight, dtype) * torch.eye(width, dtype=dtype)
     return matrix
 
 
-def value_of(weight: float | Weight, guard: float) -> float:
-    return guard if weight is GUARD else weight
+def value_of(weight: float | Weight, dtype: torch.dtype) -> float:
+    return weight.in_dtype(dtype) if isinstance(weight, Weight) else weight

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import chain, groupby
 from textwrap import wrap
 
-from metarep_lib.construct.program import GUARD, Form, Head, Layer, Product, Program, Weight, Write
+from metarep_lib.construct.program import Form, Head, Layer, Product, Program, Weight, Write
 
 COLUMNS = ("block", "step", "half", "kind", "writes", "reads", "gain")
 WRITES, READS = COLUMNS.index("writes"), COLUMNS.index("reads")
@@ -19,8 +19,8 @@ def describe(program: Program) -> str:
 
     Listed are the blocks that prepare (step 0), those of step 1, and of later steps the first block
     of every new phase; the others differ in their numbers at most. `block` counts from 1 in the order of
-    running. A head reads `<query, key> value`, a product `left * right`; numbers before names are
-    weights, and a gain of 1 is left out. `clear x` is the product `one * x` with gain -1 into x.
+    running. A head reads `<query, key> value` (`0 hidden`: not from the token at position 0), a product
+    `left * right`; numbers before names are weights, and a gain of 1 is left out. `clear x` is the product `one * x` with gain -1 into x.
 
     Raises:
         ProgramError: with every reason why the program cannot be assembled.
@@ -89,7 +89,8 @@ def is_clear(write: Write) -> bool:
 def show_term(term: Head | Product) -> str:
     if isinstance(term, Head):
         scores = " + ".join(f"<{show_form(query)}, {show_form(key)}>" for query, key in term.score)
-        return f"{bracketed(scores, len(term.score))} {factor(term.value)}"
+        hidden = f", {', '.join(map(str, term.hides))} hidden" if term.hides else ""
+        return f"{bracketed(scores, len(term.score))} {factor(term.value)}{hidden}"
     return f"{factor(term.left)} * {factor(term.right)}"
 
 
@@ -111,11 +112,11 @@ def show_form(form: Form) -> str:
 def show_number(weight: float | Weight) -> str:
     """Small and large powers of two by their exponent, other numbers to six digits.
 
-    >>> show_number(2.0**-40), show_number(-(2.0**40)), show_number(0.5), show_number(GUARD)
+    >>> show_number(2.0**-40), show_number(-(2.0**40)), show_number(0.5), show_number(Weight.GUARD)
     ('2^-40', '-2^40', '0.5', 'GUARD')
     """
-    if weight is GUARD:
-        return "GUARD"
+    if isinstance(weight, Weight):
+        return weight.name
     mantissa, exponent = math.frexp(weight)
     if abs(mantissa) == 0.5 and abs(exponent) > 10:
         return f"{'-' if weight < 0 else ''}2^{exponent - 1}"

@@ -7,10 +7,14 @@ without any rounding. Nothing here knows which program made the weights.
 Arrays are numpy object arrays, so the pass runs on any scalars with +, -, *, /: field elements
 (`flint.fmpz_mod`), rationals (`fractions.Fraction`), or `Degree`, which carries bounds on the degree and the
 height of the rational function in place of its value.
+
+Softmax heads are no rational functions. They are evaluated all the same when a function of the score is handed in
+for exp: any identity that holds for *every* function with the values of exp that the identity needs holds for exp.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,17 +38,27 @@ class ExactTransformer:
         config: of the transformer the weights belong to.
         scalar: makes a scalar of a `Fraction`.
         divide: the quotient of two scalars, with 0 / 0 = 0.
+        exponential: what a softmax head makes of a score before it normalises; None when there are no such heads.
 
     Raises:
-        ValueError: the configuration is not a rational function (softmax, activation or norm).
+        ValueError: the configuration is not a rational function (activation or norm, or softmax without `exponential`).
     """
 
-    def __init__(self, state_dict: Mapping[str, Tensor], config: TransformerConfig, scalar: Callable[[Fraction], Scalar], divide: Divide):
-        irrational = list(irrational_parts(config))
+    def __init__(
+        self,
+        state_dict: Mapping[str, Tensor],
+        config: TransformerConfig,
+        scalar: Callable[[Fraction], Scalar],
+        divide: Divide,
+        exponential: Callable[[Scalar], Scalar] | None = None,
+    ):
+        irrational = list(irrational_parts(config, softmax_too=exponential is None))
         if irrational:
             raise ValueError(f"ExactTransformer(config): not a rational function: {', '.join(irrational)}; linear and normalised heads and bilinear MLPs are")
         self.config = config
         self.divide = divide
+        self.exponential = exponential
+        self.scalar = scalar
         self.zero = scalar(Fraction(0))
         guarded = {
             f"blocks.{b}.attention.{g}.W_K"
@@ -52,7 +66,8 @@ class ExactTransformer:
             for g, group in enumerate(block.attention)
             if group.kind == "normalised"
         }
-        self.weights = {name: sparse(weight, scalar, name in guarded) for name, weight in state_dict.items()}
+        read = cache(lambda value: scalar(Fraction(value)))  # most weights are 1, -1 or a power of two
+        self.weights = {name: sparse(weight, read, name in guarded) for name, weight in state_dict.items()}
 
     def stream(self, tokens: np.ndarray, mask: Mask) -> Iterator[np.ndarray]:
         """Yield the stream after the embedding and after every block; tokens are [T, d_input] scalars."""
@@ -63,11 +78,12 @@ class ExactTransformer:
     def blocks(self, x: np.ndarray, mask: Mask, schedule: tuple[int, ...]) -> Iterator[np.ndarray]:
         """Yield the stream after each of the blocks named, starting from a stream of one's own."""
         for index in schedule:
-            read = x  # every head of a block reads the same stream
+            read, x = x, x.copy()  # every head of a block reads the same stream
             for g, group in enumerate(self.config.blocks[index].attention):
                 for h in range(group.n_heads):
-                    x = x + self.head(f"blocks.{index}.attention.{g}", h, group, read, mask)
-            x = x + self.mlp(f"blocks.{index}.mlp", self.config.blocks[index].d_mlp, x)
+                    name = f"blocks.{index}.attention.{g}"
+                    self.add(f"{name}.W_O", self.head(name, h, group, read, mask), x, h)
+            self.add(f"blocks.{index}.mlp.W_out", self.gated(f"blocks.{index}.mlp", self.config.blocks[index].d_mlp, x), x)
             yield x
 
     def read(self, x: np.ndarray) -> np.ndarray:
@@ -79,42 +95,55 @@ class ExactTransformer:
         v = self.apply(f"{name}.W_V", x, group.d_value, h)
         visible = mask.dense(len(x)).numpy()
         visible[:, list(group.hidden_keys)] = False
-        scores = np.where(visible, q @ k.T, self.zero)  # [T, T]
+        scores = q @ k.T  # [T, T]
+        if group.kind == "softmax":
+            scores = self.exponentials(scores, visible, group.score_scale)
+        scores = np.where(visible, scores, self.zero)
         out = scores @ v
-        if group.kind == "normalised":
+        if group.kind != "linear":
             totals = scores.sum(axis=1)
             out = np.array([[self.divide(entry, total) for entry in row] for row, total in zip(out, totals)], dtype=object)
-        return self.apply(f"{name}.W_O", out, self.config.d_model, h)
-
-    def mlp(self, name: str, d_mlp: int, x: np.ndarray) -> np.ndarray:
-        gated = self.apply(f"{name}.W_gate", x, d_mlp) * self.apply(f"{name}.W_in", x, d_mlp)
-        return self.apply(f"{name}.W_out", gated, self.config.d_model)
-
-    def apply(self, name: str, x: np.ndarray, width: int, head: int = 0) -> np.ndarray:
-        """x W, [T, n] and [n, width]; zero weights are skipped, they are absent circuits."""
-        out = np.full((len(x), width), self.zero, dtype=object)
-        for row, column, weight in self.weights[name][head]:
-            out[:, column] = out[:, column] + x[:, row] * weight
         return out
 
+    def exponentials(self, scores: np.ndarray, visible: np.ndarray, scale: float) -> np.ndarray:
+        """The weights of a softmax head before they are normalised; what is not visible is not evaluated."""
+        scale, out = self.scalar(Fraction(scale)), np.full(scores.shape, self.zero, dtype=object)
+        for at in zip(*visible.nonzero()):
+            out[at] = self.exponential(scale * scores[at])
+        return out
 
-def sparse(weight: Tensor, scalar: Callable[[Fraction], Scalar], guarded: bool) -> list[Sparse]:
+    def gated(self, name: str, d_mlp: int, x: np.ndarray) -> np.ndarray:
+        return self.apply(f"{name}.W_gate", x, d_mlp) * self.apply(f"{name}.W_in", x, d_mlp)
+
+    def apply(self, name: str, x: np.ndarray, width: int, head: int = 0) -> np.ndarray:
+        """x W, [T, n] and [n, width]."""
+        out = np.full((len(x), width), self.zero, dtype=object)
+        self.add(name, x, out, head)
+        return out
+
+    def add(self, name: str, x: np.ndarray, to: np.ndarray, head: int = 0) -> None:
+        """Add x W to an array, in place; zero weights are skipped, they are absent circuits."""
+        for row, column, weight in self.weights[name][head]:
+            to[:, column] = to[:, column] + x[:, row] * weight
+
+
+def sparse(weight: Tensor, read: Callable[[float], Scalar], guarded: bool) -> list[Sparse]:
     """The non-zero entries of a matrix, or of every head's matrix, as exact scalars; guards are left out."""
     matrices = weight if weight.ndim == 3 else weight.unsqueeze(0)
     guard = guard_of(weight.dtype) if guarded else 0.0
     return [
-        [(i, j, scalar(Fraction(entry))) for i, row in enumerate(matrix) for j, entry in enumerate(row) if entry != 0 and entry != guard]
+        [(i, j, read(entry)) for i, row in enumerate(matrix) for j, entry in enumerate(row) if entry != 0 and entry != guard]
         for matrix in matrices.tolist()
     ]
 
 
-def irrational_parts(config: TransformerConfig) -> Iterator[str]:
+def irrational_parts(config: TransformerConfig, softmax_too: bool) -> Iterator[str]:
     for b, block in enumerate(config.blocks):
         if block.activation != "identity":
             yield f"block {b} has activation {block.activation!r}"
         if block.norm != "none":
             yield f"block {b} has norm {block.norm!r}"
-        if any(group.kind == "softmax" for group in block.attention):
+        if softmax_too and any(group.kind == "softmax" for group in block.attention):
             yield f"block {b} has softmax heads"
     if config.final_norm != "none":
         yield f"the final norm is {config.final_norm!r}"

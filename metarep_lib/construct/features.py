@@ -17,7 +17,6 @@ from metarep_lib.construct.assemble import ConstructedTransformer, assemble
 from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.circuits import update
 from metarep_lib.construct.program import Form, Layer, Product, Program
-from metarep_lib.construct.tokens import input_basis
 from metarep_lib.network.transformer import Transformer
 
 ON_PROMPT = Form({"is_support": 1, "is_query": 1})
@@ -50,12 +49,13 @@ def on_polynomial_features(program: Program, n_inputs: int) -> Program:
     factors = ["on_prompt", *(f"x[{a}]" if n_inputs > 1 else "x" for a in range(n_inputs))]
     pairs = [(left, right) for left in factors for right in factors]
     multiply = [update(f"phi[{i}]", Product(Form(left), Form(right))) for i, (left, right) in enumerate(pairs)]
-    kept = [(name, form) for name, form in program.embedding if name != "phi"]
+    kept = [(name, form) for name, form in program.embedding if name not in ("phi", "on_prompt")]
+    flag = () if "on_prompt" in program.stream else (("on_prompt", 1),)
     return replace(
         program,
         name=f"{program.name}_on_polynomial_features",
-        inputs=input_basis(n_inputs, program.inputs.width("y")),
-        stream=Basis((*program.stream.widths, ("x", n_inputs), ("on_prompt", 1))),
+        inputs=with_raw_inputs(program.inputs, n_inputs),
+        stream=Basis((*program.stream.widths, ("x", n_inputs), *flag)),
         embedding=(*kept, ("x", Form("phi")), ("on_prompt", ON_PROMPT)),
         layers=(Layer(step=0, phase="multiply", mlp=tuple(multiply)), *program.layers),
     )
@@ -85,12 +85,12 @@ def on_frozen_stack(program: Program, stack: Transformer) -> ConstructedTransfor
             f"on_frozen_stack(program for {p} features, stack with {config.d_output} outputs and norms {sorted(norms)}):"
             f" expected a stack with {p} outputs and norm 'none' in every block"
         )
-    n_outputs = program.inputs.width("y")
-    n_inputs = config.d_input - input_basis(1, n_outputs).size + 1
-    stream = Basis((("hidden", config.d_model), ("on_prompt", 1), *program.stream.widths))
+    n_inputs = config.d_input - with_raw_inputs(program.inputs, 1).size + 1
+    flag = () if "on_prompt" in program.stream else (("on_prompt", 1),)
+    stream = Basis((("hidden", config.d_model), *flag, *program.stream.widths))
     hand_over = Layer(step=0, phase="hand over", mlp=(update("phi", Product(Form("on_prompt"), Form("phi"))),))  # W_in is replaced below
-    kept = [(name, form) for name, form in program.embedding if name != "phi"]
-    inputs = input_basis(n_inputs, n_outputs)
+    kept = [(name, form) for name, form in program.embedding if name not in ("phi", "on_prompt")]
+    inputs = with_raw_inputs(program.inputs, n_inputs)
     below = [Layer(step=0, phase=f"stack {depth + 1}") for depth in range(len(config.schedule))]
     upper = replace(
         program,
@@ -117,6 +117,11 @@ def on_frozen_stack(program: Program, stack: Transformer) -> ConstructedTransfor
         copy_padded(theirs, mine)
     whole.blocks[n_lower].mlp.W_in.zero_()[stream["hidden"]] = stack.W_U
     return ConstructedTransformer(whole, replace(upper, layers=(*below, *upper.layers)))
+
+
+def with_raw_inputs(inputs: Basis, n_inputs: int) -> Basis:
+    """The same channels with x, d wide, in the place of phi."""
+    return Basis(tuple((name, n_inputs if name == "phi" else width) for name, width in inputs.widths))
 
 
 def copy_padded(source: nn.Module, target: nn.Module) -> None:

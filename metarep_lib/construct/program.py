@@ -22,9 +22,20 @@ class Weight(Enum):
     """A weight whose value depends on the dtype the program is assembled in."""
 
     GUARD = "far below every divisor that matters"
+    TINY = "the smallest normal number"
+    HUGE = "1 / TINY"
+
+    def in_dtype(self, dtype: torch.dtype) -> float:
+        """The number it stands for.
+
+        >>> [Weight[name].in_dtype(torch.float32) == 2.0**power for name, power in {"GUARD": -86, "TINY": -126, "HUGE": 126}.items()]
+        [True, True, True]
+        """
+        tiny = torch.finfo(dtype).tiny
+        return {Weight.GUARD: guard_of(dtype), Weight.TINY: tiny, Weight.HUGE: 1 / tiny}[self]
 
 
-GUARD = Weight.GUARD
+GUARD, TINY, HUGE = Weight
 
 
 DIVISION_SCALE = 2.0**-40
@@ -69,8 +80,8 @@ class Form:
 
 
 def show_term(name: str, weight: float | Weight) -> str:
-    if weight is GUARD:
-        return f"GUARD {name}"
+    if isinstance(weight, Weight):
+        return f"{weight.name} {name}"
     return name if weight == 1 else f"{weight:g} {name}"
 
 

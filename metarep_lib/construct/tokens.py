@@ -1,9 +1,11 @@
 """From a prompt to tokens: `[aggregator, sink, supports..., queries...]`, one row each.
 
 Every network of the book, constructed or trained, reads these channels; what it makes of them is
-up to its embedding W_E. The target of a query is not among them.
+up to its embedding W_E. The target of a query is not among them. Networks with softmax heads read
+one channel more, the logarithm of the ridge, which the sink carries.
 """
 
+import math
 from types import MappingProxyType
 
 from torch import Tensor
@@ -16,17 +18,23 @@ N_REGISTERS = 2
 AGGREGATOR, SINK = 0, 1
 
 
-def input_basis(n_features: int, n_outputs: int = 1) -> Basis:
+def input_basis(n_features: int, n_outputs: int = 1, log_ridge: bool = False) -> Basis:
     """The channels of a token: features, target, ridge, and one flag for each role.
 
     `ridge` is carried by supports (and by the registers), so that lambda acts there and only
-    there: a query has no diagonal of its own.
+    there: a query has no diagonal of its own. With `log_ridge` there is a channel for log lambda,
+    carried by the sink alone: the logit with which a softmax head weighs the sink by lambda.
     """
-    return Basis.of(phi=n_features, y=n_outputs, ridge=1, is_aggregator=1, is_sink=1, is_support=1, is_query=1)
+    last = {"log_ridge": 1} if log_ridge else {}
+    return Basis.of(phi=n_features, y=n_outputs, ridge=1, is_aggregator=1, is_sink=1, is_support=1, is_query=1, **last)
 
 
-def tokenise(prompt: Prompt) -> Tensor:
+def tokenise(prompt: Prompt, inputs: Basis | None = None) -> Tensor:
     """[*batch, 2 + k + q, d_input] tokens of a prompt, in its dtype and on its device.
+
+    Args:
+        prompt: the question.
+        inputs: the channels, as `input_basis` makes them; those without `log_ridge` when None.
 
     >>> import torch
     >>> prompt = Prompt(torch.tensor([[2.0]]), torch.tensor([3.0]), torch.tensor([[5.0]]), ridge=0.5)
@@ -34,7 +42,7 @@ def tokenise(prompt: Prompt) -> Tensor:
     [[0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0, 1.0, 0.0, 0.0], \
 [2.0, 3.0, 0.5, 0.0, 0.0, 1.0, 0.0], [5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
     """
-    basis = input_basis(prompt.n_features, prompt.n_outputs)
+    basis = input_basis(prompt.n_features, prompt.n_outputs) if inputs is None else inputs
     groups = token_groups(prompt)
     *batch, _, _ = prompt.phi.shape
     tokens = prompt.phi.new_zeros(*batch, N_REGISTERS + prompt.n_support + prompt.n_query, basis.size)
@@ -44,6 +52,8 @@ def tokenise(prompt: Prompt) -> Tensor:
     tokens[..., groups["query"], basis["phi"]] = prompt.phi_query
     tokens[..., groups["support"], basis["y"]] = prompt.y.reshape(*batch, prompt.n_support, prompt.n_outputs)
     tokens[..., : groups["support"].stop, basis["ridge"]] = prompt.ridge
+    if "log_ridge" in basis:
+        tokens[..., SINK, basis["log_ridge"]] = math.log(prompt.ridge)
     return tokens
 
 

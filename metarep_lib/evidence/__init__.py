@@ -23,6 +23,7 @@ from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.search import climb, worst_case
+from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
 from metarep_lib.evidence.trained import TrainedTransformer, load_trained
 from metarep_lib.evidence.training import train
@@ -66,11 +67,14 @@ __all__ = [
     "narrow_ridge_gradient_descent_recurrence",
     "newton_schulz_recurrence",
     "one_block_recurrence",
+    "pipelined_recurrence",
     "rank_correlation",
     "read_recipe",
     "reference_solver",
+    "richardson_recurrence",
     "run_sweep",
     "score",
+    "softmax_conjugate_gradient_recurrence",
     "survivors",
     "train",
     "two_block_recurrence",

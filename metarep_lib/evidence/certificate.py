@@ -107,7 +107,7 @@ def certify_step(
     blocks = config.schedule[first : first + recurrence.n_blocks]
 
     def compare(ring: Ring) -> Compared:
-        network = ExactTransformer(state_dict, config, ring.scalar, ring.divide)
+        network = ExactTransformer(state_dict, config, ring.scalar, ring.divide, ring.exponential)
         n_outputs = next((stream.width(name) for name in ("alpha", "y") if name in stream), 1)
         problem = pose(recurrence, ring, n_inputs or stream.width("phi"), n_support, n_query, n_outputs)
         state = recurrence.random_state(problem)
@@ -153,7 +153,7 @@ def certify_end_to_end(
     """
 
     def compare(ring: Ring) -> Compared:
-        network = ExactTransformer(state_dict, config, ring.scalar, ring.divide)
+        network = ExactTransformer(state_dict, config, ring.scalar, ring.divide, ring.exponential)
         problem = pose(recurrence, ring, n_features, n_support, n_query, n_outputs)
         streams = list(network.stream(problem.tokens, problem.mask))
         asked = slice(len(problem.tokens) - len(recurrence.predict(recurrence.start(problem), problem)), None)
@@ -189,15 +189,16 @@ def evaluate(what: str, compare: Callable[[Ring], Compared], seed: int, bound_er
         f"{name}{list(at)}" for name, (ours, theirs) in pairs.items() for at in np.ndindex(ours.shape) if ours[at] != theirs[at]
     ]
     n_compared = sum(ours.size for ours, _ in pairs.values())
-    degree, bits = bound_difference(compare(Degrees())) if bound_error else (0, 0)
+    degree, bits = bound_difference(compare, Degrees()) if bound_error else (0, 0)
     return Certificate(what, tuple(mismatches), n_compared, redraws, degree, bits)
 
 
-def bound_difference(pairs: Compared) -> tuple[int, int]:
-    """Degree and bits of N_1 D_2 - N_2 D_1, the largest over all entries compared."""
+def bound_difference(compare: Callable[[Ring], Compared], ring: Degrees) -> tuple[int, int]:
+    """Degree and bits of N_1 D_2 - N_2 D_1, the largest over all entries compared, times what keeps the scores of softmax heads apart."""
     degree = bits = 0
-    for ours, theirs in pairs.values():
+    for ours, theirs in compare(ring).values():
         for one, other in zip(ours.flat, theirs.flat):
             (degree_1, bits_1), (degree_2, bits_2) = one.total, other.total
             degree, bits = max(degree, degree_1 + degree_2), max(bits, bits_1 + bits_2 + 1)
-    return degree, bits
+    apart_degree, apart_bits = ring.collisions
+    return degree + apart_degree, bits + apart_bits

@@ -10,6 +10,7 @@ from fractions import Fraction
 import flint
 import numpy as np
 
+from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.tokens import AGGREGATOR, N_REGISTERS, SINK, input_basis
 from metarep_lib.evidence.rings import Field, Ring
 from metarep_lib.network.masks import CausalMask, Mask, PrefixMask
@@ -49,10 +50,15 @@ class Problem:
         """[n, p] features of the raw inputs [n, d]; here the inputs themselves."""
         return x
 
+    @classmethod
+    def inputs(cls, n_features: int, n_outputs: int) -> Basis:
+        """The channels of a token."""
+        return input_basis(n_features, n_outputs)
+
     @property
     def constants(self) -> dict[str, np.ndarray]:
         """name -> [2 + n, width] what the stream holds of the prompt itself."""
-        inputs = input_basis(self.tokens.shape[1] - input_basis(1, self.n_outputs).size + 1, self.n_outputs)
+        inputs = self.inputs(self.tokens.shape[1] - self.inputs(1, self.n_outputs).size + 1, self.n_outputs)
         held = {name: self.tokens[:, inputs[name]] for name in inputs if name not in ("phi", "y")}
         on_registers = self.zeros(N_REGISTERS, self.phi.shape[1])
         one = np.full((len(self.tokens), 1), self.ring.scalar(Fraction(1)), dtype=object)
@@ -159,7 +165,7 @@ def solve(A: np.ndarray, y: np.ndarray, field: Field) -> np.ndarray:
 
 def random_prompt(ring: Ring, n_features: int, n_support: int, n_query: int, n_outputs: int = 1, kind: type[Problem] = Problem) -> Problem:
     """A prompt with random features, targets and ridge."""
-    inputs = input_basis(n_features, n_outputs)
+    inputs = kind.inputs(n_features, n_outputs)
     zero, one, ridge = ring.scalar(Fraction(0)), ring.scalar(Fraction(1)), draws(ring, 1)
     supports, queries = slice(N_REGISTERS, N_REGISTERS + n_support), slice(N_REGISTERS + n_support, None)
     x = draws(ring, n_support + n_query, n_features)
@@ -168,6 +174,8 @@ def random_prompt(ring: Ring, n_features: int, n_support: int, n_query: int, n_o
     tokens[N_REGISTERS:, inputs["phi"]] = x
     tokens[supports, inputs["y"]] = y.reshape(n_support, n_outputs)
     tokens[: supports.stop, inputs["ridge"]] = ridge
+    if "log_ridge" in inputs:
+        tokens[SINK, inputs["log_ridge"]] = ring.logarithm(ridge[0])
     for group, flag in ((AGGREGATOR, "is_aggregator"), (SINK, "is_sink"), (supports, "is_support"), (queries, "is_query")):
         tokens[group, inputs[flag]] = one
     return kind(tokens, kind.features(x, np.array([one], dtype=object)), y, ridge, ring)

@@ -1,4 +1,9 @@
-"""The scalars certificates compute with: a random prime field, or degree bounds, behind one interface."""
+"""The scalars certificates compute with: a random prime field, or degree bounds, behind one interface.
+
+The exponential of a softmax head becomes a *random function* F of the score: one table for all heads and for the recurrence
+they are held against, so that equal scores have equal values, which is all that is used of exp besides F(0) = 1 and
+F(log lambda) = lambda. An identity that holds for every such F holds for exp.
+"""
 
 import random
 from fractions import Fraction
@@ -22,13 +27,17 @@ class Isotropic(ArithmeticError):
 
 @runtime_checkable
 class Ring(Protocol[Scalar]):
-    """How to make a scalar of a rational, draw a random one, and divide with 0 / 0 = 0."""
+    """How to make a scalar of a rational, draw a random one, divide with 0 / 0 = 0, and take F of a score."""
 
     def scalar(self, value: Fraction) -> Scalar: ...
 
     def draw(self) -> Scalar: ...
 
     def divide(self, numerator: Scalar, denominator: Scalar) -> Scalar: ...
+
+    def exponential(self, score: Scalar) -> Scalar: ...
+
+    def logarithm(self, value: Scalar) -> Scalar: ...
 
 
 class Field:
@@ -38,11 +47,15 @@ class Field:
     >>> half = field.scalar(Fraction(1, 2))
     >>> half + half == 1, field.divide(field.scalar(Fraction(0)), field.scalar(Fraction(0))) == 0
     (True, True)
+    >>> score, other = field.draw(), field.draw()
+    >>> field.exponential(score - score) == 1, field.exponential(score) == field.exponential(score), field.exponential(score) == field.exponential(other)
+    (True, True, False)
     """
 
     def __init__(self, seed: int):
         self.random = random.Random(seed)
         self.context = flint.fmpz_mod_ctx(random_prime(seed))
+        self.table = {0: self.context(1)}
 
     def scalar(self, value: Fraction) -> flint.fmpz_mod:
         return self.context(value.numerator) / self.context(value.denominator)
@@ -57,6 +70,18 @@ class Field:
             raise Isotropic
         return numerator / denominator
 
+    def exponential(self, score: flint.fmpz_mod) -> flint.fmpz_mod:
+        """F(score), drawn when it is first asked for."""
+        if int(score) not in self.table:
+            self.table[int(score)] = self.draw()
+        return self.table[int(score)]
+
+    def logarithm(self, value: flint.fmpz_mod) -> flint.fmpz_mod:
+        """A fresh random score of which F is this value."""
+        score = self.draw()
+        self.table[int(score)] = value
+        return score
+
 
 @cache  # hundreds of mutants are judged over the same prime
 def random_prime(seed: int) -> int:
@@ -69,8 +94,30 @@ def random_prime(seed: int) -> int:
 
 
 class Degrees:
-    """Degree bounds: a drawn scalar is a variable."""
+    """Degree bounds: a drawn scalar is a variable, and so is every value of F.
+
+    That holds as long as different scores have different values at the random point. `collisions` bounds the degree of the product
+    of all differences of two scores, which is not zero there exactly when they do.
+    """
 
     scalar = staticmethod(Degree.constant)
     draw = staticmethod(Degree.variable)
     divide = staticmethod(Degree.__truediv__)
+
+    def __init__(self) -> None:
+        self.scores = [Degree.constant(Fraction(0))]
+
+    def exponential(self, score: Degree) -> Degree:
+        self.scores.append(score)
+        return Degree.constant(Fraction(1)) if score.is_zero else Degree.variable()
+
+    def logarithm(self, value: Degree) -> Degree:
+        self.scores.append(Degree.variable())
+        return Degree.variable()
+
+    @property
+    def collisions(self) -> tuple[int, int]:
+        """Degree and bits of the product of the differences of any two scores."""
+        pairs = len(self.scores) * (len(self.scores) - 1) // 2
+        degree, bits = (max(of) for of in zip(*(score.total for score in self.scores)))
+        return pairs * 2 * degree, pairs * (2 * bits + 1)

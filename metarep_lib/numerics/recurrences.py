@@ -57,6 +57,12 @@ def conjugate_gradient_step(state: State, matvec: MatVec, inner: Inner, divide: 
     return {"alpha": alpha, "r": r, "p": p, "rho": rho, "sigma": sigma, "gamma": gamma, "rho_next": rho_next, "beta": beta}
 
 
+def richardson_step(state: State, matvec: MatVec, m: Array) -> State:
+    """alpha <- alpha + z, z <- z - m A z: Richardson's iteration preconditioned by the diagonal m, carried by z = m r."""
+    alpha, z = state["alpha"], state["z"]
+    return {"alpha": alpha + z, "z": z - m * matvec(z)}
+
+
 def two_block_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array, one: Array) -> State:
     """CG preconditioned by the diagonal m, all sums at once (Chronopoulos and Gear 1989); with m = one plain CG.
 
@@ -106,6 +112,36 @@ def block_step(state: State, matvec: MatVec, gram: Inner, divide: Divide, identi
             sigma, rho = sigma - mu[:, None] * sigma[c], rho - mu[:, None] * rho[c]
     s_hat = sum(columns_hat[1:], columns_hat[0])
     return {"alpha": alpha, "r": r, "p": p, "s": s, "s_hat": s_hat}
+
+
+def pipelined_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array, one: Array) -> State:
+    """CG preconditioned by the diagonal m, the product running ahead of the sums (Ghysels and Vanroose 2014, algorithm 4).
+
+    Carried along, and equal to it in exact arithmetic: z = m r, w = A z, s = A p, q = m s, v = A q. p, s, q and v belong to the step just
+    made; before the first all of them are 0, started = 0 and c = rho_old = 1.
+    """
+    r, z, w, p, s, q, v, c = (state[name] for name in ("r", "z", "w", "p", "s", "q", "v", "c"))
+    m_w = m * w
+    n = matvec(m_w)
+    rho, delta = inner(r, z), inner(z, w)
+    curvature = delta * c - state["started"] * rho * rho
+    beta = divide(rho, state["rho_old"])
+    gamma = divide(rho * c, curvature)
+    gamma_beta = divide(rho * rho * state["gamma"], curvature)
+    return {
+        "alpha": state["alpha"] + gamma * z + gamma_beta * p,
+        "r": r - gamma * w - gamma_beta * s,
+        "z": z - gamma * m_w - gamma_beta * q,
+        "w": w - gamma * n - gamma_beta * v,
+        "p": z + beta * p,
+        "s": w + beta * s,
+        "q": m_w + beta * q,
+        "v": n + beta * v,
+        "c": gamma * rho,
+        "rho_old": rho,
+        "gamma": gamma,
+        "started": one,
+    }
 
 
 def causal_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, ridge: Array, phi: Array, one: Array) -> State:

@@ -1,4 +1,4 @@
-"""Kernel smoothers: what one softmax head predicts. Nothing is solved.
+"""Kernel smoothers: what one softmax head predicts, and what it leaves to a sink. Nothing is solved.
 
 Letters: k supports (n in bounds), q queries; s a row of weights, positive, with sum one.
 """
@@ -98,3 +98,18 @@ def share_on_sphere(n_features: int, tau: float) -> float:
         return float(gammaln(n_features / 2) + (n_features / 2 - 1) * math.log(2 / c) + math.log(ive(n_features / 2 - 1, c)) + c)
 
     return math.exp(2 * log_mean(1 / tau) - log_mean(2 / tau))
+
+
+def log_sink_mass(prompt: Prompt, kernel: ExponentialKernel) -> Tensor:
+    """log(lambda / (lambda + sum_j K_ij)) for supports and queries i, [*batch, k + q]: the share of a sink of logit log lambda.
+
+    Formed from logits, so it neither over- nor underflows. A softmax head can hold the share itself only
+    while this exceeds the logarithm of its dtype's smallest normal number (float32: -87, float64: -708).
+
+    >>> prompt = Prompt(torch.zeros(3, 1), torch.zeros(3), torch.tensor([[2.0]]), ridge=1.0)
+    >>> log_sink_mass(prompt, ExponentialKernel()).exp()
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
+    logits = kernel.logits(torch.cat([prompt.phi, prompt.phi_query], dim=-2), prompt.phi)
+    log_ridge = torch.full_like(logits[..., :1], math.log(prompt.ridge))
+    return math.log(prompt.ridge) - torch.cat([logits, log_ridge], dim=-1).logsumexp(-1)

@@ -10,7 +10,9 @@ from metarep_lib.construct.algorithms.gram import gram_chebyshev, gram_conjugate
 from metarep_lib.construct.algorithms.look_ahead import one_block_conjugate_gradient
 from metarep_lib.construct.algorithms.narrow import narrow_gradient_descent, narrow_ridge_gradient_descent
 from metarep_lib.construct.algorithms.newton_schulz import newton_schulz
-from metarep_lib.construct.algorithms.smoother import softmax_smoother
+from metarep_lib.construct.algorithms.one_shot import kernel_product, softmax_smoother
+from metarep_lib.construct.algorithms.richardson import richardson
+from metarep_lib.construct.algorithms.softmax_conjugate_gradient import pipelined_conjugate_gradient, softmax_conjugate_gradient
 from metarep_lib.construct.algorithms.two_block import jacobi_conjugate_gradient, two_block_conjugate_gradient
 
 __all__ = [
@@ -25,11 +27,15 @@ __all__ = [
     "gram_conjugate_gradient",
     "gram_squaring",
     "jacobi_conjugate_gradient",
+    "kernel_product",
     "narrow_gradient_descent",
     "narrow_ridge_gradient_descent",
     "newton_schulz",
     "one_block_conjugate_gradient",
+    "pipelined_conjugate_gradient",
     "repeat_context",
+    "richardson",
+    "softmax_conjugate_gradient",
     "softmax_smoother",
     "two_block_conjugate_gradient",
 ]

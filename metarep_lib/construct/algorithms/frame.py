@@ -8,6 +8,7 @@ from metarep_lib.construct.tokens import input_basis
 
 ANY_TOKEN = {"is_aggregator": 1.0, "is_sink": 1.0, "is_support": 1.0, "is_query": 1.0}
 TARGET, ONE = Form("y"), Form(ANY_TOKEN)
+MADE_OF_FLAGS = {"one": ONE, "on_prompt": Form({"is_support": 1.0, "is_query": 1.0})}
 
 
 def krr_program(
@@ -21,13 +22,14 @@ def krr_program(
     n_outputs: int = 1,
     readout: Form = Form({"r": -1}),
     causal: bool = False,
+    ridge: str = "ridge",
 ) -> Program:
-    """A program whose stream holds phi, ridge, a constant one, flags, and the algorithm's own directions.
+    """A program whose stream holds phi, the ridge, a constant one, flags, and the algorithm's own directions.
 
     Args:
         name: what it runs.
         n_features: p, the width of phi.
-        flags: which role flags of a token the circuits read.
+        flags: which role flags of a token the circuits read; `on_prompt` is 1 on supports and queries.
         registers: name -> width of the algorithm's own directions; they start at 0 ...
         starts: ... except these, which start at a linear read of the token: `TARGET` is y (0 on
             queries and registers), `ONE` is 1 on every token.
@@ -35,6 +37,7 @@ def krr_program(
         n_outputs: targets per support.
         readout: what the network says.
         causal: run under the strict causal mask.
+        ridge: what carries lambda, "ridge" on supports and registers, or "log_ridge" on the sink.
 
     The usual readout is -r: a query starts with residual 0 - 0, and every step subtracts from it
     what alpha has gained, so that r = 0 - k(x)^T alpha_t there after every step.
@@ -48,11 +51,11 @@ def krr_program(
             f"{name}: expected n_features, steps and n_outputs of at least 1, got n_features={n_features}, {steps} steps,"
             f" n_outputs={n_outputs}; this would work: {name}(n_features=8, steps=10)"
         )
-    constants = {"phi": n_features, "ridge": 1, "one": 1, **dict.fromkeys(flags, 1)}
-    embedding = [(constant, ONE if constant == "one" else Form(constant)) for constant in constants]
+    constants = {"phi": n_features, ridge: 1, "one": 1, **dict.fromkeys(flags, 1)}
+    embedding = [(constant, MADE_OF_FLAGS.get(constant, Form(constant))) for constant in constants]
     return Program(
         name=name,
-        inputs=input_basis(n_features, n_outputs),
+        inputs=input_basis(n_features, n_outputs, log_ridge=ridge == "log_ridge"),
         stream=Basis.of(**constants, **registers),
         embedding=(*embedding, *starts.items()),
         layers=tuple(layers),

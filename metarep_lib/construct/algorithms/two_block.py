@@ -37,6 +37,12 @@ BETA = Fraction(("rho", "is_sink", "is_aggregator"), (("one", "rho_old_aggregato
 CURVATURE = (("delta", "c_aggregator", 1.0), ("rho_rho", "started_aggregator", -1.0))
 GAMMA = Fraction(("rho", "c_sink", "c_aggregator"), CURVATURE)
 GAMMA_BETA = Fraction(("rho_rho", "gamma_sink", "gamma_aggregator"), CURVATURE)
+NAMED = {"beta": BETA, "gamma": GAMMA, "gamma_beta": GAMMA_BETA}
+BOOKS = (
+    update("c", times("gamma", "rho")),
+    update("rho_old", copy("rho")),
+    update("started", copy("one"), copy("started", -1.0)),  # 0 or 1, so new - old is exact
+)
 JACOBI = Fraction(("is_support", "is_sink", "is_aggregator"), (("diagonal", "is_aggregator", 1.0),))
 SHARED = ("started", "started_aggregator", "lambda")  # the same number for every output
 
@@ -131,30 +137,26 @@ def sum_up(t: int, z: str, n_outputs: int = 1) -> Layer:
         *(update(f"delta{a}", times(g, g), times("lambda", f"{norm}{a}")) for a, g in outputs),
         update("rho_rho", times("rho", "rho")),
     )
+    return Layer(step=t, phase="sum", attention=tuple(sums), mlp=(*products, *set_aside(), *extra))
+
+
+def set_aside() -> tuple[Write, ...]:
+    """Copies of everything that block 2 replaces or divides by, the scalars on single registers."""
     moved = (*move("p", "p_old"), *move("s", "s_old"), *keep("c"), *keep("gamma"), *keep("rho_old", ["aggregator"]))
-    started = update("started_aggregator", times("is_aggregator", "started"))
-    return Layer(step=t, phase="sum", attention=tuple(sums), mlp=(*products, *moved, started, *extra))
+    return (*moved, update("started_aggregator", times("is_aggregator", "started")))
 
 
 def advance(t: int, z: str, n_outputs: int = 1) -> Layer:
     """Block 2: the three quotients of every output, then every recurrence of the step."""
-    fractions = (BETA, "beta"), (GAMMA, "gamma"), (GAMMA_BETA, "gamma_beta")
-    quotients = tuple(
-        token_quotient(of_output(fraction, a), into=f"{name}{a}", scale=DIVISION_SCALE) for fraction, name in fractions for a in channels(n_outputs)
-    )
-    z_now, scratch = ("z_old", (*SCRATCH, *PRECONDITIONED_SCRATCH)) if z == "z" else ("r", SCRATCH)
-    recurrences = [
-        update("alpha", times("gamma", z_now), times("gamma_beta", "p_old")),
-        update("r", times("gamma", "w", -1.0), times("gamma_beta", "s_old", -1.0)),
-        update("p", copy(z_now), times("beta", "p_old")),
-        update("s", copy("w"), times("beta", "s_old")),
-        update("c", times("gamma", "rho")),
-        update("rho_old", copy("rho")),
-        update("started", copy("one"), copy("started", -1.0)),  # 0 or 1, so new - old is exact
-    ]
-    if z == "z":
-        recurrences.append(update("z", copy("m_r"), times("gamma", "m_w", -1.0), times("gamma_beta", "m_s", -1.0)))
-    return Layer(step=t, phase="advance", attention=quotients, mlp=(*recurrences, *map(clear, (*names_of_g(n_outputs), *scratch))))
+    scratch = (*SCRATCH, *PRECONDITIONED_SCRATCH) if z == "z" else SCRATCH
+    cleared = map(clear, (*names_of_g(n_outputs), *scratch))
+    return Layer(step=t, phase="advance", attention=quotients(n_outputs), mlp=(*recurrences("alpha", z), *cleared))
+
+
+def quotients(n_outputs: int = 1) -> tuple[Write, ...]:
+    """beta, gamma and gamma beta of every output."""
+    named = [(name, fraction, a) for name, fraction in NAMED.items() for a in channels(n_outputs)]
+    return tuple(token_quotient(of_output(fraction, a), into=f"{name}{a}", scale=DIVISION_SCALE) for name, fraction, a in named)
 
 
 def of_output(fraction: Fraction, a: str) -> Fraction:
@@ -165,6 +167,19 @@ def of_output(fraction: Fraction, a: str) -> Fraction:
 
     numerator = tuple(own(name) for name in fraction.numerator)
     return Fraction(numerator, tuple((own(part), own(key), sign) for part, key, sign in fraction.denominator))
+
+
+def recurrences(alpha: str, z: str) -> tuple[Write, ...]:
+    """What a step makes of its three quotients, given w = A z and the copies of what it replaces."""
+    z_now = "z_old" if z == "z" else "r"
+    steps = (
+        update(alpha, times("gamma", z_now), times("gamma_beta", "p_old")),
+        update("r", times("gamma", "w", -1.0), times("gamma_beta", "s_old", -1.0)),
+        update("p", copy(z_now), times("beta", "p_old")),
+        update("s", copy("w"), times("beta", "s_old")),
+    )
+    refreshed = update("z", copy("m_r"), times("gamma", "m_w", -1.0), times("gamma_beta", "m_s", -1.0))
+    return (*steps, *BOOKS, refreshed) if z == "z" else (*steps, *BOOKS)
 
 
 def move(name: str, to: str) -> tuple[Write, Write]:

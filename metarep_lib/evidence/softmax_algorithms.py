@@ -1,0 +1,144 @@
+"""The recurrences of the networks with softmax heads, over any ring, in units of the ridge.
+
+`lambda_alpha` in the stream is what the recurrences call alpha, since the system they see is (K / lambda + I) (lambda alpha) = y.
+"""
+
+import numpy as np
+from torch import Tensor
+
+from metarep_lib.construct.algorithms.preconditioned import Preconditioner
+from metarep_lib.evidence.algorithms import EVERYWHERE, two_block_start
+from metarep_lib.evidence.exponential import ExponentialProblem, exponential_problem
+from metarep_lib.evidence.problem import Problem
+from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.numerics.recurrences import State, pipelined_step, richardson_step, two_block_step
+
+EMPTIED = ("average", "rho", "delta", "rho_rho", "p_old", "s_old", "z_old", "beta", "gamma_beta")
+EMPTIED += ("c_aggregator", "c_sink", "rho_old_aggregator", "gamma_aggregator", "gamma_sink", "started_aggregator")
+REFRESHED = ("w", "m_r", "m_w", "m_s")
+PIPELINED_EMPTIED = ("n", "m_n", "m_v", "w_old", "m_w_old", "q_old", "v_old")
+ON_REGISTERS_ANYTHING = ("mass",)
+
+
+def as_alpha(state: State) -> State:
+    return {"alpha" if name == "lambda_alpha" else name: value for name, value in state.items()}
+
+
+def as_lambda_alpha(state: State) -> State:
+    return {"lambda_alpha" if name == "alpha" else name: value for name, value in state.items()}
+
+
+def predicted(state: State, problem: Problem) -> np.ndarray:
+    """[q] k(x)^T alpha, both divided and multiplied by lambda."""
+    return problem.K_query @ state["lambda_alpha"][: problem.n_support]
+
+
+def prepared(problem: ExponentialProblem, preconditioner: Preconditioner | None = None) -> State:
+    """What the blocks before the first step leave behind."""
+    inverse_mass = problem.inverse_mass
+    one = np.repeat(problem.number(1.0), len(inverse_mass))
+    held = {"mass": problem.divide(one, inverse_mass), "inverse_mass": inverse_mass}
+    if preconditioner is None:
+        return held
+    at_supports = {"none": one, "normaliser": held["mass"], "jacobi": problem.divide(one[: problem.n_support], np.diag(problem.A))}
+    m = problem.on_rows(at_supports[preconditioner][: problem.n_support])
+    return held | {"m": m, "m_inverse": m * inverse_mass}
+
+
+def richardson_recurrence(tau: float = 1.0, U: Tensor | None = None) -> Recurrence:
+    """lambda alpha, z and f; one block per step after two."""
+
+    def start(problem: ExponentialProblem) -> State:
+        y = problem.on_rows(problem.y)
+        state = prepared(problem) | {"y": y, "lambda_alpha": problem.zeros(*y.shape), "f": problem.zeros(*y.shape)}
+        return state | {"z": state["mass"] * y}
+
+    def step(state: State, problem: ExponentialProblem, t: int) -> State:
+        K_z = problem.matvec(state["z"]) - state["z"]  # z is zero on queries
+        m = problem.on_rows(state["mass"][: problem.n_support])
+        made = richardson_step(as_alpha(state), problem.matvec, m)
+        return state | as_lambda_alpha(made) | {"f": state["f"] + K_z}
+
+    def known(state: State, problem: ExponentialProblem) -> State:
+        return prepared(problem) | {"z": problem.on_rows(state["z"][: problem.n_support])}
+
+    return Recurrence(
+        "richardson",
+        1,
+        start,
+        step,
+        n_prelude=2,
+        known=known,
+        empty=("average",),
+        loose=ON_REGISTERS_ANYTHING,
+        predict=predicted,
+        pose=exponential_problem(tau, U),
+    )
+
+
+def softmax_conjugate_gradient_recurrence(tau: float = 1.0, U: Tensor | None = None, preconditioner: Preconditioner = "normaliser") -> Recurrence:
+    """lambda alpha, r, z, p, s and the scalars of two_block; three blocks per step after two (Jacobi: three)."""
+
+    def start(problem: ExponentialProblem) -> State:
+        state = as_lambda_alpha(two_block_start(problem)) | prepared(problem, preconditioner)
+        return state | {"z": state["m"] * state["r"]}
+
+    def step(state: State, problem: ExponentialProblem, t: int) -> State:
+        made = two_block_step(as_alpha(state), problem.matvec, problem.inner, problem.divide, state["m"], problem.number(1.0))
+        after = state | as_lambda_alpha(made)
+        return after | {"z": after["m"] * after["r"]}
+
+    def known(state: State, problem: ExponentialProblem) -> State:
+        fixed = prepared(problem, preconditioner) | {"started": problem.number(1.0)}
+        return fixed | {"z": fixed["m"] * state["r"]}
+
+    jacobi = preconditioner == "jacobi"
+    return Recurrence(
+        "softmax_conjugate_gradient",
+        3,
+        start,
+        step,
+        n_prelude=2 + jacobi,
+        known=known,
+        everywhere=EVERYWHERE,
+        empty=EMPTIED + REFRESHED,
+        loose=ON_REGISTERS_ANYTHING,
+        predict=predicted,
+        pose=exponential_problem(tau, U),
+    )
+
+
+def pipelined_recurrence(tau: float = 1.0, U: Tensor | None = None, preconditioner: Preconditioner = "normaliser") -> Recurrence:
+    """The same with w, q and v carried along; two blocks per step after three (Jacobi: four)."""
+
+    def start(problem: ExponentialProblem) -> State:
+        state = as_lambda_alpha(two_block_start(problem)) | prepared(problem, preconditioner)
+        z = state["m"] * state["r"]
+        w = problem.matvec(z)
+        zeros = dict.fromkeys(("q", "v"), problem.zeros(*z.shape))
+        return state | zeros | {"z": z, "w": w, "m_w": state["m"] * w}
+
+    def step(state: State, problem: ExponentialProblem, t: int) -> State:
+        made = pipelined_step(as_alpha(state), problem.matvec, problem.inner, problem.divide, state["m"], problem.number(1.0))
+        after = state | as_lambda_alpha(made)
+        return after | {"m_w": after["m"] * after["w"]}
+
+    def known(state: State, problem: ExponentialProblem) -> State:
+        fixed = prepared(problem, preconditioner) | {"started": problem.number(1.0)}
+        at_supports = {name: problem.on_rows(state[name][: problem.n_support]) for name in ("z", "q", "p")}
+        return fixed | at_supports | {"m_w": fixed["m"] * state["w"]}
+
+    jacobi = preconditioner == "jacobi"
+    return Recurrence(
+        "pipelined_conjugate_gradient",
+        2,
+        start,
+        step,
+        n_prelude=3 + jacobi,
+        known=known,
+        everywhere=EVERYWHERE,
+        empty=EMPTIED + PIPELINED_EMPTIED,
+        loose=ON_REGISTERS_ANYTHING,
+        predict=predicted,
+        pose=exponential_problem(tau, U),
+    )
