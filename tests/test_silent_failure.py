@@ -81,7 +81,7 @@ def test_every_weight_of_the_network_matters_and_the_registers_are_not_read():
 
 @pytest.mark.parametrize("tau", [0.0, -1.0, math.nan])
 def test_a_temperature_that_is_not_positive_is_refused(tau):
-    with pytest.raises(ValueError, match=r"softmax_smoother\(tau=.*this would work: softmax_smoother\(n_features=8, tau=1.0\)"):
+    with pytest.raises(ValueError, match="expected a positive temperature"):
         softmax_smoother(2, tau)
 
 
