@@ -292,7 +292,7 @@ def exact_quotient(numerator: Fraction, denominator: Fraction) -> Fraction:
 divide = np.vectorize(exact_quotient, otypes=[object])
 
 
-@certifies("thm-look-ahead", mutant="the other sign of omega; the sums of the step itself in the place of those foretold")
+@certifies("thm-look-ahead", mutant="the other sign of omega; the sums of the step itself in the place of those foretold", exact=True)
 @given(st.integers(0, 10**6))
 @settings(deadline=None)
 def test_the_sums_of_the_next_step_are_quadratic_forms_of_this_ones(seed):
