@@ -387,6 +387,19 @@ def test_only_networks_that_ask_for_it_read_the_logarithm_of_the_ridge():
     assert "log_ridge" not in conjugate_gradient(2, 1).inputs and "log_ridge" in richardson(2, 1).inputs
 
 
+@pytest.mark.parametrize("make", [lambda: richardson(2, 400), lambda: softmax_conjugate_gradient(2, 9)])
+def test_the_ridge_is_the_logit_of_the_sink_and_nothing_else(make):
+    prompt, network = random_prompt(6, 2, 3, ridge=0.5, seed=4), assemble(make())
+    inputs = network.program.inputs
+    tokens = tokenise(prompt, inputs)
+    tokens[:, inputs["ridge"]] = 77.0
+    tokens[1, inputs["log_ridge"]] = math.log(2.0)
+    with unchecked():
+        steered = network.transformer(tokens, prefix_mask(prompt))[8:, 0]
+    system = ridge_system(replace(prompt, ridge=2.0), ExponentialKernel())
+    tolerances.assert_within(tolerances.relative(steered, system.predict(solvers.cholesky(system).alpha)), 1e-9)
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
