@@ -82,6 +82,7 @@ def smallest_share(phi: Tensor, kernel) -> Tensor:
 
 
 @certifies("lem-exponential-psd", mutant="one coefficient of the power series with the other sign")
+@settings(max_examples=40)
 @given(seeds, st.integers(1, 8), st.integers(1, 4), st.floats(-2, 0.5))
 def test_the_exponential_kernel_is_positive_semidefinite(seed, k, p, log_size):
     phi = features(k, p, seed, 10**log_size)
@@ -217,6 +218,7 @@ def shares(system: RidgeSystem, ridge: float) -> tuple[Tensor, Tensor]:
 
 
 @certifies("thm-sink-ridge", mutant="the sink's mass left out")
+@settings(max_examples=40)
 @given(seeds, st.integers(1, 9), st.integers(1, 3), st.floats(-3, 3))
 def test_the_iteration_matrix_is_stochastic_and_self_adjoint_with_spectrum_in_0_1(seed, k, p, log_ridge):
     ridge = 10**log_ridge
@@ -271,6 +273,7 @@ def test_the_smallest_eigenvalue_is_at_least_the_smallest_mass_and_a_search_gets
 
 
 @certifies("thm-sink-ridge", mutant="step size one is the best")
+@settings(max_examples=40)
 @given(st.floats(1e-6, 1.0))
 def test_the_best_step_size_at_most_halves_the_number_of_steps(mu):
     best, ours = (1 - mu) / (1 + mu), 1 - mu
@@ -280,7 +283,7 @@ def test_the_best_step_size_at_most_halves_the_number_of_steps(mu):
 
 @certifies("cor-softmax-rate", mutant="plain iterates, the preconditioned condition number")
 @given(seeds, st.sampled_from(["none", "normaliser", "jacobi"]), st.floats(-2, 1))
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_rate_and_prediction_bound_hold_with_the_exponential_kernel(seed, preconditioner, log_ridge):
     prompt = random_prompt(8, 2, 4, ridge=10**log_ridge, seed=seed)
     system = ridge_system(prompt, ExponentialKernel(2.0))
@@ -360,6 +363,7 @@ def three_conditions(A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @certifies("prop-normaliser-kappa", mutant="never worse at all")
+@settings(max_examples=40)
 @given(seeds, st.integers(1, 9), st.integers(1, 4), st.floats(-2, 2))
 def test_the_normaliser_costs_at_most_the_root_of_k_and_jacobi_at_most_k(seed, k, p, log_ridge):
     A = system_of(features(k, p, seed), 10**log_ridge).A
@@ -421,6 +425,7 @@ def test_one_softmax_layer_is_one_step_of_gradient_descent_with_a_step_size_of_t
 
 
 @certifies("prop-nadaraya-watson")
+@settings(max_examples=40)
 @given(seeds)
 def test_it_is_the_best_constant_and_stays_within_the_targets(seed):
     prompt = random_prompt(6, 2, 4, ridge=0.5, seed=seed)

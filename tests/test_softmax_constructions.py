@@ -54,6 +54,13 @@ from metarep_lib.evidence.rings import Degrees, Field
 from metarep_lib.network import AttentionConfig, BlockConfig
 from metarep_lib.numerics import log_sink_mass
 
+@pytest.fixture(scope="module", autouse=True)
+def without_checks_of_annotations():
+    """They would take most of the time; test_route_a runs the same networks with them."""
+    with unchecked():
+        yield
+
+
 U = torch.tensor([[0.5, 2.0], [1.0, -1.0], [0.0, 3.0]], dtype=torch.float64)
 DTYPES = (torch.float64, torch.float32)
 
@@ -130,8 +137,7 @@ def test_the_solution_is_reached_after_as_many_steps_as_supports(make, recurrenc
 )
 @pytest.mark.parametrize("name, harmless", [("richardson", known.RICHARDSON), ("cg, jacobi", known.SOFTMAX_JACOBI), ("pipelined", known.PIPELINED)])
 def test_every_mutant_dies_or_is_known_to_be_harmless(name, harmless):
-    with unchecked():
-        left, tried = survivors(assemble(CASES[name].program), CASES[name].recurrence, seed=5, n_support=2)
+    left, tried = survivors(assemble(CASES[name].program), CASES[name].recurrence, seed=5, n_support=2)
     assert set(left) == harmless.keys()
     assert tried > 60
 
@@ -223,9 +229,7 @@ def kernel_ridge(prompt: Prompt, kernel: ExponentialKernel) -> tuple[Tensor, Ten
 
 
 def run(program: Program, prompt: Prompt, dtype: torch.dtype = torch.float64) -> Trace:
-    """Without the checks of annotations, which would take most of the time here."""
-    with unchecked():
-        return assemble(program, dtype=dtype).run(prompt)
+    return assemble(program, dtype=dtype).run(prompt)
 
 
 def errors(program: Program, prompt: Prompt, kernel: ExponentialKernel, dtype: torch.dtype) -> tuple[float, float]:
@@ -387,6 +391,18 @@ def test_only_networks_that_ask_for_it_read_the_logarithm_of_the_ridge():
     assert "log_ridge" not in conjugate_gradient(2, 1).inputs and "log_ridge" in richardson(2, 1).inputs
 
 
+@pytest.mark.parametrize("make", [lambda: richardson(2, 400), lambda: softmax_conjugate_gradient(2, 9)])
+def test_the_ridge_is_the_logit_of_the_sink_and_nothing_else(make):
+    prompt, network = random_prompt(6, 2, 3, ridge=0.5, seed=4), assemble(make())
+    inputs = network.program.inputs
+    tokens = tokenise(prompt, inputs)
+    tokens[:, inputs["ridge"]] = 77.0
+    tokens[1, inputs["log_ridge"]] = math.log(2.0)
+    steered = network.transformer(tokens, prefix_mask(prompt))[8:, 0]
+    system = ridge_system(replace(prompt, ridge=2.0), ExponentialKernel())
+    tolerances.assert_within(tolerances.relative(steered, system.predict(solvers.cholesky(system).alpha)), 1e-9)
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -403,7 +419,7 @@ def test_what_cannot_work_is_refused(make, message):
 
 
 def test_a_preconditioner_that_there_is_not_is_refused():
-    with unchecked(), pytest.raises(ValueError, match="preconditioner='d': expected one of 'none', 'normaliser', 'jacobi'"):
+    with pytest.raises(ValueError, match="preconditioner='d': expected one of 'none', 'normaliser', 'jacobi'"):
         softmax_conjugate_gradient(2, 3, preconditioner="d")
 
 
