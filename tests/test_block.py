@@ -441,7 +441,7 @@ def test_the_search_attains_the_rate_and_never_passes_it(m, t, record_property):
         found.append(scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-15, 15)] * len(start), options={"maxiter": 400}))
     at = min(found, key=lambda one: one.fun)
     tightness = float(np.exp(-at.fun))
-    record_property("tightness", tightness)
+    record_property("tightness", float(tightness))
     print(f"block rate, m = {m}, step {t}: value / bound = {tightness:.6f} of at most {limit:.6f}")
     assert 0.9 * limit < tightness <= limit * (1 + 1e-6)
     eigenvalues, Y = problem(torch.from_numpy(at.x))

@@ -84,7 +84,7 @@ def searched(algorithm, kappa, t, n, seed):
 )
 def test_the_search_comes_close_to_the_bound_and_never_passes_it(algorithm, kappa, t, tight, record_property):
     tightness = max(searched(algorithm, kappa, t, t + 1, seed) for seed in range(3))
-    record_property("tightness", tightness)
+    record_property("tightness", float(tightness))
     print(f"{algorithm}, kappa {kappa:g}, step {t}: value / bound = {tightness:.6f}")
     bound = float(RUNS[algorithm][1](torch.tensor(kappa), torch.tensor(t)))
     if algorithm == "conjugate_gradient":
@@ -159,6 +159,6 @@ def test_a_search_over_queries_finds_the_factor_attained(record_property):
         return -float(prediction_ratio(RidgeSystem(system.A, system.y, torch.from_numpy(k).unsqueeze(0)), 2)[0])
 
     found = scipy.optimize.minimize(loss, np.random.default_rng(1).standard_normal(6), method="Powell")
-    record_property("tightness", -found.fun)
+    record_property("tightness", float(-found.fun))
     print(f"prediction factor: value / bound = {-found.fun:.6f}")
     assert 0.99 < -found.fun <= 1 + tolerances.floor(torch.float64, float(system.condition_number))

@@ -100,7 +100,7 @@ def test_a_search_does_not_find_the_floor_exceeded(record_property):
     for _ in range(120):
         x = np.clip(np.array(best[1]) + 0.1 * generator.standard_normal(17), 0, 1)
         best = max(best, (excess(x), tuple(x)))
-    record_property("tightness", best[0] / FLOOR)
+    record_property("tightness", float(best[0] / FLOOR))
     assert 0.01 < best[0] <= FLOOR
 
 

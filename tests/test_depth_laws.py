@@ -62,7 +62,7 @@ def searched(log_ratio, size: int, seeds=(0, 1, 2), spread: float = 1.0) -> floa
 
 
 def report(record_property, name: str, tightness: float) -> None:
-    record_property("tightness", tightness)
+    record_property("tightness", float(tightness))
     print(f"{name}: value / bound = {tightness:.6f}")
 
 

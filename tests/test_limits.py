@@ -116,7 +116,7 @@ def test_a_search_over_embeddings_comes_down_to_the_bound(p, ridge, record_prope
     starts[:, -1] = 1.1 * np.linalg.norm(starts[:, :-1], axis=1)  # a little more along the target than not: the hard case
     searches = [scipy.optimize.minimize(error, x, method="Nelder-Mead", options={"maxfev": 60, "initial_simplex": simplex(x)}) for x in starts]
     found = min(search.fun for search in searches)
-    record_property("tightness", found * (4 + ridge))
+    record_property("tightness", float(found * (4 + ridge)))
     assert 1 / (4 + ridge) - 1e-12 <= found < 1.005 / (4 + ridge)
     assert found < 1 / (3.9 + ridge) or ridge > 10  # mutant
 
@@ -307,7 +307,7 @@ def test_a_search_comes_close_to_the_rate(record_property):
         method="Nelder-Mead",
         options={"maxfev": 80},
     )
-    record_property("tightness", -best.fun)
+    record_property("tightness", float(-best.fun))
     assert 0.99 < -best.fun <= 1
     ridge = np.exp(np.clip(best.x[1], -10, 3))
     assert -best.fun * (4 / (4 + ridge)) ** 10 > (3.9 / (4 + ridge)) ** 10  # mutant
@@ -508,7 +508,7 @@ def test_a_search_comes_close_to_the_distance_and_passes_a_larger_one(record_pro
 
     start = np.concatenate([np.eye(3).ravel() + 0.1, [0.0, 0.5, 1.0, 0.0]])
     tightness = search(0.5, start)
-    record_property("tightness", tightness)
+    record_property("tightness", float(tightness))
     assert 0.99 < tightness <= 1 + 1e-9
     assert search(1.0, start) > 1.1  # mutant
 

@@ -436,7 +436,7 @@ def test_the_search_comes_within_a_third_of_the_lipschitz_bound_of_conjugate_gra
     ratio = DRIFT_RATIOS["conjugate-gradient"][0]
     with unchecked():
         tightness = worst_case(lambda z: ratio(z, steps=t), 2 * t + 2, seed=t, starts=6, reach=5.0)
-    record_property("tightness", tightness)
+    record_property("tightness", float(tightness))
     assert 0.25 < tightness <= 1
     kappa = torch.tensor(300.0, dtype=torch.float64)
     assert tightness * conjugate_gradient_lipschitz(kappa, t) > 4 * kappa ** (t - 1)  # mutant: of the order kappa^(t - 1)
@@ -571,7 +571,7 @@ def test_the_search_attains_the_bounds_and_never_passes_them(name, record_proper
     ratio, size = DRIFT_RATIOS[name]
     with unchecked():  # thousands of evaluations
         tightness = worst_case(ratio, size, seed=0, starts=6 if name == "gradient-descent" else 3)
-    record_property("tightness", tightness)
+    record_property("tightness", float(tightness))
     print(f"{name}: value / bound = {tightness:.6f}")
     # gradient descent comes to 4 / (3 sqrt 3) = 0.77: whether the constant one is true there is open
     assert (0.7 if name == "gradient-descent" else 0.99) < tightness <= 1 + 1e-9

@@ -209,7 +209,7 @@ N_VARIABLES = 6 * 2 + 6 + 2
 def test_a_search_comes_close_to_the_bounds_and_never_passes_them(pairs, record_property):
     for name, share, tight in zip(("operator", "solution", "sharper"), shares_of(pairs), (0.999, 0.3, 0.9)):
         found = worst_case(share, N_VARIABLES, seed=pairs, starts=2)
-        record_property(name, found)
+        record_property(name, float(found))
         assert tight < found <= 1 + 1e-7, (name, found)
     assert worst_case(shares_of(2)[2], N_VARIABLES, seed=0, starts=2) > 2  # mutant: with four heads the kernel may be indefinite
 
