@@ -105,8 +105,11 @@ def test_few_eigenvalues_are_far_above_the_ridge(seed, numerator):
     mu, ridge, c = abs(rationals(rng, 12)), Fraction(1, 3), Fraction(numerator, 2)
     d_eff = (mu / (mu + ridge)).sum()
     assert (mu > c * ridge).sum() <= (1 + c) / c * d_eff
-    flat = np.full(12, ridge)  # twelve eigenvalues at the ridge: d_eff is six, and the seventh is not small
-    assert (flat / (flat + ridge)).sum() == 6 and (np.sort(flat)[::-1][6] / (2 * ridge)) == Fraction(1, 2)
+    larger = c + Fraction(1, 7)
+    flat = np.full(12, larger * ridge)  # twelve eigenvalues just above c lambda: eleven directions leave one of them, and no smaller factor allows it
+    assert (flat / (flat + ridge)).sum() * (1 + larger) / larger == 12 and flat[11] > c * ridge
+    flat = np.full(12, ridge)  # mutant: twelve eigenvalues at the ridge, d_eff is six, and the seventh is the ridge
+    assert (flat / (flat + ridge)).sum() == 6 and flat[6] == ridge
 
 
 @certifies("prop-width-deff", mutant="a width one short of the rank")
