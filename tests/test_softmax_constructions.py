@@ -54,6 +54,7 @@ from metarep_lib.evidence.rings import Degrees, Field
 from metarep_lib.network import AttentionConfig, BlockConfig
 from metarep_lib.numerics import log_sink_mass
 
+
 @pytest.fixture(scope="module", autouse=True)
 def without_checks_of_annotations():
     """They would take most of the time; test_route_a runs the same networks with them."""
@@ -99,6 +100,16 @@ def test_a_program_states_its_own_size(case):
     assert case.program.n_blocks == case.recurrence.n_prelude + 2 * case.blocks_per_step
     assert case.program.n_parameters == sum(weight.numel() for weight in network.transformer.parameters())
     assert len(case.program.distinct_layers) == case.recurrence.n_prelude + case.blocks_per_step  # all steps share tensors
+
+
+@certifies("prop-richardson-network", "thm-softmax-cg-network", "prop-pipelined-network", mutant="one entry more per channel")
+@pytest.mark.parametrize("p", [1, 4, 10])
+def test_the_number_of_entries_is_as_stated(p):
+    assert richardson(p, 5).n_parameters == (p + 13) * (5 * p + 42) != (p + 13) * (5 * p + 43)
+    for preconditioner in ("none", "normaliser"):
+        assert softmax_conjugate_gradient(p, 5, preconditioner=preconditioner).n_parameters == (p + 37) * (5 * p + 231)
+        assert pipelined_conjugate_gradient(p, 5, preconditioner=preconditioner).n_parameters == (p + 45) * (7 * p + 316)
+    assert softmax_conjugate_gradient(p, 5, preconditioner="jacobi").n_parameters == (p + 41) * (8 * p + 253)
 
 
 @certifies("prop-richardson-network", "thm-softmax-cg-network", "prop-pipelined-network", exact=True)

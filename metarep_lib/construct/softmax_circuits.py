@@ -15,6 +15,7 @@ Score = tuple[tuple[Form, Form], ...]
 
 LOG_RIDGE = (ONE, Form("log_ridge"))
 ON_PROMPT = Form("on_prompt")
+SOFTMAX_FLAGS = ("is_aggregator", "is_sink", "on_prompt")
 
 
 def kernel_score(n_features: int, tau: float = 1.0, U: Tensor | None = None) -> Score:

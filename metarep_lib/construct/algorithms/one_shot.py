@@ -3,10 +3,9 @@
 from torch import Tensor
 
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
-from metarep_lib.construct.algorithms.preconditioned import SOFTMAX_FLAGS
 from metarep_lib.construct.circuits import times, update
 from metarep_lib.construct.program import Form, Head, Layer, Program, Write
-from metarep_lib.construct.softmax_circuits import invert_mass, kernel_average, kernel_score, sink_mass
+from metarep_lib.construct.softmax_circuits import SOFTMAX_FLAGS, invert_mass, kernel_average, kernel_score, sink_mass
 from metarep_lib.construct.tokens import AGGREGATOR, SINK
 
 

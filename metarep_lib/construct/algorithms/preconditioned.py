@@ -18,7 +18,6 @@ from metarep_lib.construct.softmax_circuits import LOG_RIDGE, Score, invert_mass
 
 Preconditioner = Literal["none", "normaliser", "jacobi"]
 
-SOFTMAX_FLAGS = ("is_aggregator", "is_sink", "on_prompt")
 STATIC = ("mass", "inverse_mass", "m")
 MADE_FOR_JACOBI = ("norm", "own", "share", "support_share")
 

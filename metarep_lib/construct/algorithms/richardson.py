@@ -12,10 +12,9 @@ never formed. f is k(x)^T alpha at a query x. Two blocks beforehand make m and, 
 from torch import Tensor
 
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
-from metarep_lib.construct.algorithms.preconditioned import SOFTMAX_FLAGS
 from metarep_lib.construct.circuits import clear, copy, times, update
 from metarep_lib.construct.program import Form, Layer, Program
-from metarep_lib.construct.softmax_circuits import invert_mass, kernel_average, kernel_score, sink_mass
+from metarep_lib.construct.softmax_circuits import SOFTMAX_FLAGS, invert_mass, kernel_average, kernel_score, sink_mass
 
 REGISTERS = ("y", "mass", "inverse_mass", "lambda_alpha", "z", "f", "average")
 

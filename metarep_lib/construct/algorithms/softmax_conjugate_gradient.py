@@ -26,11 +26,11 @@ from torch import Tensor
 
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
-from metarep_lib.construct.algorithms.preconditioned import SOFTMAX_FLAGS, Preconditioner, prepare, static_registers
+from metarep_lib.construct.algorithms.preconditioned import Preconditioner, prepare, static_registers
 from metarep_lib.construct.algorithms.two_block import BOOKS, move, quotients, recurrences, set_aside
 from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, update
 from metarep_lib.construct.program import Layer, Program
-from metarep_lib.construct.softmax_circuits import Score, kernel_average, kernel_score
+from metarep_lib.construct.softmax_circuits import SOFTMAX_FLAGS, Score, kernel_average, kernel_score
 
 LIVE = ("lambda_alpha", "r", "z", "p", "s", "c", "rho_old", "gamma", "started")
 SCRATCH = ("average", "rho", "delta", "rho_rho", "p_old", "s_old", "z_old", "beta", "gamma_beta")
