@@ -1,8 +1,8 @@
 """Write the pair of every chapter from the outputs of the last build: `make book` runs it.
 
 Nothing is executed here. The outputs come from the cache the build filled, so the committed notebooks and the site show one and
-the same execution. What a notebook need not carry is left out: pictures (their text/plain stays, nbval compares it), live
-widgets, times of execution, random cell ids. The same execution always gives the same bytes.
+the same execution. What a notebook need not carry is left out: pictures (their text/plain stays, nbval compares it), all
+pictures of a slider but the first one shown, live widgets, times of execution, random cell ids. The same execution always gives the same bytes.
 """
 
 import re
@@ -18,17 +18,22 @@ from execution_cache import cache_path  # noqa: E402
 
 DROPPED = ("image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json")
 BASE64 = re.compile(r"base64,[A-Za-z0-9+/=\n]*")
+SLIDER = '<div class="explore"'
+FRAMES = re.compile(r'(?<=<script type="application/json">).*?(?=</script>)', re.DOTALL)
 
 
 def lean(output: NotebookNode) -> NotebookNode:
-    """An output without pictures and widgets."""
+    """An output without pictures and widgets. Of a slider the picture of the start stays, for who reads without running."""
     if "data" in output:
-        output.data = {
-            mime: BASE64.sub("base64,", content) if isinstance(content, str) else content
-            for mime, content in output.data.items()
-            if mime not in DROPPED
-        }
+        output.data = {mime: lean_text(content) for mime, content in output.data.items() if mime not in DROPPED}
     return output
+
+
+def lean_text(content: object) -> object:
+    """What is kept of the content of an output."""
+    if not isinstance(content, str):
+        return content
+    return FRAMES.sub("", content) if content.startswith(SLIDER) else BASE64.sub("base64,", content)
 
 
 def executed(notebook: NotebookNode, cache) -> NotebookNode:
