@@ -28,7 +28,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 MAX_FRAMES = 120  # a page carries them all
-DPI = 120
+DPI = 100
 LEVEL = 17  # 255 = 15 * 17: white and black stay what they are
 
 
