@@ -26,8 +26,8 @@ def content(notebook: NotebookNode) -> list[tuple]:
 
 
 def is_picture(output: NotebookNode) -> bool:
-    """Whether an output was a matplotlib figure: the picture is dropped from a pair, the text stays."""
-    return output.get("data", {}).get("text/plain", "").startswith("<Figure size")
+    """Whether an output was a matplotlib figure, of which a pair keeps the text alone, or one with a slider."""
+    return output.get("data", {}).get("text/plain", "").startswith(("<Figure size", "A figure with a slider"))
 
 
 def cell_faults(cell: NotebookNode) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 Nothing is executed here. The build has put the notebook of every chapter into the site (book/_ext/notebooks.py), with the outputs
 its page shows. The pair is that notebook without what a committed file need not carry: pictures (their text/plain stays, nbval
-compares it). The same execution always gives the same bytes.
+compares it) and all pictures of a slider but the first one shown. The same execution always gives the same bytes.
 """
 
 import re
@@ -16,6 +16,8 @@ from nbformat import NotebookNode
 SITE = ROOT / "_build" / "html"
 PICTURES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"base64,[A-Za-z0-9+/=\n]*")
+SLIDER = '<div class="explore"'
+FRAMES = re.compile(r'(?<=<script type="application/json">).*?(?=</script>)', re.DOTALL)
 
 
 def built(chapter: Path) -> Path:
@@ -24,15 +26,18 @@ def built(chapter: Path) -> Path:
 
 
 def lean(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without pictures."""
+    """The notebook without pictures. Of a slider the picture of the start stays, for who reads without running."""
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
         if "data" in output:
-            output.data = {
-                mime: BASE64.sub("base64,", content) if isinstance(content, str) else content
-                for mime, content in output.data.items()
-                if mime not in PICTURES
-            }
+            output.data = {mime: lean_text(content) for mime, content in output.data.items() if mime not in PICTURES}
     return notebook
+
+
+def lean_text(content: object) -> object:
+    """What is kept of the content of an output."""
+    if not isinstance(content, str):
+        return content
+    return FRAMES.sub("", content) if content.startswith(SLIDER) else BASE64.sub("base64,", content)
 
 
 def main() -> int:
