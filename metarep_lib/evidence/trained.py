@@ -74,3 +74,8 @@ def load_trained(name: str, seed: int, *, device: torch.device | str = "cpu", fo
     transformer = Transformer(recipe.config)
     transformer.load_state_dict({name: weight.float() for name, weight in load_file(stem.with_suffix(".safetensors")).items()})
     return TrainedTransformer(transformer.requires_grad_(False).to(device), recipe, card)
+
+
+def cards(folder: Path = WEIGHTS) -> list[dict]:
+    """The cards of all committed networks, by name and seed: recipe, command, commit, device, seconds, parameters, risks."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
