@@ -27,7 +27,7 @@ from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.remedies import REMEDIES, context_stream, feature_alignment, fine_tune, network_features, representation_drift
 from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
-from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
+from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, sweeps
 from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
 from metarep_lib.evidence.training import initial, train
 from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
@@ -104,6 +104,7 @@ __all__ = [
     "score",
     "softmax_conjugate_gradient_recurrence",
     "survivors",
+    "sweeps",
     "train",
     "two_block_recurrence",
     "untrained",
