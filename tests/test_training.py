@@ -121,6 +121,10 @@ def test_a_card_says_everything_and_the_weights_come_back(tmp_path):
     assert {"recipe", "seed", "command", "commit", "device", "seconds", "torch", "python", "n_parameters", "risks"} == set(network.card)
     assert network.card["risks"] == json.loads(json.dumps(risks(network.transformer, made)))
     draw = made.prior.sample(2, 5, torch.Generator().manual_seed(0))
+    table = network.card["risks"][-1]  # network and Bayes answered the same queries
+    asked = made.prior.sample(1000, 6 + 8, torch.Generator().manual_seed(training.EVALUATION_SEED))
+    theirs = (bayes(made.prior, asked, 6)[:, 0] - asked.f[:, 6]).square().mean().item()
+    assert table["n_support"] == 6 and abs(table["bayes"] / theirs - 1) < 1e-6
     curve = network.curve(draw.x, draw.y)
     for k in (1, 4):  # one pass for every context length is the same as asking with that context
         prompt = Prompt(draw.x[:, :k], draw.y[:, :k], draw.x[:, k:], ridge=1.0)
