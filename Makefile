@@ -18,11 +18,7 @@ NOTEBOOKS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-w
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-<<<<<<< HEAD
-.PHONY: help venv book picture test sweeps weights bench serve zip clean
-=======
-.PHONY: help venv book figures picture test sweeps weights bench serve clean
->>>>>>> main
+.PHONY: help venv book figures picture test sweeps weights bench serve zip clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
