@@ -46,7 +46,7 @@ FAULTS = r"""() => {
 
 # axe's serious and critical findings; in the dark only what can differ there, the contrast of colours.
 ACCESSIBLE = r"""async (rules) => {
-  const result = await axe.run(document, rules ? {runOnly: rules} : {});
+  const result = await axe.run(document, {preload: false, ...(rules && {runOnly: rules})});
   const bad = result.violations.filter(v => ["serious", "critical"].includes(v.impact));
   return bad.map(v => `axe ${v.impact}, ${v.id} (${v.nodes.length}): ${v.nodes.slice(0, 2).map(n => n.html.slice(0, 120)).join(" | ")}`);
 }"""

@@ -43,7 +43,10 @@ def slide(page: Page) -> Iterator[str]:
 def search(page: Page, home: str) -> Iterator[str]:
     """A theorem is found by its title."""
     found = ((path, STATEMENT.search(path.read_text())) for path in sorted(SITE.glob("book/*.html")))
-    path, statement = next((path, match) for path, match in found if match)
+    path, statement = next(((path, match) for path, match in found if match), (None, None))
+    if path is None:
+        yield "search: no theorem with a title in any page"
+        return
     title = re.sub(r"<[^>]+>|\\\(.*?\\\)", " ", statement[2]).strip()
     page.goto(f"{home}search.html?q={'+'.join(re.findall('[A-Za-z]+', title))}")
     try:
