@@ -18,6 +18,7 @@ from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
+from metarep_lib.evidence.interventions import Add, Edit, Heads, InterventionError, Mean, Put, Scale, Stream, Take, Units, heads_into, intervene
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
@@ -31,16 +32,26 @@ from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_
 
 __all__ = [
     "DRIFT_RATIOS",
+    "Add",
     "BlindPair",
     "Certificate",
     "Diagnosis",
+    "Edit",
+    "Heads",
+    "InterventionError",
     "Leakage",
+    "Mean",
+    "Put",
     "Recipe",
     "Recurrence",
+    "Scale",
     "Score",
+    "Stream",
     "Sweep",
     "Swept",
+    "Take",
     "TrainedTransformer",
+    "Units",
     "blind_pair",
     "block_recurrence",
     "causal_recurrence",
@@ -57,6 +68,8 @@ __all__ = [
     "gram_chebyshev_recurrence",
     "gram_conjugate_gradient_recurrence",
     "gram_squaring_recurrence",
+    "heads_into",
+    "intervene",
     "is_looped",
     "jacobi_recurrence",
     "leakage_by_change",
