@@ -15,7 +15,7 @@ from metarep_lib.evidence.trained import WEIGHTS
 from metarep_lib.tasks import Draw, bayes
 
 NAMES = ("linear-attention-2", "linear-attention-3", "linear-attention-4", "linear-attention-looped-4", "softmax-gp", "softmax-linear", "softmax-mixed-noise")
-N_PROMPTS, AT_ONCE = 240, 8
+N_PROMPTS, AT_ONCE = 120, 8
 Edits = dict[str, list[Edit]]
 
 
@@ -52,7 +52,7 @@ def said(trace) -> Tensor:
 
 def ask(network: TrainedTransformer, seed: int, n_support: int | None = None) -> Asked:
     k = n_support or network.recipe.schedule.n_support[1]
-    n_query = 8 if network.recipe.schedule.layout == "prefix" else 1
+    n_query = 4 if network.recipe.schedule.layout == "prefix" else 1
     return Asked(network, network.recipe.prior.sample(N_PROMPTS, k + n_query, torch.Generator().manual_seed(5 * 10**5 + seed)), k)
 
 
@@ -85,7 +85,7 @@ def patch(network: TrainedTransformer, seed: int) -> dict[str, list[float]]:
     the supports is the same run, seen from the partner; with another query it must change nothing at all.)
     """
     k = network.recipe.schedule.n_support[1]
-    n_query = 8 if network.recipe.schedule.layout == "prefix" else 1
+    n_query = 4 if network.recipe.schedule.layout == "prefix" else 1
     half = N_PROMPTS // 2
     draw = network.recipe.prior.sample(N_PROMPTS, 2 * k + 2 * n_query, torch.Generator().manual_seed(6 * 10**5 + seed))
     x, y, xq, xo = draw.x[:, : 2 * k], draw.y[:, : 2 * k], draw.x[:, 2 * k : 2 * k + n_query], draw.x[:, 2 * k + n_query :]
