@@ -16,11 +16,13 @@ from metarep_lib.evidence.algorithms import (
 from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
+from metarep_lib.evidence.controls import control_task, fit_mlp_probes, other_tasks, random_features, rotated, untrained, with_shuffled_weights
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
 from metarep_lib.evidence.interventions import Add, Edit, Heads, InterventionError, Mean, Put, Scale, Stream, Take, Units, heads_into, intervene
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
+from metarep_lib.evidence.probes import Partial, Probe, Recovery, Split, activations, fit_probes, partial_recovery, recover, recovery, remainder
 from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.search import climb, worst_case
@@ -41,17 +43,22 @@ __all__ = [
     "InterventionError",
     "Leakage",
     "Mean",
+    "Partial",
+    "Probe",
     "Put",
     "Recipe",
+    "Recovery",
     "Recurrence",
     "Scale",
     "Score",
+    "Split",
     "Stream",
     "Sweep",
     "Swept",
     "Take",
     "TrainedTransformer",
     "Units",
+    "activations",
     "blind_pair",
     "block_recurrence",
     "causal_recurrence",
@@ -60,9 +67,12 @@ __all__ = [
     "chebyshev_recurrence",
     "climb",
     "conjugate_gradient_recurrence",
+    "control_task",
     "diagnose",
     "exact_errors",
     "features_first",
+    "fit_mlp_probes",
+    "fit_probes",
     "fragility",
     "gradient_descent_recurrence",
     "gram_chebyshev_recurrence",
@@ -80,16 +90,25 @@ __all__ = [
     "narrow_ridge_gradient_descent_recurrence",
     "newton_schulz_recurrence",
     "one_block_recurrence",
+    "other_tasks",
+    "partial_recovery",
     "pipelined_recurrence",
+    "random_features",
     "rank_correlation",
     "read_recipe",
+    "recover",
+    "recovery",
     "reference_solver",
+    "remainder",
     "richardson_recurrence",
+    "rotated",
     "run_sweep",
     "score",
     "softmax_conjugate_gradient_recurrence",
     "survivors",
     "train",
     "two_block_recurrence",
+    "untrained",
+    "with_shuffled_weights",
     "worst_case",
 ]
