@@ -19,6 +19,8 @@ from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, ce
 from metarep_lib.evidence.controls import control_task, fit_mlp_probes, other_tasks, random_features, rotated, untrained, with_shuffled_weights
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
+from metarep_lib.evidence.edits import Add, Edit, Heads, Mean, Put, Scale, Stream, Take, Units, heads_into
+from metarep_lib.evidence.interventions import InterventionError, intervene
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.probes import Partial, Probe, Recovery, Split, activations, fit_probes, partial_recovery, recover, recovery, remainder
@@ -35,20 +37,30 @@ from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_
 __all__ = [
     "DRIFT_RATIOS",
     "REMEDIES",
+    "Add",
     "BlindPair",
     "Certificate",
     "Diagnosis",
+    "Edit",
+    "Heads",
+    "InterventionError",
     "Leakage",
+    "Mean",
     "Partial",
     "Probe",
+    "Put",
     "Recipe",
     "Recovery",
     "Recurrence",
+    "Scale",
     "Score",
     "Split",
+    "Stream",
     "Sweep",
     "Swept",
+    "Take",
     "TrainedTransformer",
+    "Units",
     "activations",
     "blind_pair",
     "block_recurrence",
@@ -73,7 +85,9 @@ __all__ = [
     "gram_chebyshev_recurrence",
     "gram_conjugate_gradient_recurrence",
     "gram_squaring_recurrence",
+    "heads_into",
     "initial",
+    "intervene",
     "is_looped",
     "jacobi_recurrence",
     "leakage_by_change",
