@@ -27,7 +27,7 @@ from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
-from metarep_lib.evidence.trained import TrainedTransformer, load_trained
+from metarep_lib.evidence.trained import TrainedTransformer, load_seeds, load_trained
 from metarep_lib.evidence.training import train
 from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
 
@@ -71,6 +71,7 @@ __all__ = [
     "jacobi_recurrence",
     "leakage_by_change",
     "leakage_by_gradient",
+    "load_seeds",
     "load_sweep",
     "load_trained",
     "narrow_gradient_descent_recurrence",

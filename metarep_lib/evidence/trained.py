@@ -74,3 +74,13 @@ def load_trained(name: str, seed: int, *, device: torch.device | str = "cpu", fo
     transformer = Transformer(recipe.config)
     transformer.load_state_dict({name: weight.float() for name, weight in load_file(stem.with_suffix(".safetensors")).items()})
     return TrainedTransformer(transformer.requires_grad_(False).to(device), recipe, card)
+
+
+def load_seeds(name: str, *, device: torch.device | str = "cpu", folder: Path = WEIGHTS) -> list[TrainedTransformer]:
+    """Every committed network `name`, in the order of its seeds: what is said of one is said of all.
+
+    Raises:
+        FileNotFoundError: no such weights, with the names there are.
+    """
+    seeds = sorted(int(seed) for seed in (path.stem.removeprefix(f"{name}-") for path in folder.glob(f"{name}-*.safetensors")) if seed.isdigit())
+    return [load_trained(name, seed, device=device, folder=folder) for seed in seeds or [0]]
