@@ -84,3 +84,8 @@ def load_seeds(name: str, *, device: torch.device | str = "cpu", folder: Path = 
     """
     seeds = sorted(int(seed) for seed in (path.stem.removeprefix(f"{name}-") for path in folder.glob(f"{name}-*.safetensors")) if seed.isdigit())
     return [load_trained(name, seed, device=device, folder=folder) for seed in seeds or [0]]
+
+
+def cards(folder: Path = WEIGHTS) -> list[dict]:
+    """The cards of all committed networks, by name and seed: recipe, command, commit, device, seconds, parameters, risks."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
