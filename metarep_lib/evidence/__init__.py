@@ -27,6 +27,7 @@ from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
+from metarep_lib.evidence.targets import past_systems, predictions, primal_system, states
 from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
 from metarep_lib.evidence.training import train
 from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
@@ -81,7 +82,10 @@ __all__ = [
     "one_block_recurrence",
     "other_tasks",
     "partial_recovery",
+    "past_systems",
     "pipelined_recurrence",
+    "predictions",
+    "primal_system",
     "random_features",
     "rank_correlation",
     "read_recipe",
@@ -94,6 +98,7 @@ __all__ = [
     "run_sweep",
     "score",
     "softmax_conjugate_gradient_recurrence",
+    "states",
     "survivors",
     "train",
     "two_block_recurrence",
