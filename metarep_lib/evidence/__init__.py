@@ -26,7 +26,7 @@ from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
-from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
+from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, sweeps
 from metarep_lib.evidence.targets import past_systems, predictions, primal_system, states
 from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
 from metarep_lib.evidence.training import train
@@ -100,6 +100,7 @@ __all__ = [
     "softmax_conjugate_gradient_recurrence",
     "states",
     "survivors",
+    "sweeps",
     "train",
     "two_block_recurrence",
     "untrained",
