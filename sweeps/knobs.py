@@ -13,7 +13,7 @@ from metarep_lib.evidence import Sweep
 from metarep_lib.numerics import best_projection, capacity_bound, projected, spanned_features
 from metarep_lib.tasks import sphere_task
 
-STEPS, TOLERANCE = 40, 1e-3
+STEPS, TOLERANCE = 80, 1e-3
 BASE = {"ridge": 0.01, "condition": 100.0, "temperature": 1.0, "depth": 8, "width": 32}  # ridge and temperature in units of the kernel's scale
 VALUES = {
     "ridge": [10.0 ** (e / 2) for e in range(-8, 1)],

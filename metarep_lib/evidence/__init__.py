@@ -27,7 +27,7 @@ from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richar
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
 from metarep_lib.evidence.trained import TrainedTransformer, load_trained
 from metarep_lib.evidence.training import train
-from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
+from metarep_lib.evidence.wide import feature_scaled_recurrence, gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
 
 __all__ = [
     "DRIFT_RATIOS",
@@ -51,6 +51,7 @@ __all__ = [
     "conjugate_gradient_recurrence",
     "diagnose",
     "exact_errors",
+    "feature_scaled_recurrence",
     "features_first",
     "fragility",
     "gradient_descent_recurrence",
