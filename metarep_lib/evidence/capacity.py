@@ -17,7 +17,8 @@ from metarep_lib.numerics.width import landmark_projection, spanned_features
 from metarep_lib.prompt import Prompt
 from metarep_lib.tasks import diabetes_prompt, geometric_spectrum, synthetic_prompt
 
-POOL, POOL_SEED = 256, 10**6  # prompts to learn from, away from the seeds that are scored
+POOL, POOL_SEED = 256, 10**6  # prompts that maps learn from, away from the seeds that are scored
+PATIENTS = np.random.default_rng(442).permutation(442)  # maps learn from the first half, the other is scored
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Law:
     """How prompts are drawn, and the kernel that answers them.
 
     Args:
-        draw: (n_prompts, seed) to a batch of prompts whose `phi` are the kernel's inputs.
+        draw: (n_prompts, seed) to a batch of prompts whose `phi` are the kernel's inputs; with POOL_SEED what maps learn from.
         tau: temperature of the exponential kernel; None for the linear one.
         widths: the widths to look at, the last one enough for everything.
     """
@@ -77,8 +78,13 @@ def gaussian_process_law(n_inputs: int, condition: float, tau: float, noise: flo
 
 
 def diabetes_law(ridge: float) -> Callable[[int, int], Prompt]:
-    """40 patients with outcome, 20 without."""
-    return lambda n_prompts, seed: diabetes_prompt(40, 20, ridge=ridge, seed=seed, n_prompts=n_prompts)
+    """40 patients with outcome, 20 without; nobody who is scored is learned from."""
+
+    def draw(n_prompts: int, seed: int) -> Prompt:
+        among = PATIENTS[:221] if seed == POOL_SEED else PATIENTS[221:]
+        return diabetes_prompt(40, 20, ridge=ridge, seed=seed, n_prompts=n_prompts, among=among)
+
+    return draw
 
 
 LAWS = {
