@@ -120,7 +120,7 @@ def gram_conjugate_gradient_recurrence(p: int, causal: bool = False) -> Recurren
 
 def feature_scaled_recurrence() -> Recurrence:
     """w, r, z, p, s and the scalars of Chronopoulos and Gear on every token, preconditioned by d; three blocks per step after three."""
-    emptied = ("squares", "diagonal", "u", "p_old", "s_old", "d_r", "d_s", "d_s_old")
+    emptied = ("u", "p_old", "s_old", "d_r", "d_s", "d_s_old")
     emptied += ("rho", "phi_z", "phi_p_old", "beta", "chi", "delta", "psi", "gamma")
 
     def fixed(problem: Problem) -> State:

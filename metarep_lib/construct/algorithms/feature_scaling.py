@@ -56,12 +56,13 @@ def prepare(n_features: int) -> list[Layer]:
     `diagonal`, and the sink's ridge into `lambda`, which a query does not carry itself. A quotient of `one` by `diagonal[a]` + `lambda`, both of the
     reading token, is d_a.  QED
     """
-    sums = (reduce("y", "phi", into="r", readers=ONE), reduce("one", "squares", into="diagonal", readers=ONE), reduce("is_sink", "ridge", into="lambda", readers=ONE))
+    sums = (reduce("y", "phi", into="r", readers=ONE), reduce("one", "squares", into="diagonal", readers=ONE))
+    ridge = reduce("is_sink", "ridge", into="lambda", readers=ONE)
     inverses = tuple(token_quotient(inverse_of(a), into=f"d[{a}]", scale=DIVISION_SCALE) for a in range(n_features))
     return [
         Layer(step=0, phase="square", mlp=(update("squares", times("phi", "phi")),)),
-        Layer(step=0, phase="sum", attention=sums, mlp=(clear("squares"),)),
-        Layer(step=0, phase="invert", attention=inverses, mlp=(update("z", times("d", "r")), clear("diagonal"))),
+        Layer(step=0, phase="sum", attention=(*sums, ridge)),
+        Layer(step=0, phase="invert", attention=inverses, mlp=(update("z", times("d", "r")),)),
     ]
 
 
