@@ -18,7 +18,7 @@ NOTEBOOKS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-w
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help venv book picture test sweeps weights bench serve clean
+.PHONY: help venv book figures picture test sweeps weights bench serve clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
@@ -41,8 +41,11 @@ book: .venv/stamp $(PROFILE)  ## run the chapters, build the site, write the not
 	$(STAGE) "Write the notebooks" $(PY) scripts/write_pairs.py
 	@echo; echo "Read it: file://$(CURDIR)/$(SITE)/index.html  (or: make serve)"
 
+figures: book  ## build, then save every figure as _build/figures/NAME.png (one alone: make figures NAME=fig-route-a)
+	$(PY) scripts/figures.py $(NAME)
+
 picture: book  ## build, then make the picture of the README from the landing page's figure
-	$(PY) scripts/readme_picture.py
+	$(PY) scripts/figures.py fig-headline --to book/_static/metarep.png
 
 test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Lint the book" $(PY) scripts/lint_book.py

@@ -16,16 +16,18 @@ from metarep_lib.evidence.algorithms import (
 from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
+from metarep_lib.evidence.controls import control_task, fit_mlp_probes, other_tasks, random_features, rotated, untrained, with_shuffled_weights
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
+from metarep_lib.evidence.probes import Partial, Probe, Recovery, Split, activations, fit_probes, partial_recovery, recover, recovery, remainder
 from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
-from metarep_lib.evidence.trained import TrainedTransformer, load_trained
+from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
 from metarep_lib.evidence.training import train
 from metarep_lib.evidence.wide import feature_scaled_recurrence, gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
 
@@ -35,24 +37,33 @@ __all__ = [
     "Certificate",
     "Diagnosis",
     "Leakage",
+    "Partial",
+    "Probe",
     "Recipe",
+    "Recovery",
     "Recurrence",
     "Score",
+    "Split",
     "Sweep",
     "Swept",
     "TrainedTransformer",
+    "activations",
     "blind_pair",
     "block_recurrence",
+    "cards",
     "causal_recurrence",
     "certify_end_to_end",
     "certify_step",
     "chebyshev_recurrence",
     "climb",
     "conjugate_gradient_recurrence",
+    "control_task",
     "diagnose",
     "exact_errors",
     "feature_scaled_recurrence",
     "features_first",
+    "fit_mlp_probes",
+    "fit_probes",
     "fragility",
     "gradient_descent_recurrence",
     "gram_chebyshev_recurrence",
@@ -62,22 +73,32 @@ __all__ = [
     "jacobi_recurrence",
     "leakage_by_change",
     "leakage_by_gradient",
+    "load_seeds",
     "load_sweep",
     "load_trained",
     "narrow_gradient_descent_recurrence",
     "narrow_ridge_gradient_descent_recurrence",
     "newton_schulz_recurrence",
     "one_block_recurrence",
+    "other_tasks",
+    "partial_recovery",
     "pipelined_recurrence",
+    "random_features",
     "rank_correlation",
     "read_recipe",
+    "recover",
+    "recovery",
     "reference_solver",
+    "remainder",
     "richardson_recurrence",
+    "rotated",
     "run_sweep",
     "score",
     "softmax_conjugate_gradient_recurrence",
     "survivors",
     "train",
     "two_block_recurrence",
+    "untrained",
+    "with_shuffled_weights",
     "worst_case",
 ]
