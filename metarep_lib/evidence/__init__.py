@@ -26,7 +26,7 @@ from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
-from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
+from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, sweeps
 from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
 from metarep_lib.evidence.training import train
 from metarep_lib.evidence.wide import feature_scaled_recurrence, gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
@@ -96,6 +96,7 @@ __all__ = [
     "score",
     "softmax_conjugate_gradient_recurrence",
     "survivors",
+    "sweeps",
     "train",
     "two_block_recurrence",
     "untrained",
