@@ -1,9 +1,11 @@
 """Where it goes wrong: collinear and duplicated supports, unequal features, small ridges; and what preconditioners do about it.
 
-32 supports of 16 features, scaled so that K has norm one. Networks: conjugate gradient in the dual, plain (`cg`) and with Jacobi's diagonal
-(`jacobi`), gradient descent (`gd`), and conjugate gradient in the primal with scaled features (`features`), which alone does not see the kernel
-matrix only: it runs on the features as they were drawn, and on the same turned at random (`turned`). Numerics, no network: the primal without a preconditioner (`primal`), the dual with eight landmarks (`landmarks`) and with
-blocks of eight supports (`blocks`). `error` is in the norm of A, relative to the solution's, `gap` over 16 held-out queries, relative to the answer's.
+32 supports of 16 features, scaled so that K has norm one. Networks: conjugate gradient in the dual, plain (`cg`) and with
+Jacobi's diagonal (`jacobi`), gradient descent (`gd`), and conjugate gradient in the primal with scaled features (`features`).
+This last one sees more than the kernel matrix: it runs on the features as they were drawn, and on the same turned at random
+(`turned`). Numerics, no network: the primal without a preconditioner (`primal`), the dual with eight landmarks (`landmarks`)
+and with blocks of eight supports (`blocks`). `error` is in the norm of A, relative to the solution's, `gap` over 16 held-out
+queries, relative to the answer's.
 """
 
 from functools import cache
@@ -11,7 +13,17 @@ from functools import cache
 import numpy as np
 import torch
 
-from metarep_lib import ConstructedTransformer, Prompt, RidgeSystem, assemble, gradient_descent, jacobi_conjugate_gradient, ridge_system, solvers, two_block_conjugate_gradient
+from metarep_lib import (
+    ConstructedTransformer,
+    Prompt,
+    RidgeSystem,
+    assemble,
+    gradient_descent,
+    jacobi_conjugate_gradient,
+    ridge_system,
+    solvers,
+    two_block_conjugate_gradient,
+)
 from metarep_lib.construct import feature_scaled_conjugate_gradient
 from metarep_lib.evidence import Sweep
 from metarep_lib.numerics import block_diagonal, jacobi, landmark_preconditioner, scaled, whitened

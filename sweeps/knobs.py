@@ -1,14 +1,27 @@
 """One knob at a time: ridge, condition of the inputs, temperature, depth, width; the linear and the exponential network on one law each.
 
-The answer is ridge regression with the network's own kernel and ridge on all features; errors are norms over the held-out queries, relative to
-the answer's. `error` and `bound` (of `capacity_bound`) are those at the depth and width of the point, `needed` and `promised` the first step with error
-or bound at most TOLERANCE (STEPS + 1 where none is), `risk` the distance from noisy targets in standard deviations, `shift` how far the change of the network's prediction when
-the ridge token grows by a tenth is from the change that ridge regression foretells, -h k(x)^T (A + h I)^-1 alpha*, relative, after all STEPS steps and at the depth.
+The answer is ridge regression with the network's own kernel and ridge on all features; errors are norms over the held-out
+queries, relative to the answer's. `error` and `bound` (of `capacity_bound`) are those at the depth and width of the point,
+`needed` and `promised` the first step with error or bound at most TOLERANCE (STEPS + 1 where none is), `risk` the distance from
+noisy targets in standard deviations. `shift` is how far the change of the network's prediction, when the ridge it is told grows by
+a tenth, is from the change that ridge regression foretells, -h k(x)^T (A + h I)^-1 alpha*, relative, after all STEPS steps;
+`shift_at_depth` at the depth.
 """
 
 import torch
 
-from metarep_lib import ExponentialKernel, Prompt, assemble, geometric_spectrum, linear_kernel, ridge_system, softmax_conjugate_gradient, solvers, synthetic_prompt, two_block_conjugate_gradient
+from metarep_lib import (
+    ExponentialKernel,
+    Prompt,
+    assemble,
+    geometric_spectrum,
+    linear_kernel,
+    ridge_system,
+    softmax_conjugate_gradient,
+    solvers,
+    synthetic_prompt,
+    two_block_conjugate_gradient,
+)
 from metarep_lib.evidence import Sweep
 from metarep_lib.numerics import best_projection, capacity_bound, projected, spanned_features
 from metarep_lib.tasks import sphere_task
@@ -41,9 +54,11 @@ def run(kernel: str, knob: str, level: int, seed: int) -> dict:
     star = solvers.cholesky(system).alpha
     full, m = system.predict(star), min(now["width"], prompt.n_features)
     W = best_projection(prompt, m)
-    narrow = m < prompt.n_features
-    made = softmax_conjugate_gradient(raw.n_features, STEPS, tau, preconditioner="none") if tau and not narrow else two_block_conjugate_gradient(m, STEPS)
-    network, asked = assemble(made), raw if tau and not narrow else projected(prompt, W)
+    if tau and m == prompt.n_features:  # softmax heads, which hold all features or none
+        made, asked = softmax_conjugate_gradient(raw.n_features, STEPS, tau, preconditioner="none"), raw
+    else:
+        made, asked = two_block_conjugate_gradient(m, STEPS), projected(prompt, W)
+    network = assemble(made)
     said = network.run(asked).prediction
     h = 0.1 * raw.ridge
     moved = network.run(Prompt(asked.phi, asked.y, asked.phi_query, raw.ridge + h)).prediction - said

@@ -32,8 +32,8 @@ def feature_scaled_conjugate_gradient(n_features: int, steps: int) -> Program:
         steps: t >= 1, three blocks each; all share the tensors of three blocks.
 
     Returns:
-        A program of width 15 p + 19 with 3 t + 3 blocks, of which six store tensors. Every token holds w_t, and f_t(x) = phi(x) . w_t is read at every query
-        after every step.
+        A program of width 15 p + 19 with 3 t + 3 blocks, of which six store tensors. Every token holds w_t, and
+        f_t(x) = phi(x) . w_t is read at every query after every step.
 
     Raises:
         ValueError: n_features or steps below one.
