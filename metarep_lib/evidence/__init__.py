@@ -30,6 +30,7 @@ from metarep_lib.evidence.remedies import REMEDIES, context_stream, feature_alig
 from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, sweeps
+from metarep_lib.evidence.targets import past_systems, predictions, primal_system, states
 from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
 from metarep_lib.evidence.training import initial, train
 from metarep_lib.evidence.wide import (
@@ -109,7 +110,10 @@ __all__ = [
     "one_block_recurrence",
     "other_tasks",
     "partial_recovery",
+    "past_systems",
     "pipelined_recurrence",
+    "predictions",
+    "primal_system",
     "random_features",
     "rank_correlation",
     "read_recipe",
@@ -124,6 +128,7 @@ __all__ = [
     "run_sweep",
     "score",
     "softmax_conjugate_gradient_recurrence",
+    "states",
     "survivors",
     "sweeps",
     "train",
