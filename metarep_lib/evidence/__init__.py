@@ -13,11 +13,13 @@ from metarep_lib.evidence.algorithms import (
     newton_schulz_recurrence,
     two_block_recurrence,
 )
+from metarep_lib.evidence.alignment import FAMILIES, Fitted, fit, prediction_and_weights, prediction_error, weight_cosine, weight_error
 from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
+from metarep_lib.evidence.heads import KernelHead, head_logits, kernel_heads
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
@@ -27,13 +29,17 @@ from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richar
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
 from metarep_lib.evidence.trained import TrainedTransformer, load_trained
 from metarep_lib.evidence.training import train
+from metarep_lib.evidence.transfer import drawn, fit_families, paired_interval, risks_compared, weights_compared
 from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
 
 __all__ = [
     "DRIFT_RATIOS",
+    "FAMILIES",
     "BlindPair",
     "Certificate",
     "Diagnosis",
+    "Fitted",
+    "KernelHead",
     "Leakage",
     "Recipe",
     "Recurrence",
@@ -50,15 +56,20 @@ __all__ = [
     "climb",
     "conjugate_gradient_recurrence",
     "diagnose",
+    "drawn",
     "exact_errors",
     "features_first",
+    "fit",
+    "fit_families",
     "fragility",
     "gradient_descent_recurrence",
     "gram_chebyshev_recurrence",
     "gram_conjugate_gradient_recurrence",
     "gram_squaring_recurrence",
+    "head_logits",
     "is_looped",
     "jacobi_recurrence",
+    "kernel_heads",
     "leakage_by_change",
     "leakage_by_gradient",
     "load_sweep",
@@ -67,16 +78,23 @@ __all__ = [
     "narrow_ridge_gradient_descent_recurrence",
     "newton_schulz_recurrence",
     "one_block_recurrence",
+    "paired_interval",
     "pipelined_recurrence",
+    "prediction_and_weights",
+    "prediction_error",
     "rank_correlation",
     "read_recipe",
     "reference_solver",
     "richardson_recurrence",
+    "risks_compared",
     "run_sweep",
     "score",
     "softmax_conjugate_gradient_recurrence",
     "survivors",
     "train",
     "two_block_recurrence",
+    "weight_cosine",
+    "weight_error",
+    "weights_compared",
     "worst_case",
 ]

@@ -2,7 +2,7 @@
 
 from metarep_lib.numerics import block, depth, solvers, spectral
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
-from metarep_lib.numerics.kernels import ExponentialKernel, RidgeSystem, linear_kernel, ridge_system
+from metarep_lib.numerics.kernels import ExponentialKernel, GaussianKernel, RidgeSystem, linear_kernel, ridge_system
 from metarep_lib.numerics.leave_one_out import Tuned, left_out, tuned_ridge_regression
 from metarep_lib.numerics.order import hidden_order_bound, hiding_threshold, one_step_order_bound
 from metarep_lib.numerics.perturbation import (
@@ -57,6 +57,7 @@ from metarep_lib.numerics.width import best_projection, landmark_projection, pro
 
 __all__ = [
     "ExponentialKernel",
+    "GaussianKernel",
     "Outcome",
     "RidgeFit",
     "RidgeSystem",
