@@ -13,6 +13,7 @@ from metarep_lib import Prompt
 from metarep_lib.evidence import Sweep, TrainedTransformer, drawn, fit, load_trained, prediction_and_weights, untrained, weight_error
 
 N_SUPPORT = 30
+PENALTY = 0.1  # of the readout, per query
 
 
 def stream_at_queries(network: TrainedTransformer, layer: int, prompt: Prompt) -> Tensor:
@@ -29,7 +30,9 @@ def said(network: TrainedTransformer, layer: int, readout: Tensor, prompt: Promp
 
 
 def run(weights: str, seed: int) -> dict[str, list[float]]:
-    network = load_trained("softmax-gp", seed) if weights == "trained" else untrained("softmax-gp", seed)
+    network = load_trained("softmax-gp", seed)
+    if weights == "untrained":
+        network = untrained(network, seed)
     draw, many = drawn(network.recipe.prior, 512, N_SUPPORT, 16, seed=4)
     truth = draw.f[:, N_SUPPORT:].double()
     _, prompt = drawn(network.recipe.prior, 64, N_SUPPORT, 4, seed=5)
@@ -37,7 +40,7 @@ def run(weights: str, seed: int) -> dict[str, list[float]]:
     for layer in range(1, network.recipe.shape.n_layers + 1):
         with torch.no_grad():
             stream = stream_at_queries(network, layer, many).flatten(0, 1)
-        gram = stream.T @ stream + 1e-3 * torch.eye(stream.shape[1])
+        gram = stream.T @ stream + PENALTY * len(stream) * torch.eye(stream.shape[1])
         readout = torch.linalg.solve(gram, stream.T @ truth.flatten())
         result["r_squared"].append(1 - (stream @ readout - truth.flatten()).square().mean().item() / truth.square().mean().item())
         _, s = prediction_and_weights(partial(said, network, layer, readout), prompt)

@@ -17,11 +17,13 @@ from metarep_lib.evidence.alignment import FAMILIES, Fitted, fit, prediction_and
 from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
+from metarep_lib.evidence.controls import control_task, fit_mlp_probes, other_tasks, random_features, rotated, untrained, with_shuffled_weights
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
 from metarep_lib.evidence.heads import KernelHead, head_logits, kernel_heads
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
+from metarep_lib.evidence.probes import Partial, Probe, Recovery, Split, activations, fit_probes, partial_recovery, recover, recovery, remainder
 from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.search import climb, worst_case
@@ -41,12 +43,17 @@ __all__ = [
     "Fitted",
     "KernelHead",
     "Leakage",
+    "Partial",
+    "Probe",
     "Recipe",
+    "Recovery",
     "Recurrence",
     "Score",
+    "Split",
     "Sweep",
     "Swept",
     "TrainedTransformer",
+    "activations",
     "blind_pair",
     "block_recurrence",
     "causal_recurrence",
@@ -55,12 +62,15 @@ __all__ = [
     "chebyshev_recurrence",
     "climb",
     "conjugate_gradient_recurrence",
+    "control_task",
     "diagnose",
     "drawn",
     "exact_errors",
     "features_first",
     "fit",
     "fit_families",
+    "fit_mlp_probes",
+    "fit_probes",
     "fragility",
     "gradient_descent_recurrence",
     "gram_chebyshev_recurrence",
@@ -78,23 +88,32 @@ __all__ = [
     "narrow_ridge_gradient_descent_recurrence",
     "newton_schulz_recurrence",
     "one_block_recurrence",
+    "other_tasks",
     "paired_interval",
+    "partial_recovery",
     "pipelined_recurrence",
     "prediction_and_weights",
     "prediction_error",
+    "random_features",
     "rank_correlation",
     "read_recipe",
+    "recover",
+    "recovery",
     "reference_solver",
+    "remainder",
     "richardson_recurrence",
     "risks_compared",
+    "rotated",
     "run_sweep",
     "score",
     "softmax_conjugate_gradient_recurrence",
     "survivors",
     "train",
     "two_block_recurrence",
+    "untrained",
     "weight_cosine",
     "weight_error",
     "weights_compared",
+    "with_shuffled_weights",
     "worst_case",
 ]

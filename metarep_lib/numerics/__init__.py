@@ -3,6 +3,7 @@
 from metarep_lib.numerics import block, depth, solvers, spectral
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
 from metarep_lib.numerics.kernels import ExponentialKernel, GaussianKernel, RidgeSystem, linear_kernel, ridge_system
+from metarep_lib.numerics.filters import Filter, PolynomialFilter, Spectrum, best_polynomial, krylov_degree, tune
 from metarep_lib.numerics.leave_one_out import Tuned, left_out, tuned_ridge_regression
 from metarep_lib.numerics.order import hidden_order_bound, hiding_threshold, one_step_order_bound
 from metarep_lib.numerics.perturbation import (
@@ -57,14 +58,18 @@ from metarep_lib.numerics.width import best_projection, landmark_projection, pro
 
 __all__ = [
     "ExponentialKernel",
+    "Filter",
     "GaussianKernel",
     "Outcome",
+    "PolynomialFilter",
     "RidgeFit",
     "RidgeSystem",
     "Solution",
+    "Spectrum",
     "StencilKernel",
     "Tuned",
     "aligned",
+    "best_polynomial",
     "best_projection",
     "best_spacing",
     "block",
@@ -87,6 +92,7 @@ __all__ = [
     "jacobi",
     "joint_features",
     "kernel_drift_bound",
+    "krylov_degree",
     "landmark_projection",
     "leading_logit_bound",
     "left_out",
@@ -123,6 +129,7 @@ __all__ = [
     "stencil_error_in_floats",
     "trigonometric_features",
     "trigonometric_variance",
+    "tune",
     "tuned_ridge_regression",
     "width_bound",
     "worst_drift",

@@ -1,0 +1,147 @@
+"""Tuned baselines: filters against the iterations they stand for, tuning against closed forms, grids and other optimisers."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LinearRegression
+
+from metarep_lib import RidgeSystem, solvers
+from metarep_lib.numerics import Filter, PolynomialFilter, Spectrum, best_polynomial, krylov_degree, tune
+from metarep_lib.numerics.filters import METHODS, chebyshev_basis
+from metarep_lib.tasks import LinearPrior
+
+
+def draw(n_prompts, seed, d=3, n=6, q=4):
+    """Primal systems without ridge (X^T X, X^T y, x), the targets, and the tokens themselves."""
+    drawn = LinearPrior(d, condition=10.0, noise=(0.3,)).sample(n_prompts, n + q, torch.Generator().manual_seed(seed))
+    x, y, f = drawn.x.double(), drawn.y.double(), drawn.f.double()
+    X = x[:, :n]
+    system = RidgeSystem(X.mT @ X, (X.mT @ y[:, :n, None]).squeeze(-1), x[:, n:])
+    return system, f[:, n:], (X, y[:, :n], x[:, n:])
+
+
+def scalars(names, steps, seed):
+    rng = np.random.default_rng(seed)
+    return {name: torch.from_numpy(rng.uniform(0, 0.08, steps)) for name in names}
+
+
+def by_tokens(X, y, x, eta, gamma):
+    """GD++ as it was published: every layer moves targets and inputs of all tokens at once; minus the query's target is the prediction."""
+    out = []
+    for b in range(len(X)):
+        tokens, r = np.concatenate([X[b], x[b]]), np.concatenate([y[b], np.zeros(len(x[b]))])
+        k = len(X[b])
+        for e, g in zip(eta, gamma):
+            scores = tokens @ tokens[:k].T
+            r, tokens = r - e * scores @ r[:k], tokens - g * scores @ tokens[:k]
+        out.append(-r[k:])
+    return np.array(out)
+
+
+@given(steps=st.integers(1, 4), seed=st.integers(0, 10**6))
+def test_gd_plus_plus_is_the_published_layer_on_tokens(steps, seed):
+    system, _, (X, y, x) = draw(2, seed)
+    held = scalars(("eta", "gamma"), steps, seed)
+    theirs = by_tokens(X.numpy(), y.numpy(), x.numpy(), held["eta"].numpy(), held["gamma"].numpy())
+    np.testing.assert_allclose(Spectrum.of(system).predict(Filter("GD++", held)), theirs, rtol=1e-8, atol=1e-10)
+
+
+@given(steps=st.integers(1, 8), seed=st.integers(0, 10**6))
+def test_gradient_descent_and_chebyshev_are_filters(steps, seed):
+    system, *_ = draw(2, seed)
+    spectrum = Spectrum.of(system)
+    smallest, largest = 0.5, float(spectrum.eigenvalues.max()) + 1
+    held = {"eta": torch.full((steps,), 1 / largest, dtype=torch.float64)}
+    theirs = system.predict(solvers.gradient_descent(system, steps, 1 / largest).alpha)
+    torch.testing.assert_close(spectrum.predict(Filter("gradient descent", held)), theirs, rtol=1e-9, atol=1e-11)
+    theta, delta = (largest + smallest) / 2, (largest - smallest) / 2
+    rho, eta, beta = delta / theta, [1 / theta], [0.0]
+    for _ in range(steps - 1):
+        rho_old, rho = rho, 1 / (2 * theta / delta - rho)
+        eta, beta = [*eta, 2 * rho / delta], [*beta, rho * rho_old]
+    momentum = Filter("momentum", {"eta": torch.tensor(eta, dtype=torch.float64), "beta": torch.tensor(beta, dtype=torch.float64)})
+    theirs = system.predict(solvers.chebyshev(system, steps, smallest, largest).alpha)
+    torch.testing.assert_close(spectrum.predict(momentum), theirs, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_the_krylov_degree_is_that_of_the_polynomial(method, steps):
+    """1 - s c(s) grows like s^degree, and is 1 at s = 0."""
+    held = {name: 5 * values + 0.1 for name, values in scalars(METHODS[method][1], steps, seed=0).items()}
+    s = torch.tensor([2.0**30, 2.0**31, 0.0], dtype=torch.float64)
+    residual = 1 - s * Filter(method, held)(s)
+    assert round(float((residual[1] / residual[0]).abs().log2()), 4) == krylov_degree(method, steps)
+    assert residual[2] == 1
+
+
+def test_one_step_is_a_regression():
+    system, f, _ = draw(300, 0)
+    one = tune("gradient descent", Spectrum.of(system), f, 1).scalars["eta"]
+    g = system.predict(system.y)  # of a step of size one
+    theirs = LinearRegression(fit_intercept=False).fit(g.reshape(-1, 1), f.reshape(-1)).coef_
+    np.testing.assert_allclose(one, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("method", "steps", "tied"), [("gradient descent", 3, False), ("momentum", 2, False), ("GD++", 2, False), ("GD++", 3, True)])
+def test_another_optimiser_finds_nothing_better(method, steps, tied):
+    system, f, _ = draw(60, 1)
+    spectrum = Spectrum.of(system)
+    ours = spectrum.risk(tune(method, spectrum, f, steps, tied=tied), f).item()
+    names, width = METHODS[method][1], 1 if tied else steps
+    unit = spectrum.eigenvalues.amax(-1).mean().item()
+
+    def risk(z):
+        held = {name: torch.from_numpy(row).expand(steps) / (1 if name == "beta" else unit) for name, row in zip(names, z.reshape(len(names), width))}
+        return min(spectrum.risk(Filter(method, held), f).item(), 1e3)
+
+    box = [(-1, 8)] * (len(names) * width)
+    theirs = scipy.optimize.differential_evolution(risk, box, seed=0, maxiter=40, popsize=8, polish=True).fun
+    assert ours <= theirs * (1 + 1e-3)
+
+
+def test_no_method_beats_the_best_polynomial_of_its_degree_where_it_was_fitted():
+    system, f, _ = draw(100, 2)
+    spectrum = Spectrum.of(system)
+    for method in METHODS:
+        for steps in (1, 2):
+            bound = spectrum.risk(best_polynomial(spectrum, f, krylov_degree(method, steps)), f)
+            assert bound <= spectrum.risk(tune(method, spectrum, f, steps), f) * (1 + 1e-9)
+    one, gd = best_polynomial(spectrum, f, 1), tune("gradient descent", spectrum, f, 1)
+    torch.testing.assert_close(spectrum.risk(one, f), spectrum.risk(gd, f))
+    # mutant: a bound of too small a degree is beaten
+    assert spectrum.risk(best_polynomial(spectrum, f, 2), f) > spectrum.risk(tune("GD++", spectrum, f, 2), f)
+
+
+def test_the_best_polynomial_is_least_squares_on_powers():
+    system, f, _ = draw(50, 3)
+    spectrum = Spectrum.of(system)
+    powers, v = [], system.y
+    for _ in range(3):
+        powers.append(system.predict(v).reshape(-1))
+        v = system.matvec(v)
+    theirs = LinearRegression(fit_intercept=False).fit(torch.stack(powers, -1), f.reshape(-1))
+    expected = theirs.predict(torch.stack(powers, -1)).reshape(f.shape)
+    np.testing.assert_allclose(spectrum.predict(best_polynomial(spectrum, f, 3)), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_chebyshev_polynomials_are_cosines():
+    angle = torch.linspace(0, 3, 7, dtype=torch.float64)
+    basis = chebyshev_basis(5 * (1 + angle.cos()) / 2, 5, 5.0)
+    torch.testing.assert_close(basis, torch.cos(angle[:, None] * torch.arange(5)), rtol=1e-10, atol=1e-12)
+    assert PolynomialFilter(torch.ones(1).double(), 2.0)(angle).tolist() == [1.0] * 7
+
+
+def test_a_call_that_means_nothing_is_refused():
+    spectrum = Spectrum.of(draw(2, 0)[0])
+    f = torch.zeros(2, 4).double()
+    for wrong in (lambda: tune("newton", spectrum, f, 1), lambda: tune("GD++", spectrum, f, 0), lambda: krylov_degree("newton", 2)):
+        with pytest.raises(ValueError, match="'gradient descent', 'momentum', 'GD\\+\\+'"):
+            wrong()
+    with pytest.raises(ValueError, match="degree >= 1"):
+        best_polynomial(spectrum, f, 0)
+    with pytest.raises(ValueError, match="no start of 2 reached a finite risk"):
+        tune("GD++", spectrum, f + torch.nan, 1, restarts=2)
