@@ -10,10 +10,10 @@ from metarep_lib.tasks import shifted
 
 N_SUPPORT = 20
 SHIFTS = {
-    "supports": [2, 3, 5, 8, 12, 20, 30, 40],
-    "x-scale": [0.25, 0.5, 0.7, 1, 1.4, 2, 3],
-    "y-scale": [0.1, 0.3, 1, 2, 3, 10],
-    "noise": [0.02, 0.1, 0.3, 1, 2],
+    "supports": [3, 5, 10, 20, 30],
+    "x-scale": [0.5, 1, 2, 3],
+    "y-scale": [0.3, 1, 2, 10],
+    "noise": [0.02, 0.1, 0.5, 1],
     "condition": [1, 10, 100, 1000],
     "exponential": [1],
     "step": [1],

@@ -94,7 +94,7 @@ def fit(family: str, prompt: Prompt, weights: Tensor, tau: float | None = None) 
     typical = inputs.square().sum(-1).mean().item()  # a temperature of this size makes logits of size one
 
     def member(logs: np.ndarray) -> Fitted:
-        log_tau, log_ridge = np.clip(logs, -30, 30).tolist()
+        log_tau, log_ridge = np.clip(logs, [-5, -30], 30).tolist()  # colder, and exp(logits) would overflow
         held = math.exp(log_tau) * typical if tau is None else tau
         diagonal = math.exp(typical / held) if family in ("exponential", "directions") else 1.0  # of the kernel
         return Fitted(family, held, diagonal * math.exp(log_ridge))
@@ -104,7 +104,7 @@ def fit(family: str, prompt: Prompt, weights: Tensor, tau: float | None = None) 
 
     start = min(map(np.array, product((-3.0, -1.0, 1.0, 4.0), (-5.0, -2.0, 1.0))), key=loss)
     simplex = start + np.array([[0, 0], [0.5, 0], [0, 0.5]])
-    found = minimize(loss, start, method="Nelder-Mead", options={"initial_simplex": simplex, "xatol": 1e-6, "fatol": 1e-14, "maxiter": 400})
+    found = minimize(loss, start, method="Nelder-Mead", options={"initial_simplex": simplex, "xatol": 1e-6, "fatol": 1e-14, "maxiter": 200})
     return member(found.x)
 
 

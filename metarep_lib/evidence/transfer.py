@@ -30,13 +30,13 @@ def fit_families(network: TrainedTransformer, n_support: int, seed: int = 1) -> 
 
 
 def weights_compared(network: TrainedTransformer, frozen: Mapping[str, Fitted], prior: Prior, n_support: int, seed: int = 2) -> dict[str, float]:
-    """How far s and f of the network are from those of every smoother, 64 prompts with 4 queries.
+    """How far s and f of the network are from those of every smoother, 32 prompts with 4 queries.
 
     Returns:
         `nonlinearity`: |f - sum_i s_i y_i| / |f|, zero for anything linear in y; for every family `FAMILY_error`, `FAMILY_cosine` (of s, means over
         prompts) and `FAMILY_prediction_error` (of f); `refitted_error`, that of the gaussian kernel fitted anew to these prompts: what the family could do at best.
     """
-    _, prompt = drawn(prior, 64, n_support, 4, seed)
+    _, prompt = drawn(prior, 32, n_support, 4, seed)
     f, s = prediction_and_weights(network.predict, prompt)
     prompt, f, s = prompt.to(torch.float64), f.double(), s.double()
     again = fit("gaussian", prompt, s)
@@ -55,7 +55,7 @@ def weights_compared(network: TrainedTransformer, frozen: Mapping[str, Fitted], 
 
 
 def risks_compared(network: TrainedTransformer, frozen: Mapping[str, Fitted], prior: Prior, n_support: int, seed: int = 3) -> dict[str, float | list[float]]:
-    """Mean squared errors against the noiseless f, 256 prompts with 16 queries: measured, and predicted by every smoother.
+    """Mean squared errors against the noiseless f, 128 prompts with 16 queries: measured, and predicted by every smoother.
 
     Returns:
         `NAME_risk` for the network, the oracle (the best linear smoother of the new law, which knows it) and every family; `FAMILY_excess`, mean and paired
@@ -63,7 +63,7 @@ def risks_compared(network: TrainedTransformer, frozen: Mapping[str, Fitted], pr
         (their errors), `each_gap` (mean squared difference of network and gaussian smoother), `each_left_out` (the network's squared error
         at its own first supports, each left out in turn) and `each_size` (mean square of the targets).
     """
-    draw, prompt = drawn(prior, 256, n_support, 16, seed)
+    draw, prompt = drawn(prior, 128, n_support, 16, seed)
     truth = draw.f[:, n_support:].double()
     with torch.no_grad():
         said = {"network": network.predict(prompt).double(), "oracle": bayes(prior, draw, n_support)}
