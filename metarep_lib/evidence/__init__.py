@@ -28,8 +28,8 @@ from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
-from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep
-from metarep_lib.evidence.trained import TrainedTransformer, load_trained
+from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, sweeps
+from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
 from metarep_lib.evidence.training import train
 from metarep_lib.evidence.transfer import drawn, fit_families, paired_interval, risks_compared, weights_compared
 from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
@@ -56,6 +56,7 @@ __all__ = [
     "activations",
     "blind_pair",
     "block_recurrence",
+    "cards",
     "causal_recurrence",
     "certify_end_to_end",
     "certify_step",
@@ -82,6 +83,7 @@ __all__ = [
     "kernel_heads",
     "leakage_by_change",
     "leakage_by_gradient",
+    "load_seeds",
     "load_sweep",
     "load_trained",
     "narrow_gradient_descent_recurrence",
@@ -108,6 +110,7 @@ __all__ = [
     "score",
     "softmax_conjugate_gradient_recurrence",
     "survivors",
+    "sweeps",
     "train",
     "two_block_recurrence",
     "untrained",
