@@ -1,6 +1,6 @@
 """What every layer of a network already says: a linear readout of the stream at the queries, and the smoothers nearest to its derivatives.
 
-Networks of six layers trained on Gaussian processes, and the same untrained. The readout of a layer is ridge regression of the true f
+Networks of six layers trained on Gaussian processes. The readout of a layer is ridge regression of the true f
 on the normalised stream at the queries of 512 prompts, by the network's own last normalisation.
 """
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metarep_lib import Prompt
-from metarep_lib.evidence import Sweep, TrainedTransformer, drawn, fit, load_trained, prediction_and_weights, untrained, weight_error
+from metarep_lib.evidence import Sweep, TrainedTransformer, drawn, fit, load_trained, prediction_and_weights, weight_error
 
 N_SUPPORT = 30
 PENALTY = 0.1  # of the readout, per query
@@ -29,10 +29,8 @@ def said(network: TrainedTransformer, layer: int, readout: Tensor, prompt: Promp
     return stream_at_queries(network, layer, prompt) @ readout
 
 
-def run(weights: str, seed: int) -> dict[str, list[float]]:
-    network = load_trained("softmax-gp", seed)
-    if weights == "untrained":
-        network = untrained(network, seed)
+def run(name: str, seed: int) -> dict[str, list[float]]:
+    network = load_trained(name, seed)
     draw, many = drawn(network.recipe.prior, 512, N_SUPPORT, 16, seed=4)
     truth = draw.f[:, N_SUPPORT:].double()
     _, prompt = drawn(network.recipe.prior, 64, N_SUPPORT, 4, seed=5)
@@ -53,4 +51,4 @@ def run(weights: str, seed: int) -> dict[str, list[float]]:
     return result
 
 
-SWEEP = Sweep("alignment-layers", {"weights": ["trained", "untrained"]}, [0], run)
+SWEEP = Sweep("alignment-layers", {"name": ["softmax-gp"]}, [0, 1, 2], run)
