@@ -21,38 +21,52 @@ from metarep_lib.evidence.controls import control_task, fit_mlp_probes, other_ta
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
 from metarep_lib.evidence.heads import KernelHead, head_logits, kernel_heads
+from metarep_lib.evidence.edits import Add, Edit, Heads, Mean, Put, Scale, Stream, Take, Units, heads_into
+from metarep_lib.evidence.interventions import InterventionError, intervene
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.probes import Partial, Probe, Recovery, Split, activations, fit_probes, partial_recovery, recover, recovery, remainder
-from metarep_lib.evidence.recipe import Recipe, read_recipe
+from metarep_lib.evidence.recipe import Recipe, read_recipe, recipe_of
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.evidence.remedies import REMEDIES, context_stream, feature_alignment, fine_tune, network_features, representation_drift
 from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, sweeps
 from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
-from metarep_lib.evidence.training import train
+from metarep_lib.evidence.training import initial, train
 from metarep_lib.evidence.transfer import drawn, fit_families, paired_interval, risks_compared, weights_compared
 from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
 
 __all__ = [
     "DRIFT_RATIOS",
     "FAMILIES",
+    "REMEDIES",
+    "Add",
     "BlindPair",
     "Certificate",
     "Diagnosis",
+    "Edit",
     "Fitted",
+    "Heads",
+    "InterventionError",
     "KernelHead",
     "Leakage",
+    "Mean",
     "Partial",
     "Probe",
+    "Put",
     "Recipe",
     "Recovery",
     "Recurrence",
+    "Scale",
     "Score",
     "Split",
+    "Stream",
     "Sweep",
     "Swept",
+    "Take",
     "TrainedTransformer",
+    "Units",
     "activations",
     "blind_pair",
     "block_recurrence",
@@ -63,11 +77,14 @@ __all__ = [
     "chebyshev_recurrence",
     "climb",
     "conjugate_gradient_recurrence",
+    "context_stream",
     "control_task",
     "diagnose",
     "drawn",
     "exact_errors",
+    "feature_alignment",
     "features_first",
+    "fine_tune",
     "fit",
     "fit_families",
     "fit_mlp_probes",
@@ -78,6 +95,9 @@ __all__ = [
     "gram_conjugate_gradient_recurrence",
     "gram_squaring_recurrence",
     "head_logits",
+    "heads_into",
+    "initial",
+    "intervene",
     "is_looped",
     "jacobi_recurrence",
     "kernel_heads",
@@ -88,6 +108,7 @@ __all__ = [
     "load_trained",
     "narrow_gradient_descent_recurrence",
     "narrow_ridge_gradient_descent_recurrence",
+    "network_features",
     "newton_schulz_recurrence",
     "one_block_recurrence",
     "other_tasks",
@@ -99,10 +120,12 @@ __all__ = [
     "random_features",
     "rank_correlation",
     "read_recipe",
+    "recipe_of",
     "recover",
     "recovery",
     "reference_solver",
     "remainder",
+    "representation_drift",
     "richardson_recurrence",
     "risks_compared",
     "rotated",
