@@ -142,6 +142,22 @@ def test_three_kernels_are_one_on_a_sphere(radius, tau, log_ridge):
     assert same_on_a_sphere(radius, tau, math.exp(log_ridge), wrong=-0.5) > 1e-4
 
 
+@certifies("prop-sphere-kernels", mutant="longer inputs that leave the ridge of the exponential kernel as it is")
+@pytest.mark.parametrize("c", [0.6, 1.3])
+def test_scaled_inputs_are_another_temperature_and_for_the_exponential_kernel_another_ridge(c):
+    before, after = on_sphere(radius=1.5), on_sphere(radius=1.5 * c)
+    tau, ridge, r = 2.0, 0.8, 1.5
+    of_gaussian = ridge * math.exp(-(r**2) / tau)
+    moved = Fitted("gaussian", tau, of_gaussian).weights(after)
+    torch.testing.assert_close(moved, Fitted("gaussian", tau / c**2, of_gaussian).weights(before), rtol=1e-7, atol=1e-9)
+    moved = Fitted("exponential", tau, ridge).weights(after)
+    same = Fitted("gaussian", tau / c**2, of_gaussian / math.exp((c**2 - 1) * r**2 / tau)).weights(before)
+    torch.testing.assert_close(moved, same, rtol=1e-7, atol=1e-9)
+    assert weight_error(moved, Fitted("gaussian", tau / c**2, of_gaussian).weights(before)).min() > 0.02
+    directions = Fitted("directions", tau / r**2, ridge)
+    torch.testing.assert_close(directions.weights(after), directions.weights(before))
+
+
 @certifies("prop-sphere-kernels", mutant="inputs of different length")
 def test_off_the_sphere_three_kernels_are_three():
     prompt = random_prompt(10, 3, 4, 1.0)

@@ -75,6 +75,10 @@ class Rescaled:
     x: float = 1.0
     y: float = 1.0
 
+    @property
+    def noise(self) -> tuple[float, ...]:
+        return tuple(abs(self.y) * level for level in self.prior.noise)
+
     def sample(self, n_prompts: int, n_tokens: int, generator: torch.Generator) -> Draw:
         draw = self.prior.sample(n_prompts, n_tokens, generator)
         return Draw(self.x * draw.x, self.y * draw.f, self.y * draw.y, abs(self.y) * draw.noise)
