@@ -145,7 +145,8 @@ def test_three_kernels_are_one_on_a_sphere(radius, tau, log_ridge):
 @certifies("prop-sphere-kernels", mutant="longer inputs that leave the ridge of the exponential kernel as it is")
 @pytest.mark.parametrize("c", [0.6, 1.3])
 def test_scaled_inputs_are_another_temperature_and_for_the_exponential_kernel_another_ridge(c):
-    before, after = on_sphere(radius=1.5), on_sphere(radius=1.5 * c)
+    before = on_sphere(radius=1.5)
+    after = Prompt(c * before.phi, before.y, c * before.phi_query, ridge=1.0)
     tau, ridge, r = 2.0, 0.8, 1.5
     of_gaussian = ridge * math.exp(-(r**2) / tau)
     moved = Fitted("gaussian", tau, of_gaussian).weights(after)
