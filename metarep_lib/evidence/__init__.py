@@ -20,8 +20,8 @@ from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, ce
 from metarep_lib.evidence.controls import control_task, fit_mlp_probes, other_tasks, random_features, rotated, untrained, with_shuffled_weights
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
-from metarep_lib.evidence.heads import KernelHead, head_logits, kernel_heads
 from metarep_lib.evidence.edits import Add, Edit, Heads, Mean, Put, Scale, Stream, Take, Units, heads_into
+from metarep_lib.evidence.heads import KernelHead, head_logits, kernel_heads
 from metarep_lib.evidence.interventions import InterventionError, intervene
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
@@ -32,10 +32,17 @@ from metarep_lib.evidence.remedies import REMEDIES, context_stream, feature_alig
 from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, sweeps
+from metarep_lib.evidence.targets import past_systems, predictions, primal_system, states
 from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
 from metarep_lib.evidence.training import initial, train
 from metarep_lib.evidence.transfer import drawn, fit_families, paired_interval, risks_compared, weights_compared
-from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
+from metarep_lib.evidence.wide import (
+    feature_scaled_recurrence,
+    gram_chebyshev_recurrence,
+    gram_conjugate_gradient_recurrence,
+    gram_squaring_recurrence,
+    one_block_recurrence,
+)
 
 __all__ = [
     "DRIFT_RATIOS",
@@ -83,6 +90,7 @@ __all__ = [
     "drawn",
     "exact_errors",
     "feature_alignment",
+    "feature_scaled_recurrence",
     "features_first",
     "fine_tune",
     "fit",
@@ -114,9 +122,12 @@ __all__ = [
     "other_tasks",
     "paired_interval",
     "partial_recovery",
+    "past_systems",
     "pipelined_recurrence",
     "prediction_and_weights",
     "prediction_error",
+    "predictions",
+    "primal_system",
     "random_features",
     "rank_correlation",
     "read_recipe",
@@ -132,6 +143,7 @@ __all__ = [
     "run_sweep",
     "score",
     "softmax_conjugate_gradient_recurrence",
+    "states",
     "survivors",
     "sweeps",
     "train",
