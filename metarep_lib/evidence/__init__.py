@@ -19,34 +19,55 @@ from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, ce
 from metarep_lib.evidence.controls import control_task, fit_mlp_probes, other_tasks, random_features, rotated, untrained, with_shuffled_weights
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
+from metarep_lib.evidence.edits import Add, Edit, Heads, Mean, Put, Scale, Stream, Take, Units, heads_into
+from metarep_lib.evidence.interventions import InterventionError, intervene
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.probes import Partial, Probe, Recovery, Split, activations, fit_probes, partial_recovery, recover, recovery, remainder
-from metarep_lib.evidence.recipe import Recipe, read_recipe
+from metarep_lib.evidence.recipe import Recipe, read_recipe, recipe_of
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.evidence.remedies import REMEDIES, context_stream, feature_alignment, fine_tune, network_features, representation_drift
 from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, sweeps
+from metarep_lib.evidence.targets import past_systems, predictions, primal_system, states
 from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
-from metarep_lib.evidence.training import train
-from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
+from metarep_lib.evidence.training import initial, train
+from metarep_lib.evidence.wide import (
+    feature_scaled_recurrence,
+    gram_chebyshev_recurrence,
+    gram_conjugate_gradient_recurrence,
+    gram_squaring_recurrence,
+    one_block_recurrence,
+)
 
 __all__ = [
     "DRIFT_RATIOS",
+    "REMEDIES",
+    "Add",
     "BlindPair",
     "Certificate",
     "Diagnosis",
+    "Edit",
+    "Heads",
+    "InterventionError",
     "Leakage",
+    "Mean",
     "Partial",
     "Probe",
+    "Put",
     "Recipe",
     "Recovery",
     "Recurrence",
+    "Scale",
     "Score",
     "Split",
+    "Stream",
     "Sweep",
     "Swept",
+    "Take",
     "TrainedTransformer",
+    "Units",
     "activations",
     "blind_pair",
     "block_recurrence",
@@ -57,10 +78,14 @@ __all__ = [
     "chebyshev_recurrence",
     "climb",
     "conjugate_gradient_recurrence",
+    "context_stream",
     "control_task",
     "diagnose",
     "exact_errors",
+    "feature_alignment",
+    "feature_scaled_recurrence",
     "features_first",
+    "fine_tune",
     "fit_mlp_probes",
     "fit_probes",
     "fragility",
@@ -68,6 +93,9 @@ __all__ = [
     "gram_chebyshev_recurrence",
     "gram_conjugate_gradient_recurrence",
     "gram_squaring_recurrence",
+    "heads_into",
+    "initial",
+    "intervene",
     "is_looped",
     "jacobi_recurrence",
     "leakage_by_change",
@@ -77,23 +105,30 @@ __all__ = [
     "load_trained",
     "narrow_gradient_descent_recurrence",
     "narrow_ridge_gradient_descent_recurrence",
+    "network_features",
     "newton_schulz_recurrence",
     "one_block_recurrence",
     "other_tasks",
     "partial_recovery",
+    "past_systems",
     "pipelined_recurrence",
+    "predictions",
+    "primal_system",
     "random_features",
     "rank_correlation",
     "read_recipe",
+    "recipe_of",
     "recover",
     "recovery",
     "reference_solver",
     "remainder",
+    "representation_drift",
     "richardson_recurrence",
     "rotated",
     "run_sweep",
     "score",
     "softmax_conjugate_gradient_recurrence",
+    "states",
     "survivors",
     "sweeps",
     "train",

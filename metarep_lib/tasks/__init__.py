@@ -1,7 +1,7 @@
 """The question: prompts made of synthetic or real data, and laws of tasks to train on."""
 
 from metarep_lib.tasks.classes import class_prompt
-from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk
+from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk, bayes_untold
 from metarep_lib.tasks.real import diabetes_prompt
 from metarep_lib.tasks.spectra import SPECTRA, crowded
 from metarep_lib.tasks.sphere import SphereTask, random_sphere_task, sphere_task
@@ -17,6 +17,7 @@ __all__ = [
     "SphereTask",
     "bayes",
     "bayes_risk",
+    "bayes_untold",
     "class_prompt",
     "column_prompt",
     "crowded",
