@@ -30,9 +30,16 @@ from metarep_lib.evidence.remedies import REMEDIES, context_stream, feature_alig
 from metarep_lib.evidence.search import climb, worst_case
 from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, sweeps
+from metarep_lib.evidence.targets import past_systems, predictions, primal_system, states
 from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
 from metarep_lib.evidence.training import initial, train
-from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
+from metarep_lib.evidence.wide import (
+    feature_scaled_recurrence,
+    gram_chebyshev_recurrence,
+    gram_conjugate_gradient_recurrence,
+    gram_squaring_recurrence,
+    one_block_recurrence,
+)
 
 __all__ = [
     "DRIFT_RATIOS",
@@ -76,6 +83,7 @@ __all__ = [
     "diagnose",
     "exact_errors",
     "feature_alignment",
+    "feature_scaled_recurrence",
     "features_first",
     "fine_tune",
     "fit_mlp_probes",
@@ -102,7 +110,10 @@ __all__ = [
     "one_block_recurrence",
     "other_tasks",
     "partial_recovery",
+    "past_systems",
     "pipelined_recurrence",
+    "predictions",
+    "primal_system",
     "random_features",
     "rank_correlation",
     "read_recipe",
@@ -117,6 +128,7 @@ __all__ = [
     "run_sweep",
     "score",
     "softmax_conjugate_gradient_recurrence",
+    "states",
     "survivors",
     "sweeps",
     "train",
