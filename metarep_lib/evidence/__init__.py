@@ -33,7 +33,13 @@ from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, swee
 from metarep_lib.evidence.targets import past_systems, predictions, primal_system, states
 from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
 from metarep_lib.evidence.training import initial, train
-from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_gradient_recurrence, gram_squaring_recurrence, one_block_recurrence
+from metarep_lib.evidence.wide import (
+    feature_scaled_recurrence,
+    gram_chebyshev_recurrence,
+    gram_conjugate_gradient_recurrence,
+    gram_squaring_recurrence,
+    one_block_recurrence,
+)
 
 __all__ = [
     "DRIFT_RATIOS",
@@ -77,6 +83,7 @@ __all__ = [
     "diagnose",
     "exact_errors",
     "feature_alignment",
+    "feature_scaled_recurrence",
     "features_first",
     "fine_tune",
     "fit_mlp_probes",
