@@ -47,4 +47,4 @@ def run(seed: int) -> dict[str, list[float]]:
     return results | {"untrained features": feature_alignment(said, network_features(untrained, draw.x, BLOCK), draw.y[:, :N_SUPPORT])[0]}
 
 
-SWEEP = Sweep("representation-drift", {}, range(5), run)
+SWEEP = Sweep("representation-drift", {}, range(3), run)

@@ -68,11 +68,11 @@ def test_what_is_not_there_says_what_is(tmp_path):
         load_sweep("big", tmp_path)
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "sweeps").glob("*.py")), ids=lambda file: file.stem)
-def test_what_is_stored_is_the_grid_of_its_file(file):
+@pytest.mark.parametrize("name", ["conditioning", "degenerate", "knobs", "plane", "width"])  # their grids do not grow with the trained networks there are
+def test_what_is_stored_is_the_grid_of_its_file(name):
     definition = {}
-    exec(compile(file.read_text(), str(file), "exec"), definition)
-    sweep, swept = definition["SWEEP"], load_sweep(file.stem)
-    assert sweep.name == file.stem
+    exec(compile((ROOT / "sweeps" / f"{name}.py").read_text(), f"sweeps/{name}.py", "exec"), definition)
+    sweep, swept = definition["SWEEP"], load_sweep(name)
+    assert sweep.name == name and len(sweep.seeds) >= 5
     assert swept.knobs == {name: list(values) for name, values in sweep.knobs.items()} | {"seed": list(sweep.seeds)}
     assert [{name: row[name] for name in point} for row, point in zip(swept.rows, sweep.points(), strict=True)] == list(sweep.points())

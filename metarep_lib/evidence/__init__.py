@@ -13,6 +13,7 @@ from metarep_lib.evidence.algorithms import (
     newton_schulz_recurrence,
     two_block_recurrence,
 )
+from metarep_lib.evidence.alignment import FAMILIES, Fitted, fit, prediction_and_weights, prediction_error, weight_cosine, weight_error
 from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
@@ -20,6 +21,7 @@ from metarep_lib.evidence.controls import control_task, fit_mlp_probes, other_ta
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
 from metarep_lib.evidence.edits import Add, Edit, Heads, Mean, Put, Scale, Stream, Take, Units, heads_into
+from metarep_lib.evidence.heads import KernelHead, head_logits, kernel_heads
 from metarep_lib.evidence.interventions import InterventionError, intervene
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.mutation import survivors
@@ -33,6 +35,7 @@ from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, swee
 from metarep_lib.evidence.targets import past_systems, predictions, primal_system, states
 from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
 from metarep_lib.evidence.training import initial, train
+from metarep_lib.evidence.transfer import drawn, fit_families, paired_interval, risks_compared, weights_compared
 from metarep_lib.evidence.wide import (
     feature_scaled_recurrence,
     gram_chebyshev_recurrence,
@@ -43,14 +46,17 @@ from metarep_lib.evidence.wide import (
 
 __all__ = [
     "DRIFT_RATIOS",
+    "FAMILIES",
     "REMEDIES",
     "Add",
     "BlindPair",
     "Certificate",
     "Diagnosis",
     "Edit",
+    "Fitted",
     "Heads",
     "InterventionError",
+    "KernelHead",
     "Leakage",
     "Mean",
     "Partial",
@@ -81,11 +87,14 @@ __all__ = [
     "context_stream",
     "control_task",
     "diagnose",
+    "drawn",
     "exact_errors",
     "feature_alignment",
     "feature_scaled_recurrence",
     "features_first",
     "fine_tune",
+    "fit",
+    "fit_families",
     "fit_mlp_probes",
     "fit_probes",
     "fragility",
@@ -93,11 +102,13 @@ __all__ = [
     "gram_chebyshev_recurrence",
     "gram_conjugate_gradient_recurrence",
     "gram_squaring_recurrence",
+    "head_logits",
     "heads_into",
     "initial",
     "intervene",
     "is_looped",
     "jacobi_recurrence",
+    "kernel_heads",
     "leakage_by_change",
     "leakage_by_gradient",
     "load_seeds",
@@ -109,9 +120,12 @@ __all__ = [
     "newton_schulz_recurrence",
     "one_block_recurrence",
     "other_tasks",
+    "paired_interval",
     "partial_recovery",
     "past_systems",
     "pipelined_recurrence",
+    "prediction_and_weights",
+    "prediction_error",
     "predictions",
     "primal_system",
     "random_features",
@@ -124,6 +138,7 @@ __all__ = [
     "remainder",
     "representation_drift",
     "richardson_recurrence",
+    "risks_compared",
     "rotated",
     "run_sweep",
     "score",
@@ -134,6 +149,9 @@ __all__ = [
     "train",
     "two_block_recurrence",
     "untrained",
+    "weight_cosine",
+    "weight_error",
+    "weights_compared",
     "with_shuffled_weights",
     "worst_case",
 ]

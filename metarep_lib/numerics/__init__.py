@@ -4,7 +4,7 @@ from metarep_lib.numerics import block, depth, solvers, spectral
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
 from metarep_lib.numerics.capacity import capacity_bound, distinct_eigenvalues
 from metarep_lib.numerics.filters import Filter, PolynomialFilter, Spectrum, best_polynomial, krylov_degree, tune
-from metarep_lib.numerics.kernels import ExponentialKernel, RidgeSystem, linear_kernel, ridge_system
+from metarep_lib.numerics.kernels import ExponentialKernel, GaussianKernel, RidgeSystem, linear_kernel, ridge_system
 from metarep_lib.numerics.leave_one_out import Tuned, left_out, tuned_ridge_regression
 from metarep_lib.numerics.order import hidden_order_bound, hiding_threshold, one_step_order_bound
 from metarep_lib.numerics.perturbation import (
@@ -60,6 +60,7 @@ from metarep_lib.numerics.width import best_projection, landmark_projection, pro
 __all__ = [
     "ExponentialKernel",
     "Filter",
+    "GaussianKernel",
     "Outcome",
     "PolynomialFilter",
     "RidgeFit",

@@ -3,6 +3,7 @@
 from metarep_lib.tasks.classes import class_prompt
 from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk, bayes_untold
 from metarep_lib.tasks.real import diabetes_prompt
+from metarep_lib.tasks.shifts import Rescaled, SpherePrior, shifted
 from metarep_lib.tasks.spectra import SPECTRA, crowded
 from metarep_lib.tasks.sphere import SphereTask, random_sphere_task, sphere_task
 from metarep_lib.tasks.synthetic import geometric_spectrum, synthetic_prompt
@@ -14,6 +15,8 @@ __all__ = [
     "ExponentialPrior",
     "LinearPrior",
     "Prior",
+    "Rescaled",
+    "SpherePrior",
     "SphereTask",
     "bayes",
     "bayes_risk",
@@ -25,6 +28,7 @@ __all__ = [
     "geometric_spectrum",
     "load_table",
     "random_sphere_task",
+    "shifted",
     "sphere_task",
     "synthetic_prompt",
 ]

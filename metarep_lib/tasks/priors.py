@@ -88,14 +88,18 @@ class ExponentialPrior:
     def sample(self, n_prompts: int, n_tokens: int, generator: torch.Generator) -> Draw:
         x = torch.randn(n_prompts, n_tokens, self.n_inputs, generator=generator)
         x = x / x.norm(dim=-1, keepdim=True)
-        K = self.covariance(x, x).double()
-        eigenvalues, vectors = torch.linalg.eigh(K)  # K is singular to rounding, so no Cholesky factor
-        root = vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)
-        f = (root @ torch.randn(n_prompts, n_tokens, 1, generator=generator).double()).squeeze(-1).float()
+        f = gaussian_process(self.covariance(x, x), generator)
         return with_noise(x, f, self.noise, generator)
 
     def covariance(self, x: Tensor, x_other: Tensor) -> Tensor:
         return ((x @ x_other.mT - 1) / self.tau).exp()
+
+
+def gaussian_process(K: Tensor, generator: torch.Generator) -> Tensor:
+    """[B, n] a draw of N(0, K) for every prompt, K [B, n, n] in float32 or float64."""
+    eigenvalues, vectors = torch.linalg.eigh(K.double())  # K is singular to rounding, so no Cholesky factor
+    root = vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)
+    return (root @ torch.randn(*K.shape[:-1], 1, generator=generator).double()).squeeze(-1).float()
 
 
 def with_noise(x: Tensor, f: Tensor, levels: tuple[float, ...], generator: torch.Generator) -> Draw:
