@@ -52,4 +52,4 @@ def run(weights: str, seed: int) -> dict[str, float | list[float]]:
     return result | {"profile": [weight_error(s, one.weights(prompt)).mean().item() for one in held]}
 
 
-SWEEP = Sweep("alignment-families", {"weights": ["gp", "linear", "initial", "shuffled"]}, [0, 1], run)
+SWEEP = Sweep("alignment-families", {"weights": ["gp", "linear", "initial", "shuffled"]}, [0, 1, 2], run)

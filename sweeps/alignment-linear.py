@@ -26,4 +26,4 @@ def run(shift: str, seed: int) -> dict:
     return weights_compared(network, frozen, prior, n_support) | risks_compared(network, frozen, prior, n_support)
 
 
-SWEEP = Sweep("alignment-linear", {"shift": [f"{knob} {value}" for knob, values in SHIFTS.items() for value in values]}, [0], run)
+SWEEP = Sweep("alignment-linear", {"shift": [f"{knob} {value}" for knob, values in SHIFTS.items() for value in values]}, [0, 1, 2], run)
