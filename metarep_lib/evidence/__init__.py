@@ -1,5 +1,6 @@
 """The experiments: certificates and mutants, training and trained networks."""
 
+from metarep_lib.evidence.adversary import searched_prompts
 from metarep_lib.evidence.algorithms import (
     block_recurrence,
     causal_recurrence,
@@ -15,10 +16,15 @@ from metarep_lib.evidence.algorithms import (
 )
 from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
+from metarep_lib.evidence.candidates import KERNEL, LINEAR, SCHEDULED, Candidate, Posed
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
+from metarep_lib.evidence.identification import SAME, Fit, Verdict, fit, judge, paired_interval
+from metarep_lib.evidence.layers import Readout, Subject, fitted_readout, in_other_basis, signed_permutation
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
+from metarep_lib.evidence.lineup import Member, lineup
+from metarep_lib.evidence.marks import Gains, LogFilter, additivity_gap, best_filter, primal_spectrum, spectral_gains
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.recipe import Recipe, read_recipe
 from metarep_lib.evidence.recurrence import Recurrence
@@ -31,16 +37,31 @@ from metarep_lib.evidence.wide import gram_chebyshev_recurrence, gram_conjugate_
 
 __all__ = [
     "DRIFT_RATIOS",
+    "KERNEL",
+    "LINEAR",
+    "SAME",
+    "SCHEDULED",
     "BlindPair",
+    "Candidate",
     "Certificate",
     "Diagnosis",
+    "Fit",
+    "Gains",
     "Leakage",
+    "LogFilter",
+    "Member",
+    "Posed",
+    "Readout",
     "Recipe",
     "Recurrence",
     "Score",
+    "Subject",
     "Sweep",
     "Swept",
     "TrainedTransformer",
+    "Verdict",
+    "additivity_gap",
+    "best_filter",
     "blind_pair",
     "block_recurrence",
     "causal_recurrence",
@@ -52,29 +73,39 @@ __all__ = [
     "diagnose",
     "exact_errors",
     "features_first",
+    "fit",
+    "fitted_readout",
     "fragility",
     "gradient_descent_recurrence",
     "gram_chebyshev_recurrence",
     "gram_conjugate_gradient_recurrence",
     "gram_squaring_recurrence",
+    "in_other_basis",
     "is_looped",
     "jacobi_recurrence",
+    "judge",
     "leakage_by_change",
     "leakage_by_gradient",
+    "lineup",
     "load_sweep",
     "load_trained",
     "narrow_gradient_descent_recurrence",
     "narrow_ridge_gradient_descent_recurrence",
     "newton_schulz_recurrence",
     "one_block_recurrence",
+    "paired_interval",
     "pipelined_recurrence",
+    "primal_spectrum",
     "rank_correlation",
     "read_recipe",
     "reference_solver",
     "richardson_recurrence",
     "run_sweep",
     "score",
+    "searched_prompts",
+    "signed_permutation",
     "softmax_conjugate_gradient_recurrence",
+    "spectral_gains",
     "survivors",
     "train",
     "two_block_recurrence",

@@ -1,6 +1,7 @@
 """The question: prompts made of synthetic or real data, and laws of tasks to train on."""
 
 from metarep_lib.tasks.classes import class_prompt
+from metarep_lib.tasks.designs import clusters, designed_prompts, isotropic, spread
 from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk
 from metarep_lib.tasks.real import diabetes_prompt
 from metarep_lib.tasks.spectra import SPECTRA, crowded
@@ -18,12 +19,16 @@ __all__ = [
     "bayes",
     "bayes_risk",
     "class_prompt",
+    "clusters",
     "column_prompt",
     "crowded",
+    "designed_prompts",
     "diabetes_prompt",
     "geometric_spectrum",
+    "isotropic",
     "load_table",
     "random_sphere_task",
     "sphere_task",
+    "spread",
     "synthetic_prompt",
 ]
