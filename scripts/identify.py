@@ -10,6 +10,7 @@ Three steps, each a process of its own, so that none can look over another's sho
 import argparse
 import hashlib
 import json
+import multiprocessing
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ import torch
 from chapters import ROOT
 from commit import commit
 from safetensors.torch import load_file, save_file
+from tqdm import tqdm
 
 sys.path.insert(0, str(ROOT))
 
@@ -46,7 +48,7 @@ from metarep_lib.tasks import clusters, designed_prompts, spread  # noqa: E402
 
 P, K, Q, STEPS, SEEDS = 12, 16, 8, 6, 2
 INPUTS = input_basis(P, log_ridge=True)  # every network reads the same tokens
-CANDIDATES = (*LINEAR, SCHEDULED[0], *KERNEL)
+CANDIDATES = {"own head": (*LINEAR, SCHEDULED[0], *KERNEL), "fitted": LINEAR}
 
 
 def build(folder: Path, key: Path) -> None:
@@ -92,34 +94,39 @@ def prompts(n_prompts: int, seed: int) -> Posed:
     return Posed.of(Prompt(*(torch.cat([getattr(half, name) for half in halves]) for name in ("phi", "y", "phi_query")), ridge=0.5))
 
 
-def predict(folder: Path, predictions: Path) -> None:
-    """Say of every file in the folder which candidate it runs, from its own head and from fitted readouts."""
+def say(path: Path) -> list[dict]:
+    """Which candidate a file of weights runs, from its own head and from fitted readouts."""
+    torch.set_num_threads(1)
     tuning, judging = prompts(24, seed=11), prompts(40, seed=21)
+    subject = load(path.with_suffix(""))
+    streams = [subject.streams(posed.prompt) for posed in (tuning, judging)]
+    own = [subject.read(stream) for stream in streams]
+    sound = all(stream.isfinite().all() and stream.abs().max() < 1e30 for stream in streams)
     rows = []
-    for path in sorted(folder.glob("*.safetensors")):
-        began = time.monotonic()
-        subject = load(path.with_suffix(""))
-        streams = [subject.streams(posed.prompt) for posed in (tuning, judging)]
-        own = [subject.read(stream) for stream in streams]
-        fitted = None
-        if all(stream.isfinite().all() and stream.abs().max() < 1e30 for stream in streams):
-            readout = fitted_readout(streams[0], own[0][-1])
-            fitted = [readout(stream, heads[-1]) for stream, heads in zip(streams, own)]
-        for name, layers in (("own head", own), ("fitted", fitted)):
-            row = {"network": path.stem, "readout": name, "seed": 0, "said": "none", "misfits": {}}
-            if layers is not None and all(layer.isfinite().all() for layer in layers) and layers[1][-1].abs().max() < 1e30:
-                fits = [fit(candidate, tuning, layers[0][1:], seed=0) for candidate in CANDIDATES]
-                verdict = judge(fits, judging, layers[1][1:], seed=0)
-                row |= {"said": verdict.name, "misfits": {name: short(misfit) for name, misfit in verdict.misfits.items()}}
-            rows.append(row)
-            print(path.stem, name, row["said"], f"{time.monotonic() - began:.0f} s", flush=True)
-        predictions.write_text(json.dumps(rows))
+    for readout in ("own head", "fitted"):
+        row = {"network": path.stem, "readout": readout, "seed": 0, "said": "none", "misfits": {}}
+        if sound:
+            maps = fitted_readout(streams[0], own[0][-1])
+            seen, judged = own if readout == "own head" else (maps(stream, head[-1]) for stream, head in zip(streams, own))
+            fits = [fit(candidate, tuning, seen[1:], seed=0) for candidate in CANDIDATES[readout]]
+            verdict = judge(fits, judging, judged[1:], seed=0)
+            row |= {"said": verdict.name, "misfits": {name: short(misfit) for name, misfit in verdict.misfits.items()}}
+        rows.append(row)
+    return rows
+
+
+def predict(folder: Path, predictions: Path, processes: str = "1") -> None:
+    """Say of every file in the folder which candidate it runs."""
+    paths = sorted(folder.glob("*.safetensors"))
+    with multiprocessing.get_context("spawn").Pool(int(processes)) as pool:
+        rows = list(tqdm(pool.imap(say, paths), total=len(paths), desc="predict", mininterval=5))
+    Path(predictions).write_text(json.dumps(sum(rows, [])))
 
 
 def reveal(predictions: Path, key: Path, seconds: float) -> Path:
     """Join what was said with what is so."""
     labels, rows = json.loads(key.read_text()), json.loads(predictions.read_text())
-    rows = [{"network": row.pop("network"), "label": labels[row_id], **row} for row in rows for row_id in [row["network"]]]
+    rows = [row | {"label": labels[row["network"]]} for row in rows]
     card = {"command": "python scripts/identify.py", "commit": commit("scripts"), "seconds": round(seconds), "torch": torch.__version__}
     knobs = {"network": sorted(labels), "readout": ["own head", "fitted"], "seed": [0]}
     lines = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in rows)
@@ -131,19 +138,22 @@ def reveal(predictions: Path, key: Path, seconds: float) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", default="1", help="of the predictions")
     parser.add_argument("step", nargs="?", choices=["build", "predict"], help="one step alone; all three when left out")
     parser.add_argument("paths", nargs="*", type=Path, help="build: folder and key; predict: folder and predictions")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    if given.step:
-        {"build": build, "predict": predict}[given.step](*given.paths)
-        return
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as blind, tempfile.TemporaryDirectory() as sealed:
-        folder, key, predictions = Path(blind) / "networks", Path(sealed) / "key.json", Path(blind) / "predictions.json"
-        subprocess.run([sys.executable, __file__, "build", folder, key], check=True)
-        subprocess.run([sys.executable, __file__, "predict", folder, predictions], check=True)
-        print(reveal(predictions, key, time.monotonic() - began))
+    if given.step == "build":
+        build(*given.paths)
+    elif given.step == "predict":
+        predict(*given.paths, given.processes)
+    else:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as blind, tempfile.TemporaryDirectory() as sealed:
+            folder, key, predictions = Path(blind) / "networks", Path(sealed) / "key.json", Path(blind) / "predictions.json"
+            subprocess.run([sys.executable, __file__, "build", folder, key], check=True)
+            subprocess.run([sys.executable, __file__, "--processes", given.processes, "predict", folder, predictions], check=True)
+            print(reveal(predictions, key, time.monotonic() - began))
 
 
 if __name__ == "__main__":

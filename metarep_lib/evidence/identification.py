@@ -18,6 +18,7 @@ from torch import Tensor
 from metarep_lib.evidence.candidates import BOXES, Candidate, Posed
 
 SAME = 1e-8  # misfit up to which a network counts as running the candidate, where nothing but rounding and tuning stands between them
+CLOSE = 0.01  # misfit below which it is worth to tune on
 MOST_STEPS = 16  # a candidate's path is followed this far
 SILENT = 1e-8  # a layer whose predictions have less than this part of the last layer's energy says nothing yet
 
@@ -64,7 +65,7 @@ def speaking(observed: Tensor) -> Tensor:
     return energy > SILENT * energy[-1]
 
 
-def fit(candidate: Candidate, posed: Posed, observed: Tensor, *, seed: int, draws: int = 30, starts: int = 3) -> Fit:
+def fit(candidate: Candidate, posed: Posed, observed: Tensor, *, seed: int, draws: int = 24, starts: int = 2) -> Fit:
     """Tune a candidate to a network's layers: scalars by L-BFGS and simplex search from the best of many random draws, steps and scales exactly.
 
     Args:
@@ -92,11 +93,11 @@ def fit(candidate: Candidate, posed: Posed, observed: Tensor, *, seed: int, draw
         first = drawn[np.argsort([loss(z) for z in drawn])[: 1 if candidate.scheduled else starts]]
         ends = []
         for z in first:
-            ends.append(scipy.optimize.minimize(loss, z, method="L-BFGS-B", bounds=boxes, options={"maxiter": 80}))
+            ends.append(scipy.optimize.minimize(loss, z, method="L-BFGS-B", bounds=boxes, options={"maxiter": 15 if candidate.scheduled else 60}))
             if ends[-1].fun < np.log(SAME / 100):
                 break  # nothing is left to explain
         end = min(ends, key=lambda end: end.fun)
-        if not candidate.scheduled and end.fun >= np.log(SAME / 100):  # few scalars: a search without gradients goes on where they end
+        if not candidate.scheduled and np.log(SAME / 100) <= end.fun < np.log(CLOSE):  # few scalars: a search without gradients goes on where they end
             end = min(end, scipy.optimize.minimize(loss, end.x, method="Nelder-Mead", bounds=boxes, options={"maxiter": 200}), key=lambda end: end.fun)
         best = end.x
     unexplained, scales = gaps(observed, candidate.path(posed, torch.from_numpy(best), steps, posed))
