@@ -18,7 +18,7 @@ NOTEBOOKS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-w
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help venv book picture test sweeps weights bench serve clean
+.PHONY: help venv book figures picture test colab sweeps weights bench serve clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
@@ -41,8 +41,11 @@ book: .venv/stamp $(PROFILE)  ## run the chapters, build the site, write the not
 	$(STAGE) "Write the notebooks" $(PY) scripts/write_pairs.py
 	@echo; echo "Read it: file://$(CURDIR)/$(SITE)/index.html  (or: make serve)"
 
+figures: book  ## build, then save every figure as _build/figures/NAME.png (one alone: make figures NAME=fig-route-a)
+	$(PY) scripts/figures.py $(NAME)
+
 picture: book  ## build, then make the picture of the README from the landing page's figure
-	$(PY) scripts/readme_picture.py
+	$(PY) scripts/figures.py fig-headline --to book/_static/metarep.png
 
 test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Lint the book" $(PY) scripts/lint_book.py
@@ -51,8 +54,12 @@ test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Build the site, warnings are errors" $(BUILD)
 	$(STAGE) "The notebooks are those of the chapters" $(PY) scripts/check_pairs.py
 	$(STAGE) "Run the notebooks again and compare" $(PYTEST) $(NOTEBOOKS) book
+	$(STAGE) "Run a notebook as Colab would" $(PY) scripts/check_colab.py kernel-ridge
 	$(STAGE) "Look at every page in a browser" $(PY) scripts/check_site.py
 	@echo; echo "Everything passed."
+
+colab: .venv/stamp $(PROFILE)  ## run every notebook as Colab would: in an empty folder, with the library and Colab's packages alone
+	$(STAGE) "Run the notebooks as Colab would" $(PY) scripts/check_colab.py
 
 sweeps: .venv/stamp  ## run every sweep of sweeps/ again (only those whose file is removed: rm metarep_lib/sweeps/NAME.json)
 	@for sweep in $(basename $(notdir $(wildcard sweeps/*.py))); do \

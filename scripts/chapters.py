@@ -38,12 +38,17 @@ def pair(chapter: Path) -> Path:
 
 def claims_made(cell: NotebookNode) -> bool:
     """Whether a code cell calls `claim` or `record` itself."""
+    return calls(cell, "claim", "record")
+
+
+def calls(cell: NotebookNode, *functions: str) -> bool:
+    """Whether a code cell calls one of these functions by its bare name."""
     try:
         tree = ast.parse(cell.source)
     except SyntaxError:  # a cell with a magic command
         return False
-    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return any(isinstance(name, ast.Name) and name.id in ("claim", "record") for name in calls)
+    called = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return any(isinstance(name, ast.Name) and name.id in functions for name in called)
 
 
 def write(path: Path, text: str) -> None:

@@ -3,7 +3,8 @@
 * No number in the prose that code could have computed: decimals, powers of ten, percentages, "N times". A number is
   quoted from a claim or a record by ``{glue:text}``; a constant of the theory stands in maths.
 * No glue inside maths, where it would silently stay unreplaced.
-* Every cell that draws a figure gives it a name, a caption and a text for those who cannot see it.
+* Every cell that draws a figure gives it a name, a caption and a text for those who cannot see it. A figure with a slider
+  (`explore`) has a text for every picture of its own, and needs a name and a caption.
 * Nothing is loaded from another host.
 * Statements and certificates pair off: every theorem, lemma, proposition or corollary is certified by a test that also
   sees a wrong version of it fail, and every certified label exists.
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from chapters import BOOK, ROOT, chapters, pages, read
+from chapters import BOOK, ROOT, calls, chapters, pages, read
 from statements import certificates, statements
 
 TYPED = {
@@ -85,8 +86,9 @@ def figure_faults(chapter: Path) -> Iterator[str]:
     """Figure cells without name, caption or alternative text."""
     for number, cell in enumerate(read(chapter).cells):
         shown = cell.metadata.get("mystnb", {})
-        if "figure" in shown or "image" in shown:
-            wanted = {"figure": ("name", "caption"), "image": ("alt",)}
+        slides = calls(cell, "explore")
+        if "figure" in shown or "image" in shown or slides:
+            wanted = {"figure": ("name", "caption"), "image": () if slides else ("alt",)}
             missing = [f"{part}: {key}" for part in wanted for key in wanted[part] if not shown.get(part, {}).get(key)]
             if missing:
                 yield f"{chapter.relative_to(ROOT)}: cell {number}: the figure lacks {', '.join(missing)}"

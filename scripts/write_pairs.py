@@ -1,61 +1,52 @@
-"""Write the pair of every chapter from the outputs of the last build: `make book` runs it.
+"""Write the pair of every chapter from the last build: `make book` runs it.
 
-Nothing is executed here. The outputs come from the cache the build filled, so the committed notebooks and the site show one and
-the same execution. What a notebook need not carry is left out: pictures (their text/plain stays, nbval compares it), live
-widgets, times of execution, random cell ids. The same execution always gives the same bytes.
+Nothing is executed here. The build has put the notebook of every chapter into the site (book/_ext/notebooks.py), with the outputs
+its page shows. The pair is that notebook without what a committed file need not carry: pictures (their text/plain stays, nbval
+compares it) and all pictures of a slider but the first one shown. The same execution always gives the same bytes.
 """
 
 import re
 import sys
+from pathlib import Path
 
 import nbformat
-from chapters import ROOT, chapters, pair, read, write
-from jupyter_cache import get_cache
+from chapters import ROOT, chapters, pair, write
 from nbformat import NotebookNode
 
-sys.path.append(str(ROOT / "book" / "_ext"))
-from execution_cache import cache_path  # noqa: E402
-
-DROPPED = ("image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json")
+SITE = ROOT / "_build" / "html"
+PICTURES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"base64,[A-Za-z0-9+/=\n]*")
+SLIDER = '<div class="explore"'
+FRAMES = re.compile(r'(?<=<script type="application/json">).*?(?=</script>)', re.DOTALL)
 
 
-def lean(output: NotebookNode) -> NotebookNode:
-    """An output without pictures and widgets."""
-    if "data" in output:
-        output.data = {
-            mime: BASE64.sub("base64,", content) if isinstance(content, str) else content
-            for mime, content in output.data.items()
-            if mime not in DROPPED
-        }
-    return output
+def built(chapter: Path) -> Path:
+    """Where the build has put the notebook of a chapter."""
+    return SITE / "_sources" / pair(chapter).relative_to(ROOT)
 
 
-def executed(notebook: NotebookNode, cache) -> NotebookNode:
-    """The notebook with the outputs of the build, in the form that is committed."""
-    _, notebook = cache.merge_match_into_notebook(notebook, nb_meta=("kernelspec", "language_info"))
-    notebook.nbformat, notebook.nbformat_minor = 4, 5  # the version with cell ids
-    for number, cell in enumerate(notebook.cells):
-        cell.id = f"cell-{number}"
-        if cell.cell_type == "code":
-            cell.metadata.pop("execution", None)
-            cell.outputs = [lean(output) for output in cell.outputs]
-    nbformat.validate(notebook)
+def lean(notebook: NotebookNode) -> NotebookNode:
+    """The notebook without pictures. Of a slider the picture of the start stays, for who reads without running."""
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        if "data" in output:
+            output.data = {mime: lean_text(content) for mime, content in output.data.items() if mime not in PICTURES}
     return notebook
 
 
+def lean_text(content: object) -> object:
+    """What is kept of the content of an output."""
+    if not isinstance(content, str):
+        return content
+    return FRAMES.sub("", content) if content.startswith(SLIDER) else BASE64.sub("base64,", content)
+
+
 def main() -> int:
-    cache = get_cache(cache_path())
-    unbuilt = []
+    unbuilt = [chapter for chapter in chapters() if not built(chapter).exists()]
     for chapter in chapters():
-        try:
-            notebook = executed(read(chapter), cache)
-        except KeyError:
-            unbuilt.append(chapter.name)
-            continue
-        write(pair(chapter), nbformat.writes(notebook, indent=1) + "\n")
+        if chapter not in unbuilt:
+            write(pair(chapter), nbformat.writes(lean(nbformat.read(built(chapter), as_version=4)), indent=1) + "\n")
     if unbuilt:
-        print(f"No execution of {', '.join(unbuilt)} in the build's cache. Is it in _toc.yml? Then run: make book")
+        print(f"No notebook in the site of {', '.join(chapter.name for chapter in unbuilt)}. Is it in _toc.yml? Then run: make book")
     return bool(unbuilt)
 
 

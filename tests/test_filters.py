@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import scipy.optimize
 import torch
+from certificates import certifies
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
-from metarep_lib import RidgeSystem, solvers
+from metarep_lib import PrefixMask, RidgeSystem, Transformer, TransformerConfig, solvers
+from metarep_lib.network import AttentionConfig, BlockConfig
 from metarep_lib.numerics import Filter, PolynomialFilter, Spectrum, best_polynomial, krylov_degree, tune
 from metarep_lib.numerics.filters import METHODS, chebyshev_basis
 from metarep_lib.tasks import LinearPrior
@@ -145,3 +147,59 @@ def test_a_call_that_means_nothing_is_refused():
         best_polynomial(spectrum, f, 0)
     with pytest.raises(ValueError, match="no start of 2 reached a finite risk"):
         tune("GD++", spectrum, f + torch.nan, 1, restarts=2)
+
+
+def growth(value, z):
+    """The degree of a polynomial in z, from its growth between z and 2 z, far out."""
+    return float((value(2 * z) / value(z)).abs().log2())
+
+
+@certifies("prop-attention-degree", mutant="(3^L + 1) / 2, or one degree less for the network")
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_linear_attention_has_the_degree_that_gd_plus_plus_uses_up(layers):
+    block = BlockConfig((AttentionConfig("linear", 2, 3, 3),), 0)
+    config = TransformerConfig(4, 5, 1, (block,) * layers, tuple(range(layers)))
+    network = Transformer(config, torch.Generator().manual_seed(layers)).double()
+    generator = torch.Generator().manual_seed(7)
+    tokens = torch.randn(5, 4, generator=generator, dtype=torch.float64)
+    flags = torch.tensor([1.0, 1.0, 1.0, 0.0]).double()  # the last channel is a flag: not scaled
+
+    def output(z):
+        with torch.no_grad():
+            return network(tokens * (flags * z + (1 - flags)), PrefixMask(4, sees_itself=True))[-1, 0]
+
+    held = {name: 5 * values + 0.1 for name, values in scalars(("eta", "gamma"), layers, seed=1).items()}
+    system, _, _ = draw(1, 5)
+
+    def prediction(z):
+        scaled = RidgeSystem(z**2 * system.A, z**2 * system.y, z * system.K_query)
+        return Spectrum.of(scaled).predict(Filter("GD++", held))[0, 0]
+
+    of_network, of_filter = growth(output, 2.0**24), growth(prediction, 2.0**24)
+    assert round(of_network, 3) == 3**layers  # the bound is attained by ordinary weights
+    assert round(of_filter, 3) == 2 * krylov_degree("GD++", layers) + 1 == 3**layers
+    assert round(of_filter, 3) != 2 * ((3**layers + 1) // 2) + 1
+
+
+@certifies("thm-best-step", mutant="n + d in the place of n + d + 1")
+@pytest.mark.parametrize("noise", [0.0, 0.7])
+def test_the_best_step_by_quadrature(noise):
+    """n = 2, d = 2: ten normal numbers, products of degree at most four in each, so that three Gauss-Hermite nodes a number are exact."""
+    n = d = 2
+    nodes, weights = np.polynomial.hermite_e.hermegauss(3)
+    weights = weights / weights.sum()
+    grid = np.stack(np.meshgrid(*[range(3)] * 10, indexing="ij"), -1).reshape(-1, 10)
+    z, weight = nodes[grid], weights[grid].prod(-1)
+    X, x, w, eps = z[:, :4].reshape(-1, n, d), z[:, 4:6], z[:, 6:8] / d**0.5, z[:, 8:]
+    f = (w * x).sum(-1)
+    g = np.einsum("za,zia,zi->z", x, X, np.einsum("zia,za->zi", X, w) + noise * eps)
+
+    def risk(eta):
+        return weight @ (f - eta * g) ** 2
+
+    eta = 1 / (n + d + 1 + d * noise**2)
+    assert abs(risk(eta) - (1 - n * eta)) < 1e-12
+    assert min(risk(eta * 1.01), risk(eta * 0.99)) > risk(eta)
+    mutant = 1 / (n + d + d * noise**2)
+    assert abs(risk(mutant) - (1 - n * mutant)) > 1e-2
+    assert scipy.optimize.minimize_scalar(risk).x == pytest.approx(eta, rel=1e-6)

@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 
 import metarep_lib.evidence.training as training
 from metarep_lib import Prompt
-from metarep_lib.evidence import load_trained, train
+from metarep_lib.evidence import load_seeds, load_trained, train
 from metarep_lib.evidence.recipe import recipe_of
 from metarep_lib.evidence.training import risks
 from metarep_lib.tasks import ExponentialPrior, LinearPrior, bayes, bayes_risk
@@ -106,6 +106,15 @@ def test_a_card_says_everything_and_the_weights_come_back(tmp_path):
         torch.testing.assert_close(network.predict(prompt)[:, 0], curve[:, k], rtol=1e-4, atol=1e-5)
     with pytest.raises(FileNotFoundError, match="there are: tiny-1"):
         load_trained("tiny", 2, folder=tmp_path)
+
+
+def test_all_seeds_of_one_name_come_in_order_and_no_other_name(tmp_path):
+    for name, seed in (("tiny", 10), ("tiny", 2), ("tiny-2", 0)):
+        train(recipe_of(name, {part: dict(held) for part, held in TABLE.items()} | {"training": TABLE["training"] | {"steps": 1}}), seed, tmp_path, commit="", command="")
+    assert [network.card["seed"] for network in load_seeds("tiny", folder=tmp_path)] == [2, 10]
+    assert [network.recipe.name for network in load_seeds("tiny-2", folder=tmp_path)] == ["tiny-2"]
+    with pytest.raises(FileNotFoundError, match="there are: tiny-10, tiny-2, tiny-2-0"):
+        load_seeds("huge", folder=tmp_path)
 
 
 def test_training_learns_and_another_seed_is_another_network(tmp_path):

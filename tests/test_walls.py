@@ -12,7 +12,7 @@ import metarep_lib
 
 LIBRARY = Path(metarep_lib.__file__).parent
 CHAPTERS = sorted((LIBRARY.parent / "book").glob("*.md"))
-WINGS = ("network", "construct", "numerics", "tasks", "evidence", "show")
+WINGS = ("network", "construct", "numerics", "tasks", "evidence", "exercises", "show")
 
 # what a wing may import of the library; what it may import of other people; STDLIB is always allowed
 MAY_IMPORT = {
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "numerics": ({"prompt"}, {"torch", "jaxtyping", "numpy", "scipy"}),
     "tasks": ({"prompt", "numerics.kernels"}, {"torch", "jaxtyping", "numpy", "sklearn"}),
     "evidence": ({"prompt", "network", "construct", "numerics", "tasks"}, None),
+    "exercises": ({"prompt", "network", "construct", "numerics", "tasks"}, {"torch"}),
     "show": (set(), None),
 }
 

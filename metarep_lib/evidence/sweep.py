@@ -115,3 +115,8 @@ def load_sweep(name: str, folder: Path = SWEEPS) -> Swept:
         raise FileNotFoundError(f"load_sweep({name!r}): no such sweep; there are: {known}")
     held = json.loads(path.read_text())
     return Swept(held["knobs"], held["rows"], held["card"])
+
+
+def sweeps(folder: Path = SWEEPS) -> dict[str, Swept]:
+    """All stored sweeps, by name."""
+    return {path.stem: load_sweep(path.stem, folder) for path in sorted(folder.glob("*.json"))}

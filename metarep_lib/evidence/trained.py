@@ -74,3 +74,18 @@ def load_trained(name: str, seed: int, *, device: torch.device | str = "cpu", fo
     transformer = Transformer(recipe.config)
     transformer.load_state_dict({name: weight.float() for name, weight in load_file(stem.with_suffix(".safetensors")).items()})
     return TrainedTransformer(transformer.requires_grad_(False).to(device), recipe, card)
+
+
+def load_seeds(name: str, *, device: torch.device | str = "cpu", folder: Path = WEIGHTS) -> list[TrainedTransformer]:
+    """Every committed network `name`, in the order of its seeds: what is said of one is said of all.
+
+    Raises:
+        FileNotFoundError: no such weights, with the names there are.
+    """
+    seeds = sorted(int(seed) for seed in (path.stem.removeprefix(f"{name}-") for path in folder.glob(f"{name}-*.safetensors")) if seed.isdigit())
+    return [load_trained(name, seed, device=device, folder=folder) for seed in seeds or [0]]
+
+
+def cards(folder: Path = WEIGHTS) -> list[dict]:
+    """The cards of all committed networks, by name and seed: recipe, command, commit, device, seconds, parameters, risks."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]

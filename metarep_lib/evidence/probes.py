@@ -1,0 +1,216 @@
+"""Probes: what can be read off the residual stream, judged on tasks the probe has not seen.
+
+Letters: B tasks, n tokens of each, D channels of the stream, m entries of a target per token (alpha_t has one, w_t has p).
+
+A probe is ridge regression from stream to target. Tasks, not tokens, are split into those that teach, those that choose
+the penalty and those that judge, and intervals resample tasks: the tokens of one task are no independent witnesses.
+Channels are not rescaled, so a rotation of the stream changes nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metarep_lib.construct.assemble import ConstructedTransformer
+from metarep_lib.evidence.trained import TrainedTransformer
+from metarep_lib.prompt import Prompt
+
+PENALTIES = tuple(10.0**e for e in range(-13, 3))
+"""Of a probe, in units of the mean squared singular value of the stream."""
+
+Targets = Mapping[str, Tensor]
+Predictor = Callable[[Tensor], Tensor]
+
+
+def activations(network: ConstructedTransformer | TrainedTransformer, prompt: Prompt) -> dict[str, Tensor]:
+    """Group of tokens -> [n_blocks + 1, B, tokens, D], the stream there after the embedding and after every block.
+
+    Args:
+        network: constructed or trained.
+        prompt: a batch of tasks, in the network's dtype. Under the pair-causal layout every query has a pass of its own; the
+            supports' stream is the same in all of them.
+    """
+    if isinstance(network, ConstructedTransformer):
+        trace = network.run(prompt)
+        return {group: trace.resid[..., tokens, :] for group, tokens in trace.tokens.items()}
+    tokens, mask, _ = network.question(prompt)
+    resid, k = torch.stack(list(network.transformer.stream(tokens, mask))), prompt.n_support
+    if network.recipe.schedule.layout == "prefix":
+        return {"support": resid[..., :k, :], "query": resid[..., k:, :]}
+    return {"support": resid[..., 0, :k, :], "query": resid[..., -1, :]}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which tasks teach, which choose the penalty, which judge."""
+
+    train: slice
+    validation: slice
+    test: slice
+
+    @classmethod
+    def of(cls, n_tasks: int) -> "Split":
+        """Half, a fifth, and the rest, in order.
+
+        >>> Split.of(10)
+        Split(train=slice(0, 5, None), validation=slice(5, 7, None), test=slice(7, 10, None))
+        """
+        first, second = n_tasks // 2, n_tasks * 7 // 10
+        return cls(slice(0, first), slice(first, second), slice(second, n_tasks))
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How well a target was predicted; kept per task, for intervals and comparisons.
+
+    Args:
+        error: [B] sum of squared errors.
+        spread: [B] sum of squares of the target around its mean over all these tasks.
+        cosines: [B] cosine between the predicted and the true vector of the task.
+    """
+
+    error: Tensor
+    spread: Tensor
+    cosines: Tensor
+
+    @property
+    def r2(self) -> float:
+        """1 - error / spread, over all tasks together; below zero where the mean would have been the better guess."""
+        return 1 - (self.error.sum() / self.spread.sum()).item()
+
+    @property
+    def cosine(self) -> float:
+        """Mean over the tasks."""
+        return self.cosines.mean().item()
+
+    def interval(self, than: "Recovery | None" = None, *, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+        """95 % of the bootstrap over tasks, for R^2, or for R^2 minus that of another recovery of the same tasks, in pairs."""
+        n = len(self.error)
+        drawn = torch.randint(n, (resamples, n), generator=torch.Generator().manual_seed(seed))
+        values = 1 - self.error[drawn].sum(1) / self.spread[drawn].sum(1)
+        if than is not None:
+            values = values - (1 - than.error[drawn].sum(1) / than.spread[drawn].sum(1))
+        low, high = torch.quantile(values, torch.tensor([0.025, 0.975], dtype=values.dtype)).tolist()
+        return low, high
+
+
+def recovery(predicted: Tensor, truth: Tensor) -> Recovery:
+    """Score a prediction, both [B, n] or [B, n, m]: one vector per task.
+
+    >>> recovery(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, -1.0]])).r2
+    0.5
+    """
+    error = (predicted - truth).square().flatten(1).sum(1)
+    spread = (truth - truth.mean(dim=(0, 1))).square().flatten(1).sum(1)
+    return Recovery(error, spread, torch.cosine_similarity(predicted.flatten(1), truth.flatten(1), dim=1))
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An affine map of the stream, x W + b.
+
+    Args:
+        weights: [D, m].
+        offset: [m].
+        penalty: the one that validation chose.
+    """
+
+    weights: Tensor
+    offset: Tensor
+    penalty: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """[B, n, D] to [B, n, m], to [B, n] for m = 1."""
+        return (x @ self.weights + self.offset).squeeze(-1)
+
+
+def fit_probes(x: Tensor, targets: Targets, split: Split) -> dict[str, Probe]:
+    """A ridge probe for every target; each takes the penalty that is best on the validation tasks.
+
+    Args:
+        x: [B, n, D] the stream of all tasks, any dtype.
+        targets: name -> [B, n] or [B, n, m].
+        split: of the B tasks; those of `test` are not looked at.
+
+    Raises:
+        ValueError: shapes that do not fit, naming the target.
+    """
+    check(x, targets)
+    x = x.double()
+    rows = x[split.train].flatten(0, 1)
+    mean = rows.mean(0)
+    U, s, Vt = torch.linalg.svd(rows - mean, full_matrices=False)
+    unit = s.square().mean()
+    probes = {}
+    for name, target in targets.items():
+        y = target.double()
+        taught = y[split.train].flatten(0, 1).reshape(len(rows), -1)
+        along = U.T @ (taught - taught.mean(0))  # [rank, m], once for all penalties
+        candidates = []
+        for penalty in PENALTIES:
+            weights = Vt.T @ ((s / (s.square() + penalty * unit)).unsqueeze(-1) * along)
+            candidates.append(Probe(weights, taught.mean(0) - mean @ weights, penalty))
+        probes[name] = min(candidates, key=lambda probe: (probe(x[split.validation]) - y[split.validation]).square().sum())
+    return probes
+
+
+def recover(x: Tensor, targets: Targets, split: Split, fit: Callable[[Tensor, Targets, Split], Mapping[str, Predictor]] = fit_probes) -> dict[str, Recovery]:
+    """Fit a probe for every target and judge it on the test tasks. Arguments as for `fit_probes`.
+
+    >>> x = torch.randn(20, 5, 3, generator=torch.Generator().manual_seed(0))
+    >>> round(recover(x, {"sum": x.sum(-1)}, Split.of(20))["sum"].r2, 6)
+    1.0
+    """
+    probes = fit(x, targets, split)
+    return {name: recovery(probes[name](x[split.test].double()), y[split.test].double()) for name, y in targets.items()}
+
+
+def remainder(values: Tensor, given: Tensor, split: Split) -> Tensor:
+    """What least squares on `given` (and a constant), fitted on the training tasks, leaves of `values`, on all tasks.
+
+    Args:
+        values: [B, n] or [B, n, m].
+        given: [B, n, g].
+        split: of the B tasks.
+    """
+    values, given = values.double(), given.double()
+    design = torch.cat([given, torch.ones_like(given[..., :1])], dim=-1)
+    flat = values.reshape(*given.shape[:2], -1)
+    taught = slice(split.train.start, split.train.stop)
+    coefficients = torch.linalg.lstsq(design[taught].flatten(0, 1), flat[taught].flatten(0, 1), driver="gelsd").solution
+    return (flat - design @ coefficients).reshape(values.shape)
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Recovery of what is left of a target once other quantities are known.
+
+    Args:
+        left: share of the target's variance that they leave, on the test tasks. A partial R^2 of next to nothing is nothing.
+        recovery: of that rest, from what they leave of the stream.
+    """
+
+    left: float
+    recovery: Recovery
+
+
+def partial_recovery(x: Tensor, targets: Targets, given: Tensor, split: Split) -> dict[str, Partial]:
+    """The partial R^2 of the stream for every target, given [B, n, g]: both are replaced by their remainders first (Frisch and Waugh 1933).
+
+    This is (SSE of `given` alone - SSE of `given` and stream) / SSE of `given` alone, with the penalty on the stream only.
+    """
+    rests = {name: remainder(y, given, split) for name, y in targets.items()}
+    recovered = recover(remainder(x, given, split), rests, split)
+    left = {name: recovery(y[split.test] - rests[name][split.test], y[split.test].double()) for name, y in targets.items()}
+    return {name: Partial(1 - left[name].r2, recovered[name]) for name in targets}
+
+
+def check(x: Tensor, targets: Targets) -> None:
+    for name, y in targets.items():
+        if x.ndim != 3 or y.ndim not in (2, 3) or y.shape[:2] != x.shape[:2]:
+            raise ValueError(
+                f"probe of {name!r} with shape {list(y.shape)} on a stream of shape {list(x.shape)}: expected one target for each token of each task;"
+                " this would work: x[B, n, D] and y[B, n] or y[B, n, m]"
+            )

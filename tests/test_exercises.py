@@ -1,0 +1,105 @@
+"""Exercises: in every chapter the stub fails, the solution passes, and every planted mistake fails."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from metarep_lib import exercises
+from metarep_lib.exercises import find, grade
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "scripts"))
+
+from chapters import chapters, read  # noqa: E402
+
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+NUMBERED = [Path(chapter["file"]).name for part in TOC["parts"] if part.get("numbered") for chapter in part["chapters"]]
+CHAPTERS = [path for path in chapters() if path.stem in NUMBERED]
+
+
+def graded(cell: str) -> tuple[str, str] | None:
+    """(exercise, name of the answer) of a cell that ends by grading one."""
+    last = ast.parse(cell).body[-1:]
+    match last:
+        case [ast.Expr(ast.Call(ast.Name("grade"), [ast.Constant(id), ast.Name(answer)]))]:
+            return id, answer
+    return None
+
+
+def stubs(chapter: Path) -> dict[str, tuple[str, str]]:
+    """Exercise -> (the chapter's cell, the name of the answer in it), in the chapter's order."""
+    cells = [cell.source for cell in read(chapter).cells if cell.cell_type == "code" and "grade(" in cell.source]
+    return {found[0]: (cell, found[1]) for cell in cells if (found := graded(cell))}
+
+
+STUBS = {id: stub for chapter in CHAPTERS for id, stub in stubs(chapter).items()}
+WRONG = [(id, mistake) for id in STUBS for mistake in find(id).wrong]
+
+
+def answer(id: str, code: str) -> object:
+    """What a piece of code, in the place of the stub, answers."""
+    space = {"torch": torch}
+    exec(compile(code, id, "exec"), space)
+    return space[STUBS[id][1]]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_has_two_to_four_exercises_and_all_of_them(chapter):
+    ids = list(stubs(chapter))
+    assert 2 <= len(ids) <= 4
+    assert ids == [f"{chapter.stem}-{n}" for n in range(1, len(ids) + 1)]
+    module = sys.modules[f"metarep_lib.exercises.{chapter.stem.replace('-', '_')}"]
+    assert len(module.EXERCISES) == len(ids)
+    text = chapter.read_text()
+    for id in ids:
+        assert text.count(f":label: {id}\n") == 1 and text.count(f"{{solution}} {id}\n") == 1
+    assert text.index("\n## Exercises\n") > text.index("\n## What this chapter does not show\n")
+
+
+@pytest.mark.parametrize("id", STUBS)
+def test_the_stub_fails_with_a_hint(id):
+    space = {"torch": torch}
+    cell, name = STUBS[id]
+    exec(compile(cell.rsplit("\n", 1)[0], id, "exec"), space)
+    verdict = grade(id, space[name])
+    assert not verdict.passed and repr(verdict).startswith("not yet: ")
+    assert "raised" not in repr(verdict)
+
+
+@pytest.mark.parametrize("id", STUBS)
+def test_the_solution_passes(id):
+    assert repr(grade(id, answer(id, find(id).solution))) == "right"
+
+
+@pytest.mark.parametrize(("id", "mistake"), WRONG)
+def test_a_planted_mistake_fails(id, mistake):
+    verdict = grade(id, answer(id, find(id).wrong[mistake]))
+    assert not verdict.passed
+    assert "raised" not in repr(verdict), verdict
+
+
+@pytest.mark.parametrize("id", STUBS)
+def test_exercises_are_rated_and_have_planted_mistakes(id):
+    exercise = find(id)
+    assert exercise.difficulty in (1, 2, 3) and 5 <= exercise.minutes <= 30 and len(exercise.wrong) >= 2
+
+
+@pytest.mark.parametrize("id", STUBS)
+@pytest.mark.parametrize("junk", [None, "a word", 7, -1.5, float("nan"), [], lambda *_: None, lambda *_: "a word", lambda *_: 1 / 0, torch.zeros(2), object()], ids=repr)
+def test_grading_never_raises_and_passes_no_junk(id, junk):
+    assert not grade(id, junk).passed
+
+
+@pytest.mark.parametrize("id", ["route-z-1", "kernel-ridge-9", "kernel-ridge", "", "grading-1"])
+def test_an_unknown_exercise_is_an_error_that_helps(id):
+    with pytest.raises(ValueError, match="exercise"):
+        grade(id, 1)
+
+
+def test_every_module_of_exercises_belongs_to_a_chapter():
+    modules = {path.stem for path in Path(exercises.__file__).parent.glob("*.py")} - {"__init__", "grading"}
+    assert modules == {path.stem.replace("-", "_") for path in CHAPTERS}
