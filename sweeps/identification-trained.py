@@ -1,4 +1,4 @@
-"""Trained networks, layer by layer, against every candidate: misfits, paired intervals, and the marks that need no candidate.
+"""Trained networks, layer by layer as their own heads read them, against every candidate: misfits, paired intervals, and the marks that need no candidate.
 
 Networks of linear tasks are asked about prompts of their own prior and about prompts with two clusters of eigenvalues inside the range
 they were trained on; networks of Gaussian processes about their own prior, with candidates for the exponential kernel. Whatever seeds are stored are used.
@@ -22,7 +22,6 @@ from metarep_lib.evidence import (
     additivity_gap,
     best_filter,
     fit,
-    fitted_readout,
     judge,
     load_trained,
     primal_spectrum,
@@ -45,7 +44,7 @@ def own_prompts(prior: LinearPrior | ExponentialPrior, n_prompts: int, k: int, s
     return Prompt(x[:, :k], y[:, :k], x[:, k:], ridge=draw.noise.mean().item() ** 2, y_query=draw.f[:, k:].double())
 
 
-def run(network: str, readout: str, seed: int) -> dict:
+def run(network: str, seed: int) -> dict:
     name, _, number = network.rpartition("-")
     trained = load_trained(name, int(number))
     prior, is_linear = trained.recipe.prior, isinstance(trained.recipe.prior, LinearPrior)
@@ -64,11 +63,7 @@ def run(network: str, readout: str, seed: int) -> dict:
         )
         streams = [subject.streams(prompt) for prompt in (tuning, judging)]
         heads = [subject.read(stream) for stream in streams]
-        layers = heads
-        if readout == "fitted":
-            maps = fitted_readout(streams[0], heads[0][-1])
-            layers = [maps(stream, head[-1]) for stream, head in zip(streams, heads)]
-        seen, judged = (layer[1:] for layer in layers)
+        seen, judged = (head[1:] for head in heads)
         fits = [fit(candidate, Posed.of(tuning), seen, seed=seed) for candidate in candidates]
         verdict = judge(fits, Posed.of(judging), judged, seed=seed)
         intervals = [verdict.intervals[candidate.name] for candidate in candidates]
@@ -92,4 +87,4 @@ def run(network: str, readout: str, seed: int) -> dict:
     return result
 
 
-SWEEP = Sweep("identification-trained", {"network": NETWORKS, "readout": ["own head", "fitted"]}, [0], run)
+SWEEP = Sweep("identification-trained", {"network": NETWORKS}, [0], run)
