@@ -11,10 +11,12 @@ import argparse
 import hashlib
 import json
 import multiprocessing
+import platform
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,6 +34,7 @@ from metarep_lib.evidence import (  # noqa: E402
     KERNEL,
     LINEAR,
     SCHEDULED,
+    Candidate,
     Posed,
     Subject,
     fit,
@@ -46,9 +49,8 @@ from metarep_lib.evidence.sweep import SWEEPS, short  # noqa: E402
 from metarep_lib.network.transformer import AttentionConfig, BlockConfig  # noqa: E402
 from metarep_lib.tasks import clusters, designed_prompts, spread  # noqa: E402
 
-P, K, Q, STEPS, SEEDS = 12, 16, 8, 6, 2
+P, K, Q, STEPS, SEEDS = 12, 16, 8, 5, 2
 INPUTS = input_basis(P, log_ridge=True)  # every network reads the same tokens
-CANDIDATES = {"own head": (*LINEAR, SCHEDULED[0], *KERNEL), "fitted": LINEAR}
 
 
 def build(folder: Path, key: Path) -> None:
@@ -95,65 +97,69 @@ def prompts(n_prompts: int, seed: int) -> Posed:
 
 
 def say(path: Path) -> list[dict]:
-    """Which candidate a file of weights runs, from its own head and from fitted readouts."""
+    """Which candidate a file of weights runs, from its own head; and, if it is one for the linear kernel, from fitted readouts as well."""
     torch.set_num_threads(1)
-    tuning, judging = prompts(24, seed=11), prompts(40, seed=21)
+    tuning, judging = prompts(16, seed=11), prompts(32, seed=21)
     subject = load(path.with_suffix(""))
     streams = [subject.streams(posed.prompt) for posed in (tuning, judging)]
     own = [subject.read(stream) for stream in streams]
-    sound = all(stream.isfinite().all() and stream.abs().max() < 1e30 for stream in streams)
-    rows = []
-    for readout in ("own head", "fitted"):
-        row = {"network": path.stem, "readout": readout, "seed": 0, "said": "none", "misfits": {}}
-        if sound:
-            maps = fitted_readout(streams[0], own[0][-1])
-            seen, judged = own if readout == "own head" else (maps(stream, head[-1]) for stream, head in zip(streams, own))
-            fits = [fit(candidate, tuning, seen[1:], seed=0) for candidate in CANDIDATES[readout]]
+    nothing = {"network": path.stem, "readout": "own head", "seed": 0, "said": "none", "misfits": {}}
+    if not all(stream.isfinite().all() and stream.abs().max() < 1e30 for stream in streams):
+        return [nothing]
+
+    def row(readout: str, seen: torch.Tensor, judged: torch.Tensor, *stages: Sequence[Candidate]) -> dict:
+        fits = []
+        for stage in stages:  # the next stage is for those whom the last left without a name
+            fits += [fit(candidate, tuning, seen[1:], seed=0, tolerance=1e-4) for candidate in stage]
             verdict = judge(fits, judging, judged[1:], seed=0)
-            row |= {"said": verdict.name, "misfits": {name: short(misfit) for name, misfit in verdict.misfits.items()}}
-        rows.append(row)
+            if verdict.name != "none":
+                break
+        return nothing | {"readout": readout, "said": verdict.name, "misfits": {name: short(misfit) for name, misfit in verdict.misfits.items()}}
+
+    rows = [row("own head", *own, LINEAR, KERNEL, SCHEDULED[:1])]
+    if rows[0]["said"] in {candidate.name for candidate in LINEAR}:
+        maps = fitted_readout(streams[0], own[0][-1])
+        rows.append(row("fitted", *(maps(stream, head[-1]) for stream, head in zip(streams, own)), LINEAR))
     return rows
 
 
-def predict(folder: Path, predictions: Path, processes: str = "1") -> None:
+def predict(folder: Path, predictions: Path, processes: Path | str = "1") -> None:
     """Say of every file in the folder which candidate it runs."""
+    began = time.monotonic()
     paths = sorted(folder.glob("*.safetensors"))
-    with multiprocessing.get_context("spawn").Pool(int(processes)) as pool:
-        rows = list(tqdm(pool.imap(say, paths), total=len(paths), desc="predict", mininterval=5))
-    Path(predictions).write_text(json.dumps(sum(rows, [])))
+    with multiprocessing.get_context("spawn").Pool(int(str(processes))) as pool:
+        rows = list(tqdm(pool.imap_unordered(say, paths), total=len(paths), desc="predict", mininterval=5))
+    rows = sorted(sum(rows, []), key=lambda row: (row["network"], row["readout"]))
+    predictions.write_text(json.dumps({"seconds": round(time.monotonic() - began), "rows": rows}))
 
 
-def reveal(predictions: Path, key: Path, seconds: float) -> Path:
-    """Join what was said with what is so."""
-    labels, rows = json.loads(key.read_text()), json.loads(predictions.read_text())
-    rows = [row | {"label": labels[row["network"]]} for row in rows]
-    card = {"command": "python scripts/identify.py", "commit": commit("scripts"), "seconds": round(seconds), "torch": torch.__version__}
+def reveal(predictions: Path, key: Path) -> None:
+    """Join what was said with what is so, and store it."""
+    labels, held = json.loads(key.read_text()), json.loads(predictions.read_text())
+    rows = [row | {"label": labels[row["network"]]} for row in held["rows"]]
+    card = {"command": "python scripts/identify.py", "commit": commit("scripts"), "seconds": held["seconds"], "torch": torch.__version__, "python": platform.python_version()}
     knobs = {"network": sorted(labels), "readout": ["own head", "fitted"], "seed": [0]}
     lines = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in rows)
     text = f'{{"card": {json.dumps(card)},\n "knobs": {json.dumps(knobs)},\n "rows": [\n  {lines}\n ]}}\n'
     path = SWEEPS / "blind-identification.json"
     replace(path, lambda temporary: temporary.write_text(text))
-    return path
+    print(path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", default="1", help="of the predictions")
-    parser.add_argument("step", nargs="?", choices=["build", "predict"], help="one step alone; all three when left out")
-    parser.add_argument("paths", nargs="*", type=Path, help="build: folder and key; predict: folder and predictions")
+    parser.add_argument("step", nargs="?", choices=["build", "predict", "open"], help="one step alone; all three when left out")
+    parser.add_argument("paths", nargs="*", type=Path, help="build: folder and key; predict: folder, predictions, processes; open: predictions and key")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    if given.step == "build":
-        build(*given.paths)
-    elif given.step == "predict":
-        predict(*given.paths, given.processes)
+    if given.step:
+        {"build": build, "predict": predict, "open": reveal}[given.step](*given.paths)
     else:
-        began = time.monotonic()
         with tempfile.TemporaryDirectory() as blind, tempfile.TemporaryDirectory() as sealed:
             folder, key, predictions = Path(blind) / "networks", Path(sealed) / "key.json", Path(blind) / "predictions.json"
-            subprocess.run([sys.executable, __file__, "build", folder, key], check=True)
-            subprocess.run([sys.executable, __file__, "--processes", given.processes, "predict", folder, predictions], check=True)
-            print(reveal(predictions, key, time.monotonic() - began))
+            for step in (["build", folder, key], ["predict", folder, predictions, given.processes], ["open", predictions, key]):
+                subprocess.run([sys.executable, __file__, *step], check=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from metarep_lib.tasks import clusters, designed_prompts, isotropic, spread
 
 P, K, Q, STEPS, LOW, HIGH = 12, 16, 8, 6, 0.04, 4.0
 DESIGNS = {"isotropic": isotropic(K), "spread": spread(LOW, HIGH), "clusters": clusters(3, LOW, HIGH)}
+SEARCHED = ("gradient descent", "Newton", "ridge path")  # the truths for which prompts are searched: a minute each
 TRUTHS = {  # in units of the mean largest eigenvalue
     "gradient descent": {"ridge": 0.02, "eta": 0.9},
     "momentum": {"ridge": 0.02, "eta": 0.8, "beta": 0.4},
@@ -45,12 +46,14 @@ def run(design: str, truth: str, seed: int) -> dict:
         return path[[12, 24, 36, 42, 48, 54]] if true.may_jump else path[1:]  # of the ridge path six points
 
     misfits = []
+    if design == "searched" and truth not in SEARCHED:
+        return {"misfits": [float("nan")] * len(LINEAR)}
     for rival in LINEAR:
         tuned = fit(rival, tuning, layers(tuning), seed=seed)
         judged = judging
         if design == "searched":
-            found = searched_prompts(layers, tuned, LOW, HIGH, 10, K, Q, P, seed=seed)
-            half, judged = (Posed.of(Prompt(found.phi[part], found.y[part], found.phi_query[part], found.ridge)) for part in (slice(5), slice(5, None)))
+            found = searched_prompts(layers, tuned, LOW, HIGH, 8, K, Q, P, seed=seed)
+            half, judged = (Posed.of(Prompt(found.phi[part], found.y[part], found.phi_query[part], found.ridge)) for part in (slice(4), slice(4, None)))
             tuned = fit(rival, half, layers(half), seed=seed)
         misfits.append(float(tuned.misfits(judged, layers(judged)).mean()))
     return {"misfits": misfits}

@@ -13,7 +13,9 @@ from test_theorems import rational_cg, rationals
 from metarep_lib import RidgeSystem, assemble, gradient_descent, ridge_system, solvers, two_block_conjugate_gradient
 from metarep_lib.construct import gradient_descent_plus_plus, momentum
 from metarep_lib.evidence import (
+    KERNEL,
     LINEAR,
+    SCHEDULED,
     Candidate,
     Posed,
     Subject,
@@ -23,6 +25,7 @@ from metarep_lib.evidence import (
     fitted_readout,
     in_other_basis,
     judge,
+    lineup,
     load_trained,
     paired_interval,
     primal_spectrum,
@@ -214,6 +217,19 @@ def test_fitted_readouts_do_not_see_the_basis_but_look_ahead():
     own = subject.read(more)
     middle = 3  # inside the second step
     assert (plain[middle] - end).square().sum() < 0.8 * (own[middle] - end).square().sum()
+
+
+def test_the_line_up_names_candidates_and_its_mutants_keep_every_number():
+    members = list(lineup(3, 4, 2, 1))
+    names = {candidate.name for candidate in (*LINEAR, *SCHEDULED, *KERNEL)}
+    assert {member.label for member in members} <= names | {"none"}
+    assert len({member.label for member in members}) >= 10
+    same_shape = [member for member in members if member.program.name == "gradient_descent" and not any(layer.step > 2 for layer in member.program.layers)]
+    plain, mixed = same_shape[0].transformer.state_dict(), same_shape[-1].transformer.state_dict()
+    assert same_shape[0].label == "gradient descent" and same_shape[-1].label == "none"
+    for name, weight in plain.items():
+        assert torch.equal(weight.flatten().sort().values, mixed[name].flatten().sort().values)
+    assert any((weight != mixed[name]).any() for name, weight in plain.items())
 
 
 def test_networks_with_norms_have_no_other_basis():

@@ -54,6 +54,6 @@ def searched_prompts(
             error = (said - rival.predict(posed)).square().sum((-2, -1))
             return (error / said.square().sum((-2, -1))).mean().log()
 
-        _, z = climb(log_misfit, rng.standard_normal(2 * p), reach=4.0, iterations=30)
+        _, z = climb(log_misfit, rng.standard_normal(2 * p), reach=4.0, iterations=15)
         found.append(pose(z).prompt)
     return Prompt(*(torch.cat([getattr(prompt, name) for prompt in found]) for name in ("phi", "y", "phi_query")), ridge=1.0)

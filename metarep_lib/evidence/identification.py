@@ -65,7 +65,7 @@ def speaking(observed: Tensor) -> Tensor:
     return energy > SILENT * energy[-1]
 
 
-def fit(candidate: Candidate, posed: Posed, observed: Tensor, *, seed: int, draws: int = 24, starts: int = 2) -> Fit:
+def fit(candidate: Candidate, posed: Posed, observed: Tensor, *, seed: int, draws: int = 24, starts: int = 2, tolerance: float = 2e-9) -> Fit:
     """Tune a candidate to a network's layers: scalars by L-BFGS and simplex search from the best of many random draws, steps and scales exactly.
 
     Args:
@@ -75,6 +75,7 @@ def fit(candidate: Candidate, posed: Posed, observed: Tensor, *, seed: int, draw
         seed: of the draws, uniform in the logarithm of every scalar.
         draws: how many.
         starts: how many of the best of them are descended from.
+        tolerance: a descent ends when the logarithm of the misfit falls by less than this part.
     """
     steps = min(len(observed), MOST_STEPS)
     boxes = np.array([BOXES[name] for name in candidate.free(steps)]).reshape(-1, 2)
@@ -93,7 +94,7 @@ def fit(candidate: Candidate, posed: Posed, observed: Tensor, *, seed: int, draw
         first = drawn[np.argsort([loss(z) for z in drawn])[: 1 if candidate.scheduled else starts]]
         ends = []
         for z in first:
-            ends.append(scipy.optimize.minimize(loss, z, method="L-BFGS-B", bounds=boxes, options={"maxiter": 15 if candidate.scheduled else 60}))
+            ends.append(scipy.optimize.minimize(loss, z, method="L-BFGS-B", bounds=boxes, options={"maxiter": 15 if candidate.scheduled else 60, "ftol": tolerance}))
             if ends[-1].fun < np.log(SAME / 100):
                 break  # nothing is left to explain
         end = min(ends, key=lambda end: end.fun)
