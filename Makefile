@@ -18,7 +18,7 @@ NOTEBOOKS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-w
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help venv book figures picture test colab sweeps weights bench serve clean
+.PHONY: help venv book figures picture test colab sweeps weights bench serve zip clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
@@ -52,6 +52,7 @@ test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Unit tests" $(PYTEST) -n 2 --dist worksteal
 	$(STAGE) "Examples in the library's docstrings" $(PYTEST) --doctest-modules metarep_lib
 	$(STAGE) "Build the site, warnings are errors" $(BUILD)
+	$(STAGE) "Follow every link of the site" $(PY) scripts/check_links.py
 	$(STAGE) "The notebooks are those of the chapters" $(PY) scripts/check_pairs.py
 	$(STAGE) "Run the notebooks again and compare" $(PYTEST) $(NOTEBOOKS) book
 	$(STAGE) "Run a notebook as Colab would" $(PY) scripts/check_colab.py kernel-ridge
@@ -76,6 +77,9 @@ bench: .venv/stamp  ## time and memory of the networks beside other solvers (sev
 
 serve: book  ## build, then serve the site on http://localhost:8000 (PORT=...)
 	$(PY) -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
+
+zip: book  ## build, then pack the site into one file to read without a network
+	$(PY) scripts/make_zip.py
 
 clean:  ## remove all that was built, the stored outputs of the chapters included; keep .venv
 	rm -rf _build build *.egg-info .pytest_cache .hypothesis

@@ -26,14 +26,10 @@ COLAB = ("torch", "numpy", "scipy", "matplotlib", "scikit-learn", "tqdm", "pillo
 INSTALLED = ("jaxtyping", "python-flint", "safetensors")  # by the first cell, tests/test_notebook_rendering.py
 
 BLOCKER = """\
-import sys
+from importlib.machinery import PathFinder
 
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}, as in Colab", name=name)
-
-sys.meta_path.insert(0, Blocker())
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, path=None, target=None: None if name.partition(".")[0] in {blocked} else find(name, path, target)
 """
 AS_IN_COLAB = """\
 import importlib, metarep_lib

@@ -1,27 +1,29 @@
-"""Look at every page of the built site in a browser: `make test` runs it last, when there is a browser.
+"""Look at every page of the built site in a browser, then use the site as a reader would: `make test` runs it last.
 
-Each page is opened on a desktop and on a phone, light and dark, from a server of our own. It must ask no other host for
-anything, miss no file, report no error, set all its mathematics, describe every picture, and fit the width of the phone.
-Screenshots go to _build/screenshots.
+Each page is opened on a desktop and on a phone and switched from light to dark. It must ask no other host for anything, miss no
+file, report no error, set all its mathematics, describe every picture, fit the width of the phone, and axe must find no serious
+fault of accessibility in it. What a reader does with the site is in scripts/reader.py. Screenshots go to _build/screenshots.
+Without a browser on the machine nothing is looked at, and that is said.
 """
 
-import functools
-import http.server
 import shutil
 import sys
-import threading
-from pathlib import Path
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from importlib.resources import files
 
-from playwright.sync_api import Page, sync_playwright
+from browser import BROWSERS, SETTLED, SITE, SIZES, browser, find, opened, pages, served
+from playwright.sync_api import Page
+from reader import read_site, slide
 
-SITE = Path(__file__).resolve().parents[1] / "_build" / "html"
 SHOTS = SITE.parent / "screenshots"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+WORKERS = 2
+SLOWEST = 5  # pages whose load times are printed
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 
-# What a reader would see go wrong, as a list of sentences. The first line waits until MathJax has finished.
-FAULTS = r"""async () => {
-  if (window.MathJax?.startup) await MathJax.startup.promise;
+# What a reader would see go wrong, as a list of sentences.
+FAULTS = r"""() => {
   const found = [], main = document.querySelector("main") ?? document.body;
   const say = (what, items) => items.length && found.push(`${what}: ${items.slice(0, 3).join(" | ")}`);
   const all = (selector) => [...main.querySelectorAll(selector)];
@@ -42,58 +44,78 @@ FAULTS = r"""async () => {
   return found;
 }"""
 
+# axe's serious and critical findings, mathematics aside, whose thousands of elements are MathJax's own. Contrast is the slow
+# rule, and depends on colours and size alone: one element of each look is enough, and in the dark nothing else can differ.
+ACCESSIBLE = r"""async (dark) => {
+  const looks = new Map();
+  for (const e of document.body.querySelectorAll("*:not(mjx-container, mjx-container *)")) {
+    if (![...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()) || !e.checkVisibility()) continue;
+    const style = getComputedStyle(e), clear = (x) => x && getComputedStyle(x).backgroundColor == "rgba(0, 0, 0, 0)";
+    let under = e;
+    while (clear(under)) under = under.parentElement;
+    const ground = under ? getComputedStyle(under).backgroundColor : "none";
+    const look = [style.color, ground, style.fontSize, style.fontWeight, style.opacity].join();
+    if (!looks.has(look)) looks.set(look, e);
+  }
+  const options = {preload: false};
+  const found = [await axe.run({include: [...looks.values()]}, {...options, runOnly: ["color-contrast"]})];
+  if (!dark) found.push(await axe.run({exclude: [["mjx-container"]]}, {...options, rules: {"color-contrast": {enabled: false}}}));
+  const bad = found.flatMap(result => result.violations).filter(v => ["serious", "critical"].includes(v.impact));
+  const says = (n) => `${n.html.slice(0, 120)} ${n.any.map(c => c.message).join(" ").slice(0, 160)}`;
+  return bad.map(v => `axe ${v.impact}, ${v.id} (${v.nodes.length}): ${v.nodes.slice(0, 2).map(says).join(" | ")}`);
+}"""
 
-class Server(http.server.SimpleHTTPRequestHandler):
-    """The site as a static host would serve it, without a log."""
-
-    def log_message(self, *args) -> None:
-        pass
+TO_DARK = "() => Object.assign(document.documentElement.dataset, {mode: 'dark', theme: 'dark'})"
 
 
-def watch(page: Page, home: str, found: list[str]) -> None:
-    """Note everything the browser complains about, and every request that leaves the site."""
-    page.on("request", lambda r: r.url.startswith((home, "data:", "blob:")) or found.append(f"asks another host: {r.url}"))
-    page.on("response", lambda r: r.status >= 400 and found.append(f"HTTP {r.status}: {r.url}"))
-    page.on("requestfailed", lambda r: found.append(f"request failed: {r.url} ({r.failure})"))
-    page.on("console", lambda m: m.type == "error" and found.append(f"console: {m.text}"))
-    page.on("pageerror", lambda e: found.append(f"page error: {e}"))
+def views(page: Page, name: str, size: str, found: list[str]) -> None:
+    """An open page at one size: light, then dark."""
+    for theme in ("light", "dark"):
+        if theme == "dark":
+            page.evaluate(TO_DARK)
+        said = page.evaluate(FAULTS)
+        if size == "desktop":
+            if theme == "light":
+                page.evaluate(AXE)
+            said += page.evaluate(ACCESSIBLE, theme == "dark")
+        page.screenshot(path=SHOTS / f"{name.replace('/', '-').removesuffix('.html')}-{size}-{theme}.jpg", full_page=True, type="jpeg", quality=60)
+        found += [f"{theme}: {fault}" for fault in said]
 
 
-def look(browser, home: str, size: str, theme: str) -> list[str]:
-    """The faults of all pages at one size in one theme."""
-    context = browser.new_context(viewport=SIZES[size], color_scheme=theme)
-    context.add_init_script(f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')")
-    faults = []
-    for path in sorted(SITE.rglob("*.html")):
-        name = path.relative_to(SITE).as_posix()
-        if name == "index.html" or name.startswith("_static/"):  # a redirection; templates of the theme
-            continue
-        found, page = [], context.new_page()
-        watch(page, home, found)
-        page.goto(home + name, wait_until="load")
-        found += page.evaluate(FAULTS)
-        page.screenshot(path=SHOTS / f"{name.replace('/', '-').removesuffix('.html')}-{size}-{theme}.png", full_page=True)
-        page.close()
-        faults += [f"{name} ({size}, {theme}): {fault}" for fault in dict.fromkeys(found)]
-    context.close()
-    return faults
+def look(home: str, names: list[str]) -> tuple[list[str], dict[str, float]]:
+    """The faults of these pages, and the seconds each took to load and set its mathematics on a desktop."""
+    faults, seconds = [], {}
+    with browser() as running:
+        for size in SIZES:
+            found: list[str] = []
+            page = opened(running, home, found, size)
+            for name in names:
+                found.clear()
+                start = time.monotonic()
+                page.goto(home + name, wait_until="load")
+                page.evaluate(SETTLED)
+                seconds.setdefault(name, time.monotonic() - start)
+                views(page, name, size, found)
+                if size == "desktop":
+                    found += slide(page)
+                faults += [f"{name} ({size}): {fault}" for fault in dict.fromkeys(found)]
+            page.context.close()
+    return faults, seconds
 
 
 def main() -> int:
-    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if chromium is None:
+    if find() is None:
         print(f"SKIPPED: no browser found, so nobody looked at the pages. Install one of: {', '.join(BROWSERS)}")
         return 0
     shutil.rmtree(SHOTS, ignore_errors=True)
     SHOTS.mkdir(parents=True)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Server, directory=SITE))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    home = f"http://127.0.0.1:{server.server_port}/"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium)
-        faults = [fault for size in SIZES for theme in ("light", "dark") for fault in look(browser, home, size, theme)]
-        browser.close()
-    print(*faults, sep="\n", end="\n" if faults else "")
+    with served() as home, ProcessPoolExecutor(WORKERS) as pool:
+        looked = list(pool.map(partial(look, home), [pages()[worker::WORKERS] for worker in range(WORKERS)]))
+        faults = [fault for some, _ in looked for fault in some] + read_site(home)
+    seconds = {name: took for _, times in looked for name, took in times.items()}
+    for name in sorted(seconds, key=seconds.get, reverse=True)[:SLOWEST]:
+        print(f"{seconds[name]:5.1f} s to load {name}")
+    print(*sorted(faults), sep="\n", end="\n" if faults else "")
     print(f"{len(list(SHOTS.iterdir()))} views, {len(faults)} faults, screenshots in {SHOTS}")
     return bool(faults)
 

@@ -113,7 +113,7 @@ def certificate_faults() -> Iterator[str]:
 
 def main() -> int:
     found = [fault for page in pages() for fault in prose_faults(page)]
-    found += [fault for file in [*pages(), *(BOOK / "_static").glob("*.css")] for fault in foreign_faults(file)]
+    found += [fault for file in [*pages(), *(BOOK / "_static").glob("*.css"), *(BOOK / "_static").glob("*.js")] for fault in foreign_faults(file)]
     found += [fault for chapter in chapters() for fault in figure_faults(chapter)]
     found += certificate_faults()
     print(*found, sep="\n", end="\n" if found else "")

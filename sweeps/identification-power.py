@@ -11,7 +11,7 @@ tuned again on half of them.
 import torch
 
 from metarep_lib import Prompt
-from metarep_lib.evidence import LINEAR, Posed, Sweep, fit, searched_prompts
+from metarep_lib.evidence import LINEAR, Posed, Sweep, fit_candidate, searched_prompts
 from metarep_lib.tasks import clusters, designed_prompts, isotropic, spread
 
 P, K, Q, STEPS, LOW, HIGH = 12, 16, 8, 6, 0.04, 4.0
@@ -49,12 +49,12 @@ def run(design: str, truth: str, seed: int) -> dict:
     if design == "searched" and truth not in SEARCHED:
         return {"misfits": [float("nan")] * len(LINEAR)}
     for rival in LINEAR:
-        tuned = fit(rival, tuning, layers(tuning), seed=seed)
+        tuned = fit_candidate(rival, tuning, layers(tuning), seed=seed)
         judged = judging
         if design == "searched":
             found = searched_prompts(layers, tuned, LOW, HIGH, 8, K, Q, P, seed=seed)
             half, judged = (Posed.of(Prompt(found.phi[part], found.y[part], found.phi_query[part], found.ridge)) for part in (slice(4), slice(4, None)))
-            tuned = fit(rival, half, layers(half), seed=seed)
+            tuned = fit_candidate(rival, half, layers(half), seed=seed)
         misfits.append(float(tuned.misfits(judged, layers(judged)).mean()))
     return {"misfits": misfits}
 

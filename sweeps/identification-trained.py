@@ -21,7 +21,7 @@ from metarep_lib.evidence import (
     Sweep,
     additivity_gap,
     best_filter,
-    fit,
+    fit_candidate,
     judge,
     load_trained,
     primal_spectrum,
@@ -64,7 +64,7 @@ def run(network: str, seed: int) -> dict:
         streams = [subject.streams(prompt) for prompt in (tuning, judging)]
         heads = [subject.read(stream) for stream in streams]
         seen, judged = (head[1:] for head in heads)
-        fits = [fit(candidate, Posed.of(tuning), seen, seed=seed) for candidate in candidates]
+        fits = [fit_candidate(candidate, Posed.of(tuning), seen, seed=seed) for candidate in candidates]
         verdict = judge(fits, Posed.of(judging), judged, seed=seed)
         intervals = [verdict.intervals[candidate.name] for candidate in candidates]
         result |= {

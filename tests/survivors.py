@@ -82,6 +82,15 @@ GRAM_FIRST = all_for(
 )
 GRAM_GUARD = all_for(GUARD, *(f"tripled blocks.2.attention.0.W_Q[{head}, 3, 1]" for head in (0, 1)), "tripled blocks.3.attention.0.W_Q[0, 3, 1]")
 GRAM_CONJUGATE_GRADIENT_CAUSAL = GRAM_FIRST | GRAM_GUARD | all_for(ALONE, "tripled W_E[5, 3]") | all_for(UNUSED, "tripled W_E[7, 3]")
+FEATURE_SCALED = (
+    all_for(
+        "start of c or rho_old: the first psi is not counted, the first beta multiplies p = 0",
+        *(f"tripled W_E[{row}, {name}]" for row in (4, 5, 6, 7) for name in (36, 37)),
+    )
+    | all_for("the sink carries the problem as every token does, and nobody asks there", "tripled W_E[5, 3]")
+    | all_for(GUARD, *(f"tripled blocks.{block}.attention.0.W_Q[{head}, 3, 1]" for block in (2, 4) for head in (0, 1)))
+    | all_for(GUARD, "tripled blocks.5.attention.0.W_Q[0, 3, 1]")
+)
 ONE_BLOCK = (
     all_for("start of v . v: the first omega multiplies v_old = 0", *(f"tripled W_E[{row}, 22]" for row in (4, 5, 6, 7)))
     | all_for(

@@ -75,6 +75,13 @@ def test_the_solution_passes(id):
     assert repr(grade(id, answer(id, find(id).solution))) == "right"
 
 
+@pytest.mark.parametrize("id", STUBS)
+def test_stub_and_solution_ask_for_the_same(id):
+    """The same name, with the same arguments if it is a function."""
+    signature = lambda code: next((ast.unparse(node.args) for node in ast.parse(code).body if isinstance(node, ast.FunctionDef) and node.name == STUBS[id][1]), None)  # noqa: E731
+    assert signature(STUBS[id][0]) == signature(find(id).solution)
+
+
 @pytest.mark.parametrize(("id", "mistake"), WRONG)
 def test_a_planted_mistake_fails(id, mistake):
     verdict = grade(id, answer(id, find(id).wrong[mistake]))

@@ -21,7 +21,7 @@ from metarep_lib.evidence import (
     Subject,
     additivity_gap,
     best_filter,
-    fit,
+    fit_candidate,
     fitted_readout,
     in_other_basis,
     judge,
@@ -196,7 +196,7 @@ def test_a_constructed_network_is_named_in_any_basis_and_the_readout_makes_no_di
     assert (turned.streams(judging.prompt) != subject.streams(judging.prompt)).any()
     seen, judged = (turned.read(turned.streams(x.prompt))[1:] for x in (tuning, judging))
     some = [candidate for candidate in LINEAR if candidate.name in ("gradient descent", "conjugate gradient", "ridge path")]
-    verdict = judge([fit(candidate, tuning, seen, seed=0) for candidate in some], judging, judged, seed=0)
+    verdict = judge([fit_candidate(candidate, tuning, seen, seed=0) for candidate in some], judging, judged, seed=0)
     assert verdict.name == label
     for other, (low, high) in verdict.intervals.items():
         assert (low > 0) == (other != label) and high >= low
@@ -245,7 +245,7 @@ def test_searched_prompts_are_worse_for_the_rival_than_drawn_ones():
     def truth(x: Posed) -> torch.Tensor:
         return newton.path(x, logs, 3, tuning)[1:]
 
-    rival = fit(descent, tuning, truth(tuning), seed=0)
+    rival = fit_candidate(descent, tuning, truth(tuning), seed=0)
     found = Posed.of(searched_prompts(truth, rival, 0.1, 3.0, 4, K, Q, P, seed=0))
     s = torch.linalg.eigvalsh(found.prompt.phi.mT @ found.prompt.phi) / K
     assert 0.099 < s.min() and s.max() < 3.01

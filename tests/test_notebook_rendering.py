@@ -13,6 +13,8 @@ import pytest
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
+from metarep_lib.exercises import find
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "scripts")]
 
@@ -152,6 +154,15 @@ Term
 : What it means.
 
 > Said.
+
+````{exercise} A title
+:label: kernel-ridge-1
+A task.
+````
+
+````{solution} kernel-ridge-1
+A reason.
+````
 """
 
 OTHER = r"""# Another page
@@ -178,7 +189,7 @@ def built(folder: Path) -> tuple[nbformat.NotebookNode, str]:
     for name, text in {"chapter.md": CHAPTER, "other.md": OTHER, "all.bib": BIBLIOGRAPHY, "chapter.ipynb": "{}"}.items():
         (source / name).write_text(text)
     settings = {
-        "extensions": ["myst_nb", "sphinx_proof", "sphinx_design", "sphinxcontrib.bibtex", "notebooks"],
+        "extensions": ["myst_nb", "sphinx_proof", "sphinx_design", "sphinxcontrib.bibtex", "exercises", "notebooks"],
         "exclude_patterns": ["*.ipynb"],
         "myst_enable_extensions": ["amsmath", "colon_fence", "deflist", "dollarmath"],
         "bibtex_bibfiles": ["all.bib"],
@@ -238,6 +249,7 @@ def text_of(notebook) -> str:
         "- **Card.** Its text.",
         "**Term**: What it means.",
         "> Said.",
+        "> **Exercise 1: A title (●○○, 10 minutes).** A task.\n\n<details><summary>Solution</summary>\n\nA reason.\n\n```python\n" + find("kernel-ridge-1").solution.strip(),
         "**References**\n\n- Ann First. On things. *Journal*, 2001.\n- Bo Second. On more. *Journal*, 2002.",
     ],
 )

@@ -32,6 +32,7 @@ from metarep_lib.construct import (
     copied_gradient_descent,
     describe,
     gradient_descent,
+    feature_scaled_conjugate_gradient,
     gram_chebyshev,
     gram_conjugate_gradient,
     gram_squaring,
@@ -52,6 +53,7 @@ from metarep_lib.construct import (
 )
 from metarep_lib.construct.describe import show_number
 from metarep_lib.construct.program import guard_of
+from metarep_lib.evidence import Probe, Recovery
 from metarep_lib.network import AttentionConfig, BlockConfig, TransformerConfig
 from metarep_lib.numerics import RidgeFit
 
@@ -73,6 +75,7 @@ PROGRAMS = [
     narrow_gradient_descent(3, 4, 0.5),
     narrow_ridge_gradient_descent(3, 4, 0.5),
     copied_gradient_descent(3, 4, 0.5),
+    feature_scaled_conjugate_gradient(3, 4),
     gram_chebyshev(3, 4, 0.1, 2.0),
     gram_conjugate_gradient(3, 4),
     gram_squaring(3, 4, 0.5),
@@ -336,8 +339,8 @@ def known_names() -> set[str]:
     directions = {name for program in PROGRAMS for name in (*program.stream, *program.inputs)} | set(input_basis(1))
     config = TransformerConfig(3, 4, 1, (BlockConfig((AttentionConfig("linear", 1, 2, 2),), 4),), (0,))
     weights = {name.rpartition(".")[2] for name in Transformer(config).state_dict()}
-    of_records = {field.name for record in (TransformerConfig, BlockConfig, AttentionConfig, Prompt, RidgeSystem, RidgeFit) for field in fields(record)}
-    properties = {name for record in (Prompt, RidgeSystem, RidgeFit, Program) for name in vars(record) if not name.startswith("_")}
+    of_records = {field.name for record in (TransformerConfig, BlockConfig, AttentionConfig, Prompt, RidgeSystem, RidgeFit, Probe) for field in fields(record)}
+    properties = {name for record in (Prompt, RidgeSystem, RidgeFit, Program, Recovery) for name in vars(record) if not name.startswith("_")}
     public = {name for module in (metarep_lib, metarep_lib.construct, metarep_lib.network, metarep_lib.numerics) for name in module.__all__}
     arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest", "pairs", "spacing", "damping", "tau", "U"}
     return directions | weights | of_records | properties | public | arguments

@@ -13,7 +13,7 @@ from test_theorems import exact_solve, rational_cg, rationals
 
 from metarep_lib import Prompt, RidgeSystem, conjugate_gradient_bound, ridge_system, solvers
 from metarep_lib.evidence import worst_case
-from metarep_lib.numerics import jacobi, row_normalised, scaled
+from metarep_lib.numerics import best_projection, block_diagonal, depth, jacobi, landmark_preconditioner, projected, row_normalised, scaled, whitened
 from metarep_lib.numerics.recurrences import conjugate_gradient_step
 
 U = torch.finfo(torch.float64).eps
@@ -163,3 +163,56 @@ def test_bad_scalings_are_refused():
         scaled(system, torch.tensor([1.0, 0.0, 1.0]))
     with pytest.raises(ValueError, match="phi = 0"):
         row_normalised(Prompt(torch.zeros(1, 2), torch.ones(1), torch.ones(1, 2), 0.5))
+
+
+@certifies("thm-landmark-preconditioner", mutant="1 + e / (2 lambda)")
+@given(seed=seeds, n=st.integers(0, 6), log_ridge=st.floats(-3, 1))
+def test_landmarks_bring_the_condition_number_down_to_what_they_miss(seed, n, log_ridge):
+    prompt = random_prompt(9, 6, 2, ridge=10.0**log_ridge, seed=seed)
+    system, landmarks = ridge_system(prompt), torch.arange(n)
+    P = landmark_preconditioner(prompt, landmarks) if n else prompt.ridge * torch.eye(9, dtype=torch.float64)
+    missed = torch.linalg.matrix_norm(system.A - P, 2) / prompt.ridge
+    made = whitened(system, P)
+    assert made.condition_number <= (1 + missed) * (1 + 1e-8)
+    if n == 0 and missed > 0.1:
+        assert made.condition_number > 1 + missed / 2  # mutant
+    torch.testing.assert_close(made.predict(solvers.cholesky(made).alpha), system.predict(solvers.cholesky(system).alpha))
+
+
+@certifies("thm-landmark-preconditioner", mutant="a width of the effective dimension alone")
+@given(seed=seeds, c=st.sampled_from([0.25, 1.0, 4.0]))
+def test_a_few_more_directions_than_the_effective_dimension_bound_the_condition_number(seed, c):
+    prompt = random_prompt(12, 9, 2, ridge=0.5, seed=seed)
+    prompt = Prompt(prompt.phi * 2.0 ** -torch.arange(9).double(), prompt.y, prompt.phi_query, 0.5)
+    mu = torch.linalg.svdvals(prompt.phi).square()
+    m = int(torch.ceil((1 + c) / c * depth.effective_dimension(mu, 0.5)))
+    narrow = projected(prompt, best_projection(prompt, m)).phi
+    P = narrow @ narrow.mT + 0.5 * torch.eye(12, dtype=torch.float64)
+    assert whitened(ridge_system(prompt), P).condition_number <= (1 + c) * (1 + 1e-9)
+    assert depth.effective_dimension(torch.ones(4), 1.0) == 2  # mutant: four eigenvalues at lambda; with c < 1 two directions leave kappa = 2 > 1 + c
+
+
+def test_blocks_are_those_of_the_matrix_and_one_block_is_everything():
+    system = ridge_system(random_prompt(6, 3, 1, ridge=0.5, seed=0))
+    P = block_diagonal(system, 4)
+    assert P[:4, :4].equal(system.A[:4, :4]) and P[4:, 4:].equal(system.A[4:, 4:]) and (P[:4, 4:] == 0).all()
+    assert block_diagonal(system, 6).equal(system.A)
+    assert torch.allclose(block_diagonal(system, 1).diagonal(), 1 / jacobi(system))
+
+
+@given(seed=seeds)
+def test_the_whitened_iteration_is_the_textbooks(seed):
+    """CG with z = P^-1 r (Saad 2003, algorithm 9.1), written out."""
+    prompt = random_prompt(7, 5, 2, ridge=0.3, seed=seed)
+    system, P = ridge_system(prompt), landmark_preconditioner(prompt, torch.arange(2))
+    alpha, r = torch.zeros(7, dtype=torch.float64), prompt.y
+    z = torch.linalg.solve(P, r)
+    p = z
+    made = whitened(system, P)
+    expected = made.predict(solvers.conjugate_gradient(made, 3).history["alpha"])
+    for t in range(1, 4):
+        gamma = (r @ z) / (p @ system.A @ p)
+        alpha, r_next = alpha + gamma * p, r - gamma * system.A @ p
+        z_next = torch.linalg.solve(P, r_next)
+        p, r, z = z_next + (r_next @ z_next) / (r @ z) * p, r_next, z_next
+        torch.testing.assert_close(system.predict(alpha), expected[t], rtol=1e-6, atol=1e-7)

@@ -173,6 +173,13 @@ def test_targets_that_do_not_fit_are_refused_by_name(y):
         fit_probes(normal(10, 4, 3), {"alpha_3": y}, Split.of(10))
 
 
+def test_a_stream_that_overflowed_is_refused():
+    x = normal(10, 4, 3)
+    x[0, 0, 0] = torch.inf
+    with pytest.raises(ValueError, match="overflowed"):
+        fit_probes(x, {"y": normal(10, 4)}, Split.of(10))
+
+
 def test_activations_end_where_the_network_reads_its_answer():
     prompt = random_prompt(4, 2, 3, 0.1, batch=(5,))
     constructed = assemble(conjugate_gradient(2, 2))

@@ -1,12 +1,14 @@
 """Sweeps: every point once, in order, resumed after an interruption, and read back by knob."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from metarep_lib.evidence import Sweep, load_sweep, run_sweep
 
+ROOT = Path(__file__).resolve().parents[1]
 SAID = {"commit": "none", "command": "test"}
 
 
@@ -64,3 +66,13 @@ def test_what_is_not_there_says_what_is(tmp_path):
         swept.values("risk")
     with pytest.raises(FileNotFoundError, match="there are: tiny"):
         load_sweep("big", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["conditioning", "degenerate", "knobs", "plane", "width"])  # their grids do not grow with the trained networks there are
+def test_what_is_stored_is_the_grid_of_its_file(name):
+    definition = {}
+    exec(compile((ROOT / "sweeps" / f"{name}.py").read_text(), f"sweeps/{name}.py", "exec"), definition)
+    sweep, swept = definition["SWEEP"], load_sweep(name)
+    assert sweep.name == name and len(sweep.seeds) >= 5
+    assert swept.knobs == {name: list(values) for name, values in sweep.knobs.items()} | {"seed": list(sweep.seeds)}
+    assert [{name: row[name] for name in point} for row, point in zip(swept.rows, sweep.points(), strict=True)] == list(sweep.points())

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
+from scipy.stats import multivariate_normal
 from sklearn.linear_model import Ridge
 
 import metarep_lib.evidence.training as training
@@ -14,7 +15,7 @@ from metarep_lib import Prompt
 from metarep_lib.evidence import load_seeds, load_trained, train
 from metarep_lib.evidence.recipe import recipe_of
 from metarep_lib.evidence.training import risks
-from metarep_lib.tasks import ExponentialPrior, LinearPrior, bayes, bayes_risk
+from metarep_lib.tasks import ExponentialPrior, LinearPrior, bayes, bayes_risk, bayes_untold
 
 TABLE = {
     "prior": {"kind": "linear", "n_inputs": 2, "noise": [0.1]},
@@ -51,6 +52,26 @@ def test_the_bayes_predictor_on_the_sphere_is_the_posterior_mean_of_a_gaussian_p
         process = GaussianProcessRegressor(ConstantKernel(1.0, "fixed") * RBF(0.4**0.5, "fixed"), alpha=0.2**2)
         x, y = draw.x[b].double().numpy(), draw.y[b].double().numpy()
         np.testing.assert_allclose(ours[b], process.fit(x[:10], y[:10]).predict(x[10:]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("prior", [LinearPrior(3, noise=(0.1, 0.5, 1.0)), ExponentialPrior(2, 0.4, (0.1, 0.5))])
+def test_whoever_is_not_told_the_noise_weighs_the_levels_by_their_likelihood(prior):
+    draw = prior.sample(5, 9, torch.Generator().manual_seed(3))
+    ours = bayes_untold(prior, draw, 6)
+    for b in range(5):
+        x, y = draw.x[b].double(), draw.y[b, :6].double().numpy()
+        K = prior.covariance(x, x).numpy()
+        likelihood = np.array([multivariate_normal(cov=K[:6, :6] + level**2 * np.eye(6)).pdf(y) for level in prior.noise])
+        means = np.stack([K[6:, :6] @ np.linalg.solve(K[:6, :6] + level**2 * np.eye(6), y) for level in prior.noise])
+        np.testing.assert_allclose(ours[b], likelihood @ means / likelihood.sum(), rtol=1e-5, atol=1e-7)
+
+
+def test_being_told_the_noise_is_better_than_not_and_that_better_than_one_ridge_for_all():
+    prior = LinearPrior(4, noise=(0.1, 1.0))
+    draw = prior.sample(4000, 14, torch.Generator().manual_seed(4))
+    told, untold = (((said(prior, draw, 8) - draw.f[:, 8:]) ** 2).mean() for said in (bayes, bayes_untold))
+    middling = type(draw)(draw.x, draw.f, draw.y, torch.full_like(draw.noise, 0.6))
+    assert told < untold < ((bayes(prior, middling, 8) - draw.f[:, 8:]) ** 2).mean()
 
 
 @pytest.mark.parametrize("prior", [LinearPrior(4, 30.0, (0.1, 0.5)), ExponentialPrior(3, 0.3, (0.1, 0.5))])
@@ -100,6 +121,10 @@ def test_a_card_says_everything_and_the_weights_come_back(tmp_path):
     assert {"recipe", "seed", "command", "commit", "device", "seconds", "torch", "python", "n_parameters", "risks"} == set(network.card)
     assert network.card["risks"] == json.loads(json.dumps(risks(network.transformer, made)))
     draw = made.prior.sample(2, 5, torch.Generator().manual_seed(0))
+    table = network.card["risks"][-1]  # network and Bayes answered the same queries
+    asked = made.prior.sample(1000, 6 + 8, torch.Generator().manual_seed(training.EVALUATION_SEED))
+    theirs = (bayes(made.prior, asked, 6)[:, 0] - asked.f[:, 6]).square().mean().item()
+    assert table["n_support"] == 6 and abs(table["bayes"] / theirs - 1) < 1e-6
     curve = network.curve(draw.x, draw.y)
     for k in (1, 4):  # one pass for every context length is the same as asking with that context
         prompt = Prompt(draw.x[:, :k], draw.y[:, :k], draw.x[:, k:], ridge=1.0)

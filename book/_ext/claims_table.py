@@ -1,7 +1,7 @@
 """The directive `claims-table`: every claim of the book, as its chapters asserted it in this very build.
 
 `metarep_lib.show.claim` leaves each claim in the metadata of an output, and myst-nb writes a chapter's outputs of that sort to
-``<output folder>/<chapter>.glue.json`` when it reads the chapter, executed or cached. The page with the table is therefore
+``<output folder>/<chapter>.glue.json`` when it reads the chapter, executed or cached. A page with such a table is therefore
 read after all the others, and again in every build, whatever has changed.
 """
 
@@ -17,13 +17,15 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 DIRECTIVE = "claims-table"
+READ_LAST = (DIRECTIVE, "statements-table", "execution-table")  # tables of what other pages have left behind
 COLUMNS = ("Claim", "Value", "", "Bound", "By", "Value / bound")
 LOG = logging.getLogger(__name__)
 
 
 def read_tables_last(app, env, docnames: list[str]) -> None:
-    """Reorder the pages to be read, and add the page with the table if it is not among them."""
-    tables = [name for name in sorted(env.found_docs) if f"{{{DIRECTIVE}}}" in Path(env.doc2path(name)).read_text()]
+    """Reorder the pages to be read, and add the pages with tables if they are not among them."""
+    sources = {name: Path(env.doc2path(name)).read_text() for name in sorted(env.found_docs)}
+    tables = [name for name, source in sources.items() if any(f"{{{directive}}}" in source for directive in READ_LAST)]
     docnames[:] = [name for name in docnames if name not in tables] + tables
 
 

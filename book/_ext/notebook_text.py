@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from posixpath import dirname, join, normpath
+from textwrap import indent
 
 from docutils import nodes
 
@@ -184,8 +185,7 @@ def _list(node: nodes.Element, page: Page) -> list[str]:
     numbered = isinstance(node, nodes.enumerated_list)
     for number, item in enumerate(node, node.get("start", 1)):
         mark = f"{number}. " if numbered else "- "
-        inside = blocks(item.children, page)
-        items.append(mark + "\n\n".join(inside).replace("\n", "\n" + " " * len(mark)).replace("\n" + " " * len(mark) + "\n", "\n\n"))
+        items.append(mark + indent("\n\n".join(blocks(item.children, page)), " " * len(mark)).lstrip())
     loose = any("\n\n" in item for item in items)
     return [("\n\n" if loose else "\n").join(items)]
 

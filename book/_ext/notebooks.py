@@ -52,33 +52,40 @@ def install_cell(repository: str) -> NotebookNode:
 
 
 def written(notebook: NotebookNode, text: list[str | Code], repository: str) -> NotebookNode:
-    """The executed notebook with its Markdown cells replaced by the text, and the cell that installs the library before the code."""
-    code, made, left = dict(enumerate(notebook.cells)), [], 0
+    """The executed notebook with its Markdown cells replaced by the text, and the cell that installs the library under the title."""
+    cells, taken = [], 0
+
+    def code_up_to(end: int | None) -> list[NotebookNode]:  # with the cells that the page does not show: they run, too
+        return [cell for cell in notebook.cells[taken:end] if cell.cell_type == "code"]
+
     for piece in text:
-        if isinstance(piece, str):
-            made.append(new_markdown_cell(piece))
-            continue
-        while left <= piece.index:  # a cell that the page does not show still runs
-            if code[left].cell_type == "code":
-                made.append(code[left])
-            left += 1
-    made.insert(1, install_cell(repository))
-    count = 0
-    for number, cell in enumerate(made):
-        cell.id = f"cell-{number}"
-        if cell.cell_type == "code":
-            cell.execution_count = count = count + 1
-            cell.metadata.pop("execution", None)
-            if "hide-input" in cell.metadata.get("tags", []):
-                cell.metadata.update(FOLDED)
-            for output in cell.outputs:
-                output.get("data", {}).pop(WIDGET, None)
-                if output.output_type == "execute_result":
-                    output.execution_count = count
-    notebook.cells = made
+        if isinstance(piece, Code):
+            cells += code_up_to(piece.index + 1)
+            taken = piece.index + 1
+        else:
+            cells.append(new_markdown_cell(piece))
+    cells += code_up_to(None)
+    cells.insert(1, install_cell(repository))
+    notebook.cells = cells
     notebook.nbformat, notebook.nbformat_minor = 4, 5  # the version with cell ids
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"
+    for count, cell in enumerate((cell for cell in cells if cell.cell_type == "code"), start=1):
+        tidy(cell, count)
     nbformat.validate(notebook)
     return notebook
+
+
+def tidy(cell: NotebookNode, count: int) -> None:
+    """Number a code cell, fold it where the page does, and drop what another run would have otherwise: times and live widgets."""
+    cell.execution_count = count
+    cell.metadata.pop("execution", None)
+    if "hide-input" in cell.metadata.get("tags", []):
+        cell.metadata.update(FOLDED)
+    for output in cell.outputs:
+        output.get("data", {}).pop(WIDGET, None)
+        if output.output_type == "execute_result":
+            output.execution_count = count
 
 
 def references(env) -> dict[tuple[str, str], str]:

@@ -65,7 +65,7 @@ def speaking(observed: Tensor) -> Tensor:
     return energy > SILENT * energy[-1]
 
 
-def fit(candidate: Candidate, posed: Posed, observed: Tensor, *, seed: int, draws: int = 24, starts: int = 2, tolerance: float = 2e-9) -> Fit:
+def fit_candidate(candidate: Candidate, posed: Posed, observed: Tensor, *, seed: int, draws: int = 24, starts: int = 2, tolerance: float = 2e-9) -> Fit:
     """Tune a candidate to a network's layers: scalars by L-BFGS and simplex search from the best of many random draws, steps and scales exactly.
 
     Args:

@@ -135,7 +135,7 @@ def fit_probes(x: Tensor, targets: Targets, split: Split) -> dict[str, Probe]:
         split: of the B tasks; those of `test` are not looked at.
 
     Raises:
-        ValueError: shapes that do not fit, naming the target.
+        ValueError: shapes that do not fit, naming the target, or a stream that is not finite.
     """
     check(x, targets)
     x = x.double()
@@ -208,6 +208,8 @@ def partial_recovery(x: Tensor, targets: Targets, given: Tensor, split: Split) -
 
 
 def check(x: Tensor, targets: Targets) -> None:
+    if not torch.isfinite(x).all():
+        raise ValueError(f"probe on a stream of shape {list(x.shape)}: it holds NaN or infinite values, the network overflowed; this would work: smaller inputs or weights, or float64")
     for name, y in targets.items():
         if x.ndim != 3 or y.ndim not in (2, 3) or y.shape[:2] != x.shape[:2]:
             raise ValueError(

@@ -54,7 +54,8 @@ class Schedule:
         batch: prompts per step.
         steps: in all.
         learning_rate: at its peak.
-        output_gain: factor on the initial W_O and W_out; linear attention sums over the context, and starts to diverge at 1.
+        output_gain: factor on the initial W_O and W_out; linear attention of L layers is a polynomial of degree 3^L in its tokens, so that its loss
+            at the start explodes with depth unless this is small.
     """
 
     layout: Layout

@@ -16,7 +16,7 @@ from metarep_lib.evidence.files import replace
 from metarep_lib.evidence.recipe import Recipe
 from metarep_lib.network.masks import PairCausalMask, PrefixMask
 from metarep_lib.network.transformer import Transformer
-from metarep_lib.tasks.priors import bayes_risk
+from metarep_lib.tasks.priors import Draw, bayes_risk
 
 CHECKPOINT_EVERY = 500
 EVALUATION_SEED = 10**6  # far from every training seed
@@ -112,13 +112,15 @@ def risks(network: Transformer, recipe: Recipe, n_prompts: int = 1000) -> list[d
     lengths = sorted({*range(max(smallest, 1), largest + 1, max(1, (largest - smallest) // 8)), largest})
     table = []
     for k in lengths:
+        asked = draw  # the Bayes predictor answers the very queries that the network answers
         if schedule.layout == "pair-causal":
+            asked = Draw(draw.x[:, : k + 1], draw.f[:, : k + 1], draw.y[:, : k + 1], draw.noise)
             pairs = torch.cat([x[:, :k], x[:, k : k + 1]], dim=1)
             targets = torch.cat([y[:, :k], torch.zeros_like(y[:, :1])], dim=1)
             said, truth = network(bare_tokens(pairs, targets, pairs), PairCausalMask(k + 1))[:, -1:, 0], f[:, k : k + 1]
         else:
             said, truth = network(bare_tokens(x[:, :k], y[:, :k], x[:, k:]), PrefixMask(k, sees_itself=True))[:, k:, 0], f[:, k:]
-        table.append({"n_support": k, "risk": (said - truth).square().mean().item(), "bayes": bayes_risk(recipe.prior, draw, k)})
+        table.append({"n_support": k, "risk": (said - truth).square().mean().item(), "bayes": bayes_risk(recipe.prior, asked, k)})
     return table
 
 

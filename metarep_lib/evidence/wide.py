@@ -118,6 +118,43 @@ def gram_conjugate_gradient_recurrence(p: int, causal: bool = False) -> Recurren
     return carried(recurrence, causal, p, "w", "r", "p", "s", "c", "rho_old")
 
 
+def feature_scaled_recurrence() -> Recurrence:
+    """w, r, z, p, s and the scalars of Chronopoulos and Gear on every token, preconditioned by d; three blocks per step after three."""
+    emptied = ("u", "p_old", "s_old", "d_r", "d_s", "d_s_old")
+    emptied += ("rho", "phi_z", "phi_p_old", "beta", "chi", "delta", "psi", "gamma")
+
+    def fixed(problem: Problem) -> State:
+        G = gram(problem)
+        diagonal = np.stack([G[:, a, a] for a in range(G.shape[1])], axis=1)
+        return {"d": problem.divide(np.full_like(diagonal, problem.number(1.0)[0]), diagonal), "lambda": problem.ridge}
+
+    def start(problem: Problem) -> State:
+        zero, scalar = problem.zeros(*problem.phi.shape), problem.zeros(len(problem.phi), 1)
+        ones = {"c": scalar + problem.number(1.0), "rho_old": scalar + problem.number(1.0)}
+        live = {"r": right(problem), "p": zero, "s": zero, "phi_p": scalar, "started": on_token(AGGREGATOR, problem.number(0.0), problem)}
+        state = nowhere(problem) | fixed(problem) | live | ones
+        return state | {"z": state["d"] * state["r"]}
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        G, one = gram(problem), problem.number(1.0)
+        beta = problem.divide(dot(state["r"], state["z"]), state["rho_old"])
+        core = state | {"alpha": state["w"], "gamma": problem.divide(state["c"], state["rho_old"]), "started": state["started"][AGGREGATOR]}
+        made = two_block_step(core, lambda v: apply(G, v), dot, problem.divide, state["d"], one)
+        phi_p = dot(problem.phi, state["z"]) + beta * state["phi_p"]
+        kept = {name: made[name] for name in ("r", "p", "s", "c", "rho_old")}
+        moved = {"w": made["alpha"], "z": state["d"] * made["r"], "phi_p": phi_p, "f": state["f"] + made["gamma"] * phi_p}
+        return state | kept | moved | {"started": on_token(AGGREGATOR, one, problem)}
+
+    def known(state: State, problem: Problem) -> State:
+        held = fixed(problem) | {"started": on_token(AGGREGATOR, problem.number(1.0), problem)}
+        return held | {"z": held["d"] * state["r"]}
+
+    loose = ("w", "r", "z", "d", "p", "s", "c", "rho_old")
+    everywhere = ("started", "lambda")
+    recurrence = Recurrence("feature_scaled_conjugate_gradient", 3, start, step, n_prelude=3, known=known, everywhere=everywhere, empty=emptied)
+    return replace(recurrence, loose=loose, predict=said)
+
+
 def gram_squaring_recurrence(p: int, step_size: float, causal: bool = False) -> Recurrence:
     """w and the rows of E on every token; one block per step, and one that predicts."""
 

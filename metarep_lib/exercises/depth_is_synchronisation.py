@@ -1,6 +1,9 @@
 """Exercises of the chapter "Depth is synchronisation"."""
 
+import torch
+
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers, same
+from metarep_lib.exercises.one_decoder import run
 from metarep_lib.numerics import depth
 from metarep_lib.numerics.kernels import ridge_system
 from metarep_lib.numerics.solvers import conjugate_gradient
@@ -26,6 +29,53 @@ def check_crossing(kappa) -> None:
     need(descent(found - 1) <= network(found - 1), f"gradient descent loses earlier: at kappa = {int(found) - 1} already")
 
 
+def check_momentum(momentum) -> None:
+    for p, steps, eta, beta in ((3, 1, 0.1, 0.5), (2, 3, 0.05, 0.25), (4, 5, 0.1, 0.75)):
+        prompt = Prompt(normal(6, p, seed=p), normal(6, seed=steps), normal(3, p, seed=9), ridge=0.5)
+        system = ridge_system(prompt)
+        alpha, v = torch.zeros(6, dtype=torch.float64), torch.zeros(6, dtype=torch.float64)
+        for _ in range(steps):
+            v = beta * v + eta * (system.y - system.matvec(alpha))
+            alpha = alpha + v
+        program = momentum(p, steps, eta, beta)
+        said = run(program, prompt)
+        need(program.n_blocks <= steps, f"{program.n_blocks} blocks for {steps} steps; one for each is enough")
+        same(said, system.predict(alpha), f"after {steps} steps the network says something else; carry s = (K + lambda I) v along, as the mat-vec gives (K + lambda I) r alone")
+
+
+MOMENTUM = """
+from metarep_lib.construct import Basis, Form, Head, Layer, Product, Program, Write, input_basis
+
+ONE = Form("one")
+
+
+def momentum(n_features, steps, eta, beta):
+    mat_vec = Head("linear", ((Form("phi"), Form("phi")),), Form("r"))
+    new_s = Product(ONE, Form({"w": eta, "s": beta})), Product(Form("ridge"), Form("r"), eta)
+    minus_new_s = Product(ONE, Form({"w": -eta, "s": -beta})), Product(Form("ridge"), Form("r"), -eta)
+    layers = [
+        Layer(
+            step=t,
+            phase="push",
+            attention=(Write("w", (mat_vec,)),),
+            mlp=(
+                Write("s", (*new_s, Product(ONE, Form({"s": -1})))),  # the old s goes
+                Write("r", minus_new_s),
+                Write("w", (Product(ONE, Form({"w": -1})),)),
+            ),
+        )
+        for t in range(1, steps + 1)
+    ]
+    any_token = Form({"is_aggregator": 1, "is_sink": 1, "is_support": 1, "is_query": 1})
+    return Program(
+        name="momentum",
+        inputs=input_basis(n_features),
+        stream=Basis.of(phi=n_features, ridge=1, one=1, r=1, s=1, w=1),
+        embedding=(("phi", Form("phi")), ("ridge", Form("ridge")), ("one", any_token), ("r", Form("y"))),
+        layers=tuple(layers),
+        readout=Form({"r": -1}),
+    )
+"""
 SIGMA = """
 def sigma_of(rho, delta, rho_old, sigma_old):
     beta = rho / rho_old
@@ -56,5 +106,17 @@ while depth.gradient_descent_steps(kappa, 1e-6) <= 2 * depth.krylov_steps(kappa,
     kappa += 1
 """,
         wrong={"far too late": "kappa = 100", "one more": "kappa = 8", "at once": "kappa = 2"},
+    ),
+    Exercise(
+        difficulty=3,
+        minutes=30,
+        check=check_momentum,
+        solution=MOMENTUM,
+        wrong={
+            "gradient descent": "from metarep_lib import gradient_descent\n\n\ndef momentum(n_features, steps, eta, beta):\n    return gradient_descent(n_features, steps, eta)",
+            "the ridge forgotten": MOMENTUM.replace(', Product(Form("ridge"), Form("r"), -eta)', ",").replace(', Product(Form("ridge"), Form("r"), eta)', ","),
+            "the old s stays": MOMENTUM.replace('(*new_s, Product(ONE, Form({"s": -1})))', "new_s"),
+            "w is never cleared": MOMENTUM.replace('                Write("w", (Product(ONE, Form({"w": -1})),)),\n', ""),
+        },
     ),
 )

@@ -6,10 +6,14 @@ d_head query/key width, d_value value width, d_mlp gated units.
 The class knows no algorithm. What it computes is decided by its weights alone, whether they were
 constructed (`metarep_lib.construct`) or trained by autograd. Read the file top to bottom:
 configuration, attention, MLP, block, decoder.
+
+A pass can be watched, and edited, through a `tap`: a function that is handed every value on its way and
+returns the value to go on with. It is an argument of the pass; nothing is left behind in the network.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -23,6 +27,20 @@ Activation = Literal["identity", "gelu", "silu"]
 Norm = Literal["none", "rms", "layer"]
 
 ACTIVATIONS = {"identity": lambda x: x, "gelu": nn.functional.gelu, "silu": nn.functional.silu}
+
+Tap = Callable[[int, str, Tensor], Tensor]
+"""(block, part, value) to the value to go on with. Block 0 is the embedding, block b the b-th of the schedule. The parts:
+
+    "heads G"    [*B, H, T, d_value] what the heads of group G found, before W_O
+    "attention"  [*B, T, d_model] the stream after attention
+    "units"      [*B, T, d_mlp] the gated units, before W_out
+    "mlp"        [*B, T, d_model] the stream after the block; of block 0, after the embedding
+"""
+
+
+def untouched(*place_and_value: int | str | Tensor) -> Tensor:
+    """The tap of an ordinary pass: every value goes on as it is."""
+    return place_and_value[-1]
 
 
 @dataclass(frozen=True)
@@ -100,10 +118,10 @@ class Attention(nn.Module):
         self.W_V = nn.Parameter(torch.empty(heads, d_model, d_value))
         self.W_O = nn.Parameter(torch.empty(heads, d_value, d_model))
 
-    def forward(self, x: Float[Tensor, "*B T d_model"], mask: Mask) -> Float[Tensor, "*B T d_model"]:
+    def forward(self, x: Float[Tensor, "*B T d_model"], mask: Mask, tap: Callable[[Tensor], Tensor] = untouched) -> Float[Tensor, "*B T d_model"]:
         x_heads = x.unsqueeze(-3)  # [*B, 1, T, d_model]
         q, k, v = x_heads @ self.W_Q, x_heads @ self.W_K, x_heads @ self.W_V  # [*B, H, T, d_head | d_value]
-        out = getattr(self, self.config.kind)(q, k, v, mask)  # [*B, H, T, d_value]
+        out = tap(getattr(self, self.config.kind)(q, k, v, mask))  # [*B, H, T, d_value]
         return out.transpose(-3, -2).flatten(-2) @ self.W_O.flatten(0, 1)  # the sum over heads, as one product
 
     def linear(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
@@ -142,8 +160,8 @@ class GatedMLP(nn.Module):
         self.W_in = nn.Parameter(torch.empty(d_model, d_mlp))
         self.W_out = nn.Parameter(torch.empty(d_mlp, d_model))
 
-    def forward(self, x: Float[Tensor, "*B T d_model"]) -> Float[Tensor, "*B T d_model"]:
-        return (self.activation(x @ self.W_gate) * (x @ self.W_in)) @ self.W_out
+    def forward(self, x: Float[Tensor, "*B T d_model"], tap: Callable[[Tensor], Tensor] = untouched) -> Float[Tensor, "*B T d_model"]:
+        return tap(self.activation(x @ self.W_gate) * (x @ self.W_in)) @ self.W_out
 
 
 class Block(nn.Module):
@@ -156,11 +174,12 @@ class Block(nn.Module):
         self.norm_mlp = make_norm(config.norm, d_model)
         self.mlp = GatedMLP(d_model, config.d_mlp, config.activation)
 
-    def forward(self, x: Float[Tensor, "*B T d_model"], mask: Mask) -> Float[Tensor, "*B T d_model"]:
+    def forward(self, x: Float[Tensor, "*B T d_model"], mask: Mask, tap: Callable[[str, Tensor], Tensor] = untouched) -> Float[Tensor, "*B T d_model"]:
         normed = self.norm_attention(x)
-        for group in self.attention:
-            x = x + group(normed, mask)
-        return x + self.mlp(self.norm_mlp(x))
+        for g, group in enumerate(self.attention):
+            x = x + group(normed, mask, partial(tap, f"heads {g}"))
+        x = tap("attention", x)
+        return tap("mlp", x + self.mlp(self.norm_mlp(x), partial(tap, "units")))
 
 
 class Transformer(nn.Module):
@@ -190,13 +209,13 @@ class Transformer(nn.Module):
             if name.rpartition(".")[2].startswith("W_"):  # norms keep their own ones and zeros
                 nn.init.normal_(weight, std=max(weight.shape[-2], 1) ** -0.5, generator=generator)
 
-    def stream(self, tokens: Tensor, mask: Mask) -> Iterator[Float[Tensor, "*B T d_model"]]:
+    def stream(self, tokens: Tensor, mask: Mask, tap: Tap = untouched) -> Iterator[Float[Tensor, "*B T d_model"]]:
         """Yield the residual stream: after the embedding, then after every block of the schedule."""
         self.check(tokens)
-        x = tokens @ self.W_E
+        x = tap(0, "mlp", tokens @ self.W_E)
         yield x
-        for index in self.config.schedule:
-            x = self.blocks[index](x, mask)
+        for block, index in enumerate(self.config.schedule, start=1):
+            x = self.blocks[index](x, mask, partial(tap, block))
             yield x
 
     def forward(self, tokens: Tensor, mask: Mask) -> Float[Tensor, "*B T d_output"]:

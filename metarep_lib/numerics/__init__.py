@@ -2,8 +2,9 @@
 
 from metarep_lib.numerics import block, depth, solvers, spectral
 from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
+from metarep_lib.numerics.capacity import capacity_bound, distinct_eigenvalues
 from metarep_lib.numerics.filters import Filter, PolynomialFilter, Spectrum, best_polynomial, krylov_degree, tune
-from metarep_lib.numerics.kernels import ExponentialKernel, RidgeSystem, linear_kernel, ridge_system
+from metarep_lib.numerics.kernels import ExponentialKernel, GaussianKernel, RidgeSystem, linear_kernel, ridge_system
 from metarep_lib.numerics.leave_one_out import Tuned, left_out, tuned_ridge_regression
 from metarep_lib.numerics.order import hidden_order_bound, hiding_threshold, one_step_order_bound
 from metarep_lib.numerics.perturbation import (
@@ -21,7 +22,7 @@ from metarep_lib.numerics.perturbation import (
     ridge_fit,
     worst_drift,
 )
-from metarep_lib.numerics.preconditioning import jacobi, row_normalised, scaled
+from metarep_lib.numerics.preconditioning import block_diagonal, jacobi, landmark_preconditioner, row_normalised, scaled, whitened
 from metarep_lib.numerics.random_features import (
     positive_features,
     positive_variance,
@@ -59,6 +60,7 @@ from metarep_lib.numerics.width import best_projection, landmark_projection, pro
 __all__ = [
     "ExponentialKernel",
     "Filter",
+    "GaussianKernel",
     "Outcome",
     "PolynomialFilter",
     "RidgeFit",
@@ -72,11 +74,14 @@ __all__ = [
     "best_projection",
     "best_spacing",
     "block",
+    "block_diagonal",
+    "capacity_bound",
     "conjugate_gradient_bound",
     "conjugate_gradient_jacobian",
     "conjugate_gradient_lipschitz",
     "conjugate_gradient_step",
     "depth",
+    "distinct_eigenvalues",
     "drift_gradient",
     "drift_size",
     "effective_supports",
@@ -92,6 +97,7 @@ __all__ = [
     "joint_features",
     "kernel_drift_bound",
     "krylov_degree",
+    "landmark_preconditioner",
     "landmark_projection",
     "leading_logit_bound",
     "left_out",
@@ -130,6 +136,7 @@ __all__ = [
     "trigonometric_variance",
     "tune",
     "tuned_ridge_regression",
+    "whitened",
     "width_bound",
     "worst_drift",
 ]

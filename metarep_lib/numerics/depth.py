@@ -84,20 +84,42 @@ def outlier_steps(eigenvalues: Tensor, accuracy: float) -> int:
     >>> outlier_steps(torch.cat([torch.linspace(1, 2, 100), torch.tensor([1e6])]), 1e-6)  # the outlier, and kappa = 2 for the rest
     10
     """
+    log_F, rate, outside, window = windows(eigenvalues)
+    check(float(eigenvalues.max() / eigenvalues.min()), accuracy)
+    needed = arcosh_of_log(log_F - math.log(accuracy))
+    inside = torch.where(needed > 0, torch.ceil(needed / rate).clamp(min=1), 0)
+    return int((outside + inside)[window].min())
+
+
+def outlier_errors(eigenvalues: Tensor, steps: int) -> Tensor:
+    """[steps + 1] the least bound over all windows after 0, 1, ... steps: min(1, F / T_(t-m)), the curve that `outlier_steps` inverts.
+
+    Args:
+        eigenvalues: [n] of K + lambda I, positive; equal ones count once.
+        steps: t >= 0.
+
+    >>> outlier_errors(torch.tensor([1.0, 9.0]), 2)  # 1 / T_1(5 / 4), then both are hit
+    tensor([1.0000, 0.8000, 0.0000], dtype=torch.float64)
+    """
+    log_F, rate, outside, window = windows(eigenvalues)
+    inside = torch.arange(steps + 1).view(-1, 1, 1) - outside  # [t, i, j]
+    log_T = torch.where(inside > 0, inside * rate + torch.log1p(torch.exp(-2 * inside * rate)) - math.log(2), 0)
+    log_bound = torch.where((inside >= 0) & window, log_F - log_T, 0)
+    return log_bound.clamp(max=0).exp().amin((1, 2))
+
+
+def windows(eigenvalues: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """log F, ln((sqrt(b / a) + 1) / (sqrt(b / a) - 1)), the number of outliers, and which are windows, [n, n] for a = value i, b = value j."""
     values = torch.unique(eigenvalues).double()
-    check(float(values[-1] / values[0]), accuracy)
     n = len(values)
     below = torch.log((values[:, None] / values - 1).clamp(min=torch.finfo(values.dtype).tiny))  # [j, l] log(b / mu_l - 1), l below the window
     above = torch.log((1 - values[:, None] / values).clamp(min=torch.finfo(values.dtype).tiny))  # [i, l] log(1 - a / mu_l), l above it
     zero = values.new_zeros(n, 1)
     of_below = torch.cat([zero, below.cumsum(1)[:, :-1]], 1).T  # [i, j] sum over l < i
     of_above = torch.cat([above.flip(1).cumsum(1).flip(1)[:, 1:], zero], 1)  # [i, j] sum over l > j
-    needed = arcosh_of_log(of_below + of_above - math.log(accuracy))
     rate = torch.log1p(2 / ((values / values[:, None]).sqrt() - 1))  # [i, j] infinite where i = j
-    inside = torch.where(needed > 0, torch.ceil(needed / rate).clamp(min=1), 0)
     index = torch.arange(n)
-    outside = index[:, None] + (n - 1 - index)
-    return int((outside + inside)[index[:, None] <= index].min())
+    return of_below + of_above, rate, index[:, None] + (n - 1 - index), index[:, None] <= index
 
 
 def effective_dimension(K_eigenvalues: Tensor, ridge: float) -> Tensor:

@@ -57,6 +57,30 @@ class ExponentialKernel:
 
 
 @dataclass(frozen=True)
+class GaussianKernel:
+    """K_ij = exp(-|phi_i - phi'_j|^2 / (2 tau)): the exponential kernel of the same tau, with every feature vector's own factor exp(-|phi|^2 / (2 tau)).
+
+    Args:
+        tau: the squared width, positive.
+
+    Raises:
+        ValueError: a tau that is not positive.
+
+    >>> GaussianKernel(tau=0.5)(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+    tensor([[1.0000, 0.3679]])
+    """
+
+    tau: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.tau > 0:
+            raise ValueError(f"GaussianKernel(tau={self.tau}): expected a positive squared width, e.g. GaussianKernel(tau=1.0)")
+
+    def __call__(self, phi: Tensor, phi_other: Tensor) -> Tensor:
+        return (-(phi.unsqueeze(-2) - phi_other.unsqueeze(-3)).square().sum(-1) / (2 * self.tau)).exp()
+
+
+@dataclass(frozen=True)
 class RidgeSystem:
     """(K + lambda I) alpha = y, and how a solution predicts: f(x) = k(x)^T alpha.
 
@@ -81,6 +105,14 @@ class RidgeSystem:
     def residual(self, alpha: Tensor) -> Tensor:
         """r = y - (K + lambda I) alpha, recomputed, same shape as alpha."""
         return self.y - self.matvec(alpha)
+
+    def target_weights(self) -> Tensor:
+        """k(x)^T (K + lambda I)^-1, [*batch, q, k]: what a unit of each target adds to the prediction at each query.
+
+        >>> ridge_system(Prompt(torch.eye(2), torch.ones(2), torch.ones(1, 2), ridge=1.0)).target_weights()
+        tensor([[0.5000, 0.5000]])
+        """
+        return torch.linalg.solve(self.A, self.K_query.mT).mT
 
     def norm(self, alpha: Tensor) -> Tensor:
         """The A-norm sqrt(alpha^T (K + lambda I) alpha), [..., *batch, k] to [..., *batch]."""

@@ -73,14 +73,20 @@ def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
     return size[:-1] * size[-1]
 
 
-def spanned_features(prompt: Prompt, kernel: ExponentialKernel) -> Prompt:
-    """The prompt in the coordinates of the supports' span in feature space: linear there what was `kernel` before.
+def spanned_features(prompt: Prompt, kernel: ExponentialKernel, anchors: Tensor | None = None) -> Prompt:
+    """The prompt in the coordinates of the anchors' span in feature space: linear there what was `kernel` before.
 
-    K = U diag(mu) U^T gives phi_i = (U mu^1/2)_i and phi(x) = mu^-1/2 U^T k(x). A query's part outside the span has no say in any
-    prediction. Directions with mu below rounding are dropped.
+    K = U diag(mu) U^T on the anchors gives phi(x) = mu^-1/2 U^T k(x). Directions with mu below rounding are dropped.
+
+    Args:
+        prompt: one prompt.
+        kernel: of any kind that the anchors' matrix is positive semi-definite for.
+        anchors: [n, p] the supports when None, whose span has a say in predictions and nothing else has; fewer points are inducing points:
+            the prompt a network of width n sees whose features are kernel values with them.
     """
-    mu, U = torch.linalg.eigh(kernel(prompt.phi, prompt.phi))
+    anchors = prompt.phi if anchors is None else anchors
+    mu, U = torch.linalg.eigh(kernel(anchors, anchors))
     kept = mu > mu[-1] * len(mu) * torch.finfo(mu.dtype).eps
-    mu, U = mu[kept].flip(0), U[:, kept].flip(1)
-    phi_query = kernel(prompt.phi_query, prompt.phi) @ U / mu.sqrt()
-    return Prompt(U * mu.sqrt(), prompt.y, phi_query, prompt.ridge, prompt.y_query)
+    to_coordinates = U[:, kept].flip(1) / mu[kept].flip(0).sqrt()
+    phi, phi_query = (kernel(x, anchors) @ to_coordinates for x in (prompt.phi, prompt.phi_query))
+    return Prompt(phi, prompt.y, phi_query, prompt.ridge, prompt.y_query)

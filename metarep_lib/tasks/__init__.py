@@ -2,8 +2,9 @@
 
 from metarep_lib.tasks.classes import class_prompt
 from metarep_lib.tasks.designs import clusters, designed_prompts, isotropic, spread
-from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk
+from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk, bayes_untold
 from metarep_lib.tasks.real import diabetes_prompt
+from metarep_lib.tasks.shifts import Rescaled, SpherePrior, shifted
 from metarep_lib.tasks.spectra import SPECTRA, crowded
 from metarep_lib.tasks.sphere import SphereTask, random_sphere_task, sphere_task
 from metarep_lib.tasks.synthetic import geometric_spectrum, synthetic_prompt
@@ -15,9 +16,12 @@ __all__ = [
     "ExponentialPrior",
     "LinearPrior",
     "Prior",
+    "Rescaled",
+    "SpherePrior",
     "SphereTask",
     "bayes",
     "bayes_risk",
+    "bayes_untold",
     "class_prompt",
     "clusters",
     "column_prompt",
@@ -28,6 +32,7 @@ __all__ = [
     "isotropic",
     "load_table",
     "random_sphere_task",
+    "shifted",
     "sphere_task",
     "spread",
     "synthetic_prompt",

@@ -31,7 +31,9 @@ class Draw:
 
 @runtime_checkable
 class Prior(Protocol):
-    """A law of tasks: `sample` draws prompts, `covariance` is Cov(f(x), f(x'))."""
+    """A law of tasks: `sample` draws prompts, `covariance` is Cov(f(x), f(x')), `noise` lists the levels, all equally likely."""
+
+    noise: tuple[float, ...]
 
     def sample(self, n_prompts: int, n_tokens: int, generator: torch.Generator) -> Draw: ...
 
@@ -86,14 +88,18 @@ class ExponentialPrior:
     def sample(self, n_prompts: int, n_tokens: int, generator: torch.Generator) -> Draw:
         x = torch.randn(n_prompts, n_tokens, self.n_inputs, generator=generator)
         x = x / x.norm(dim=-1, keepdim=True)
-        K = self.covariance(x, x).double()
-        eigenvalues, vectors = torch.linalg.eigh(K)  # K is singular to rounding, so no Cholesky factor
-        root = vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)
-        f = (root @ torch.randn(n_prompts, n_tokens, 1, generator=generator).double()).squeeze(-1).float()
+        f = gaussian_process(self.covariance(x, x), generator)
         return with_noise(x, f, self.noise, generator)
 
     def covariance(self, x: Tensor, x_other: Tensor) -> Tensor:
         return ((x @ x_other.mT - 1) / self.tau).exp()
+
+
+def gaussian_process(K: Tensor, generator: torch.Generator) -> Tensor:
+    """[B, n] a draw of N(0, K) for every prompt, K [B, n, n] in float32 or float64."""
+    eigenvalues, vectors = torch.linalg.eigh(K.double())  # K is singular to rounding, so no Cholesky factor
+    root = vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)
+    return (root @ torch.randn(*K.shape[:-1], 1, generator=generator).double()).squeeze(-1).float()
 
 
 def with_noise(x: Tensor, f: Tensor, levels: tuple[float, ...], generator: torch.Generator) -> Draw:
@@ -109,11 +115,32 @@ def bayes(prior: Prior, draw: Draw, n_support: int) -> Tensor:
     >>> bayes(LinearPrior(1), draw, 2).shape
     torch.Size([1, 1])
     """
-    x, y = draw.x.double(), draw.y.double()
+    return posterior(prior, draw, n_support, draw.noise)[0]
+
+
+def bayes_untold(prior: Prior, draw: Draw, n_support: int) -> Tensor:
+    """The same when the noise level is not given: the means for all levels, weighted by how well each explains the targets.
+
+    Nobody who is not told the level has a smaller risk on average.
+
+    >>> prior = LinearPrior(1, noise=(0.1,))  # one level: nothing to be told
+    >>> draw = prior.sample(2, 3, torch.Generator().manual_seed(0))
+    >>> bool(torch.equal(bayes_untold(prior, draw, 2), bayes(prior, draw, 2)))
+    True
+    """
+    means, evidence = zip(*(posterior(prior, draw, n_support, torch.full_like(draw.noise, level)) for level in prior.noise))
+    weights = torch.stack(evidence).softmax(0).unsqueeze(-1)  # [levels, B, 1]
+    return (weights * torch.stack(means)).sum(0)
+
+
+def posterior(prior: Prior, draw: Draw, n_support: int, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """[B, n - n_support] posterior mean and [B] log p(y | x), up to a constant, for noise of this standard deviation, [B, 1]."""
+    x, y = draw.x.double(), draw.y[:, :n_support].double()
     support, query = x[:, :n_support], x[:, n_support:]
-    A = prior.covariance(support, support) + draw.noise.double().unsqueeze(-1) ** 2 * torch.eye(n_support, dtype=torch.float64)
-    alpha = torch.linalg.solve(A, y[:, :n_support, None])
-    return (prior.covariance(query, support) @ alpha).squeeze(-1)
+    A = prior.covariance(support, support) + noise.double().unsqueeze(-1) ** 2 * torch.eye(n_support, dtype=torch.float64)
+    alpha = torch.linalg.solve(A, y.unsqueeze(-1)).squeeze(-1)
+    evidence = -((y * alpha).sum(-1) + torch.linalg.slogdet(A).logabsdet) / 2
+    return (prior.covariance(query, support) @ alpha.unsqueeze(-1)).squeeze(-1), evidence
 
 
 def bayes_risk(prior: Prior, draw: Draw, n_support: int) -> float:

@@ -11,7 +11,7 @@ from sklearn.datasets import load_diabetes
 from metarep_lib.prompt import Prompt
 
 
-def diabetes_prompt(n_support: int, n_query: int, ridge: float, *, seed: int, n_prompts: int | None = None) -> Prompt:
+def diabetes_prompt(n_support: int, n_query: int, ridge: float, *, seed: int, n_prompts: int | None = None, among: np.ndarray | None = None) -> Prompt:
     """Patients as supports and queries, standardised by the *supports* alone, float64.
 
     Features and outcome are shifted and scaled by the mean and standard deviation over the
@@ -24,15 +24,18 @@ def diabetes_prompt(n_support: int, n_query: int, ridge: float, *, seed: int, n_
         ridge: lambda.
         seed: which patients; prompts of a batch draw independently.
         n_prompts: batch size; None gives one prompt without a batch axis.
+        among: the patients to draw from, by their number in the study; all of them when None.
 
     Raises:
-        ValueError: more patients asked for than the study has.
+        ValueError: more patients asked for than there are.
 
     >>> prompt = diabetes_prompt(n_support=40, n_query=20, ridge=1.0, seed=0)
     >>> prompt.phi.shape, prompt.y_query.shape
     (torch.Size([40, 10]), torch.Size([20]))
     """
     X, outcome = load_diabetes(return_X_y=True, scaled=False)
+    if among is not None:
+        X, outcome = X[among], outcome[among]
     if n_support < 2 or n_query < 0 or n_support + n_query > len(outcome):
         raise ValueError(
             f"diabetes_prompt(n_support={n_support}, n_query={n_query}): expected n_support >= 2 and at most"

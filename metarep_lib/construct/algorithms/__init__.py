@@ -5,6 +5,7 @@ from metarep_lib.construct.algorithms.causal import causal_conjugate_gradient
 from metarep_lib.construct.algorithms.chebyshev import chebyshev, chebyshev_coefficients
 from metarep_lib.construct.algorithms.conjugate_gradient import conjugate_gradient
 from metarep_lib.construct.algorithms.copies import copied_gradient_descent, repeat_context
+from metarep_lib.construct.algorithms.feature_scaling import feature_scaled_conjugate_gradient
 from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
 from metarep_lib.construct.algorithms.gram import gram_chebyshev, gram_conjugate_gradient, gram_squaring
 from metarep_lib.construct.algorithms.look_ahead import one_block_conjugate_gradient
@@ -23,6 +24,7 @@ __all__ = [
     "chebyshev_coefficients",
     "conjugate_gradient",
     "copied_gradient_descent",
+    "feature_scaled_conjugate_gradient",
     "gradient_descent",
     "gradient_descent_plus_plus",
     "gram_chebyshev",

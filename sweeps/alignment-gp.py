@@ -1,0 +1,39 @@
+"""Networks trained on Gaussian processes against smoothers fitted where they were trained and then frozen, one thing moved at a time.
+
+A row is one network (by its training seed) on one shift, "knob value", of its law; all networks see the same prompts.
+"""
+
+from functools import cache
+
+from metarep_lib.evidence import Fitted, Sweep, TrainedTransformer, fit_families, load_trained, risks_compared, weights_compared
+from metarep_lib.tasks import shifted
+
+N_SUPPORT = 30
+SHIFTS = {
+    "supports": [2, 5, 10, 20, 30, 45, 60],
+    "x-scale": [0.25, 0.5, 0.7, 1, 1.4, 2, 3],
+    "y-scale": [0.1, 0.3, 1, 3, 10],
+    "noise": [0.02, 0.2, 1, 2],
+    "condition": [1, 100, 1000],
+    "spread": [0, 0.1, 0.2, 0.3],
+    "tau": [0.1, 0.2, 0.3, 1.5],
+    "linear": [1],
+    "step": [1],
+}
+
+
+@cache
+def fitted(seed: int) -> tuple[TrainedTransformer, dict[str, Fitted]]:
+    network = load_trained("softmax-gp", seed)
+    return network, fit_families(network, N_SUPPORT)
+
+
+def run(shift: str, seed: int) -> dict:
+    network, frozen = fitted(seed)
+    knob, number = shift.split()
+    prior = shifted(network.recipe.prior, knob, float(number))
+    n_support = int(number) if knob == "supports" else N_SUPPORT
+    return weights_compared(network, frozen, prior, n_support) | risks_compared(network, frozen, prior, n_support)
+
+
+SWEEP = Sweep("alignment-gp", {"shift": [f"{knob} {value}" for knob, values in SHIFTS.items() for value in values]}, [0, 1, 2], run)

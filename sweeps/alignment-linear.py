@@ -1,0 +1,29 @@
+"""Softmax networks trained on linear functions against smoothers fitted where they were trained and then frozen, one thing moved at a time.
+
+A row is one network (by its training seed) on one shift, "knob value", of its law; all networks see the same prompts.
+"""
+
+from functools import cache
+
+from metarep_lib.evidence import Fitted, Sweep, TrainedTransformer, fit_families, load_trained, risks_compared, weights_compared
+from metarep_lib.tasks import shifted
+
+N_SUPPORT = 20
+SHIFTS = {"supports": [3, 5, 10, 20, 30], "x-scale": [2], "y-scale": [0.3]}
+
+
+@cache
+def fitted(seed: int) -> tuple[TrainedTransformer, dict[str, Fitted]]:
+    network = load_trained("softmax-linear", seed)
+    return network, fit_families(network, N_SUPPORT)
+
+
+def run(shift: str, seed: int) -> dict:
+    network, frozen = fitted(seed)
+    knob, number = shift.split()
+    prior = shifted(network.recipe.prior, knob, float(number))
+    n_support = int(number) if knob == "supports" else N_SUPPORT
+    return weights_compared(network, frozen, prior, n_support) | risks_compared(network, frozen, prior, n_support)
+
+
+SWEEP = Sweep("alignment-linear", {"shift": [f"{knob} {value}" for knob, values in SHIFTS.items() for value in values]}, [0], run)
