@@ -111,7 +111,7 @@ def say(path: Path) -> list[dict]:
         fits = []
         for stage in stages:  # the next stage is for those whom the last left without a name
             fits += [fit_candidate(candidate, tuning, seen[1:], seed=0, tolerance=1e-4) for candidate in stage]
-            verdict = judge(fits, judging, judged[1:], seed=0)
+            verdict = judge(fits, judging, judged[1:])
             if verdict.name != "none":
                 break
         return nothing | {"readout": readout, "said": verdict.name, "misfits": {name: short(misfit) for name, misfit in verdict.misfits.items()}}

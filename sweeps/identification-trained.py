@@ -65,7 +65,7 @@ def run(network: str, seed: int) -> dict:
         heads = [subject.read(stream) for stream in streams]
         seen, judged = (head[1:] for head in heads)
         fits = [fit_candidate(candidate, Posed.of(tuning), seen, seed=seed) for candidate in candidates]
-        verdict = judge(fits, Posed.of(judging), judged, seed=seed)
+        verdict = judge(fits, Posed.of(judging), judged)
         intervals = [verdict.intervals[candidate.name] for candidate in candidates]
         result |= {
             f"misfits_{design}": [verdict.misfits[candidate.name] for candidate in candidates],

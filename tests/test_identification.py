@@ -196,12 +196,12 @@ def test_a_constructed_network_is_named_in_any_basis_and_the_readout_makes_no_di
     assert (turned.streams(judging.prompt) != subject.streams(judging.prompt)).any()
     seen, judged = (turned.read(turned.streams(x.prompt))[1:] for x in (tuning, judging))
     some = [candidate for candidate in LINEAR if candidate.name in ("gradient descent", "conjugate gradient", "ridge path")]
-    verdict = judge([fit_candidate(candidate, tuning, seen, seed=0) for candidate in some], judging, judged, seed=0)
+    verdict = judge([fit_candidate(candidate, tuning, seen, seed=0) for candidate in some], judging, judged)
     assert verdict.name == label
     for other, (low, high) in verdict.intervals.items():
         assert (low > 0) == (other != label) and high >= low
     garbled = judged[:, torch.randperm(len(judged[0]), generator=torch.Generator().manual_seed(1))]
-    assert judge(list(verdict.fits.values()), judging, garbled, seed=0).name == "none"
+    assert judge(list(verdict.fits.values()), judging, garbled).name == "none"
 
 
 def test_fitted_readouts_do_not_see_the_basis_but_look_ahead():
@@ -256,9 +256,9 @@ def test_searched_prompts_are_worse_for_the_rival_than_drawn_ones():
 def test_paired_intervals_see_what_is_common_and_cover():
     rng = np.random.default_rng(0)
     hard = rng.exponential(size=200)  # prompts differ much more than the two candidates do
-    low, high = paired_interval(0.01 * rng.random(200) + (hard - hard), seed=0)
+    _, low, high = paired_interval(torch.from_numpy(0.01 * rng.random(200) + (hard - hard)))
     assert 0 < low < 0.005 < high
-    covered = [low <= 0 <= high for low, high in (paired_interval(rng.standard_normal(40), seed=i, draws=400) for i in range(100))]
+    covered = [low <= 0 <= high for _, low, high in (paired_interval(torch.from_numpy(rng.standard_normal(40)), 400) for i in range(100))]
     assert 85 <= sum(covered) <= 100
 
 

@@ -24,7 +24,7 @@ from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_co
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
 from metarep_lib.evidence.edits import Add, Edit, Heads, Mean, Put, Scale, Stream, Take, Units, heads_into
 from metarep_lib.evidence.heads import KernelHead, head_logits, kernel_heads
-from metarep_lib.evidence.identification import SAME, Fit, Verdict, fit_candidate, judge, paired_interval
+from metarep_lib.evidence.identification import SAME, Fit, Verdict, fit_candidate, judge
 from metarep_lib.evidence.interventions import InterventionError, intervene
 from metarep_lib.evidence.layers import Readout, Subject, fitted_readout, in_other_basis, signed_permutation
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient

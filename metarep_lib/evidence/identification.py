@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from metarep_lib.evidence.candidates import BOXES, Candidate, Posed
+from metarep_lib.evidence.transfer import paired_interval
 
 SAME = 1e-8  # misfit up to which a network counts as running the candidate, where nothing but rounding and tuning stands between them
 CLOSE = 0.01  # misfit below which it is worth to tune on
@@ -166,7 +167,7 @@ class Verdict:
         return min(self.misfits, key=self.misfits.get)
 
 
-def judge(fits: Sequence[Fit], posed: Posed, observed: Tensor, *, seed: int, same: float = SAME) -> Verdict:
+def judge(fits: Sequence[Fit], posed: Posed, observed: Tensor, *, same: float = SAME) -> Verdict:
     """Hold tuned candidates against a network on prompts that nothing was tuned on.
 
     The name is that of the candidate with the fewest scalars among those with a misfit of at most `same`.
@@ -174,20 +175,8 @@ def judge(fits: Sequence[Fit], posed: Posed, observed: Tensor, *, seed: int, sam
     per_prompt = {one.candidate.name: one.misfits(posed, observed).nan_to_num(1e6).numpy() for one in fits}
     misfits = {name: float(values.mean()) for name, values in per_prompt.items()}
     best = min(misfits, key=misfits.get)
-    intervals = {name: paired_interval(values - per_prompt[best], seed=seed) for name, values in per_prompt.items()}
+    intervals = {name: tuple(paired_interval(torch.from_numpy(values - per_prompt[best]))[1:]) for name, values in per_prompt.items()}
     of_name = {one.candidate.name: one for one in fits}
     alike = [name for name, misfit in misfits.items() if misfit <= same]
     name = min(alike, key=lambda name: (len(of_name[name].logs), misfits[name]), default="none")
     return Verdict(name, misfits, intervals, of_name)
-
-
-def paired_interval(differences: np.ndarray, *, seed: int, draws: int = 2000, level: float = 0.95) -> tuple[float, float]:
-    """The percentile bootstrap interval for the mean of differences taken prompt by prompt.
-
-    >>> paired_interval(np.ones(5), seed=0)
-    (1.0, 1.0)
-    """
-    rng = np.random.default_rng(seed)
-    means = differences[rng.integers(len(differences), size=(draws, len(differences)))].mean(1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
