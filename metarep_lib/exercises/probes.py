@@ -27,6 +27,18 @@ def check_probe(probe) -> None:
         same(probe(x.clone(), u.clone(), x_new.clone(), penalty), wanted, hint)
 
 
+def check_left(left) -> None:
+    for seed in range(3):
+        known = normal(30, 3, seed=seed) + torch.tensor([2.0, 0.0, -1.0]).double()
+        known[:, 1] += known[:, 0]  # what is known may overlap
+        target = known @ normal(3, seed=seed + 10) + 0.5 * normal(30, seed=seed + 20) + 4.0
+        a, b = known - known.mean(0), target - target.mean()
+        share = 1 - (b @ a @ torch.linalg.inv(a.T @ a) @ a.T @ b) / (b @ b)
+        found = numbers(left(target.clone(), known.clone()), ())
+        need(abs(float(found) - float(1 - share)) > 1e-6, "that is the share that is explained")
+        same(found, share, "not the share that least squares leaves; is a constant among what is known, and do overlapping columns count once?")
+
+
 PROBE = """
 def probe(x, u, x_new, penalty):
     centre, mean = x.mean(0), u.mean()
@@ -59,6 +71,22 @@ pair = (3 * true, true)  # the right direction, three times too long
             "no intercept": PROBE.replace("x.mean(0), u.mean()", "torch.zeros(4), 0.0"),
             "the new tokens' own means": PROBE.replace("(x_new - centre)", "(x_new - x_new.mean(0))"),
             "no penalty": PROBE.replace("penalty * ", "1e-9 * "),
+        },
+    ),
+    Exercise(
+        difficulty=2,
+        minutes=15,
+        check=check_left,
+        solution="""
+def left(target, known):
+    design = torch.cat([known, torch.ones_like(known[:, :1])], dim=1)
+    rest = target - design @ torch.linalg.lstsq(design, target.unsqueeze(1)).solution.squeeze(1)
+    return rest.square().sum() / (target - target.mean()).square().sum()
+""",
+        wrong={
+            "no constant": "def left(target, known):\n    rest = target - known @ torch.linalg.lstsq(known, target.unsqueeze(1)).solution.squeeze(1)\n    return rest.square().sum() / (target - target.mean()).square().sum()",
+            "what is explained": "def left(target, known):\n    a, b = known - known.mean(0), target - target.mean()\n    return (b @ a @ torch.linalg.inv(a.T @ a) @ a.T @ b) / (b @ b)",
+            "overlap counted twice": "def left(target, known):\n    return 1 - sum(torch.corrcoef(torch.stack([target, x]))[0, 1] ** 2 for x in known.T)",
         },
     ),
 )
