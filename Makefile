@@ -65,6 +65,7 @@ colab: .venv/stamp $(PROFILE)  ## run every notebook as Colab would: in an empty
 sweeps: .venv/stamp  ## run every sweep of sweeps/ again (only those whose file is removed: rm metarep_lib/sweeps/NAME.json)
 	@for sweep in $(basename $(notdir $(wildcard sweeps/*.py))); do \
 	  test -f metarep_lib/sweeps/$$sweep.json || OMP_NUM_THREADS=1 $(PY) scripts/sweep.py $$sweep || exit 1; done
+	@test -f metarep_lib/sweeps/blind-identification.json || OMP_NUM_THREADS=1 $(PY) scripts/identify.py
 
 weights: .venv/stamp  ## train every network of training/ again (only those whose file is removed: rm metarep_lib/weights/NAME-SEED.safetensors)
 	@for recipe in $(basename $(notdir $(wildcard training/*.toml))); do for seed in 0 1 2; do \

@@ -44,11 +44,17 @@ FAULTS = r"""() => {
   return found;
 }"""
 
-# axe's serious and critical findings, mathematics aside, whose thousands of elements are MathJax's own. Contrast is the slow
-# rule, and depends on colours and size alone: one element of each look is enough, and in the dark nothing else can differ.
+# axe's serious and critical findings. Mathematics is emptied first, its boxes keep their size: its thousands of elements are
+# MathJax's own. Contrast depends on colours and size alone: one element of each look is enough, and in the dark nothing else
+# can differ.
 ACCESSIBLE = r"""async (dark) => {
+  const maths = [...document.querySelectorAll("mjx-container")], sizes = maths.map(e => e.getBoundingClientRect());
+  maths.forEach((e, i) => {
+    e.style.cssText += `display: inline-block; width: ${sizes[i].width}px; height: ${sizes[i].height}px`;
+    e.replaceChildren();
+  });
   const looks = new Map();
-  for (const e of document.body.querySelectorAll("*:not(mjx-container, mjx-container *)")) {
+  for (const e of document.body.querySelectorAll("*")) {
     if (![...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()) || !e.checkVisibility()) continue;
     const style = getComputedStyle(e), clear = (x) => x && getComputedStyle(x).backgroundColor == "rgba(0, 0, 0, 0)";
     let under = e;
@@ -59,27 +65,29 @@ ACCESSIBLE = r"""async (dark) => {
   }
   const options = {preload: false};
   const found = [await axe.run({include: [...looks.values()]}, {...options, runOnly: ["color-contrast"]})];
-  if (!dark) found.push(await axe.run({exclude: [["mjx-container"]]}, {...options, rules: {"color-contrast": {enabled: false}}}));
+  if (!dark) found.push(await axe.run(document, {...options, rules: {"color-contrast": {enabled: false}}}));
   const bad = found.flatMap(result => result.violations).filter(v => ["serious", "critical"].includes(v.impact));
   const says = (n) => `${n.html.slice(0, 120)} ${n.any.map(c => c.message).join(" ").slice(0, 160)}`;
   return bad.map(v => `axe ${v.impact}, ${v.id} (${v.nodes.length}): ${v.nodes.slice(0, 2).map(says).join(" | ")}`);
 }"""
 
-TO_DARK = "() => Object.assign(document.documentElement.dataset, {mode: 'dark', theme: 'dark'})"
+SWITCH = "(theme) => Object.assign(document.documentElement.dataset, {mode: theme, theme})"
 
 
-def views(page: Page, name: str, size: str, found: list[str]) -> None:
-    """An open page at one size: light, then dark."""
+def views(page: Page, name: str, size: str) -> list[str]:
+    """The faults of an open page at one size, light and dark; the mathematics is gone afterwards."""
+    found = []
     for theme in ("light", "dark"):
-        if theme == "dark":
-            page.evaluate(TO_DARK)
-        said = page.evaluate(FAULTS)
-        if size == "desktop":
-            if theme == "light":
-                page.evaluate(AXE)
-            said += page.evaluate(ACCESSIBLE, theme == "dark")
+        page.evaluate(SWITCH, theme)
+        found += [f"{theme}: {fault}" for fault in page.evaluate(FAULTS)]
         page.screenshot(path=SHOTS / f"{name.replace('/', '-').removesuffix('.html')}-{size}-{theme}.jpg", full_page=True, type="jpeg", quality=60)
-        found += [f"{theme}: {fault}" for fault in said]
+    if size == "desktop":
+        found += slide(page)
+        page.evaluate(AXE)
+        for theme in ("dark", "light"):
+            page.evaluate(SWITCH, theme)
+            found += [f"{theme}: {fault}" for fault in page.evaluate(ACCESSIBLE, theme == "dark")]
+    return found
 
 
 def look(home: str, names: list[str]) -> tuple[list[str], dict[str, float]]:
@@ -95,9 +103,7 @@ def look(home: str, names: list[str]) -> tuple[list[str], dict[str, float]]:
                 page.goto(home + name, wait_until="load")
                 page.evaluate(SETTLED)
                 seconds.setdefault(name, time.monotonic() - start)
-                views(page, name, size, found)
-                if size == "desktop":
-                    found += slide(page)
+                found += views(page, name, size)
                 faults += [f"{name} ({size}): {fault}" for fault in dict.fromkeys(found)]
             page.context.close()
     return faults, seconds

@@ -215,10 +215,10 @@ def _table(node: nodes.table, page: Page) -> list[str]:
 
 
 def _figure(node: nodes.figure, page: Page) -> list[str]:
-    """The caption with its number. The picture itself is the output above, or stays on the site."""
+    """The caption, with its number if it has one. The picture itself is the output above, or stays on the site."""
     number = page.number("figure", node)
     captions = [inline(child, page) for child in node if isinstance(child, nodes.caption)]
-    return [" ".join([f"**Figure {number}.**" if number else "**Figure.**", *captions])] if captions else []
+    return [" ".join([f"**Figure {number}.**"] * bool(number) + captions)] if captions else []
 
 
 def _display_maths(node: nodes.math_block, page: Page) -> list[str]:

@@ -1,5 +1,6 @@
 """The experiments: certificates and mutants, training and trained networks."""
 
+from metarep_lib.evidence.adversary import searched_prompts
 from metarep_lib.evidence.algorithms import (
     block_recurrence,
     causal_recurrence,
@@ -16,14 +17,19 @@ from metarep_lib.evidence.algorithms import (
 from metarep_lib.evidence.alignment import FAMILIES, Fitted, fit, prediction_and_weights, prediction_error, weight_cosine, weight_error
 from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
+from metarep_lib.evidence.candidates import KERNEL, LINEAR, SCHEDULED, Candidate, Posed
 from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
 from metarep_lib.evidence.controls import control_task, fit_mlp_probes, other_tasks, random_features, rotated, untrained, with_shuffled_weights
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
 from metarep_lib.evidence.edits import Add, Edit, Heads, Mean, Put, Scale, Stream, Take, Units, heads_into
 from metarep_lib.evidence.heads import KernelHead, head_logits, kernel_heads
+from metarep_lib.evidence.identification import SAME, Fit, Verdict, fit_candidate, judge
 from metarep_lib.evidence.interventions import InterventionError, intervene
+from metarep_lib.evidence.layers import Readout, Subject, fitted_readout, in_other_basis, signed_permutation
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
+from metarep_lib.evidence.lineup import Member, lineup
+from metarep_lib.evidence.marks import Gains, LogFilter, additivity_gap, best_filter, primal_spectrum, spectral_gains
 from metarep_lib.evidence.mutation import survivors
 from metarep_lib.evidence.probes import Partial, Probe, Recovery, Split, activations, fit_probes, partial_recovery, recover, recovery, remainder
 from metarep_lib.evidence.recipe import Recipe, read_recipe, recipe_of
@@ -47,21 +53,32 @@ from metarep_lib.evidence.wide import (
 __all__ = [
     "DRIFT_RATIOS",
     "FAMILIES",
+    "KERNEL",
+    "LINEAR",
     "REMEDIES",
+    "SAME",
+    "SCHEDULED",
     "Add",
     "BlindPair",
+    "Candidate",
     "Certificate",
     "Diagnosis",
     "Edit",
+    "Fit",
     "Fitted",
+    "Gains",
     "Heads",
     "InterventionError",
     "KernelHead",
     "Leakage",
+    "LogFilter",
     "Mean",
+    "Member",
     "Partial",
+    "Posed",
     "Probe",
     "Put",
+    "Readout",
     "Recipe",
     "Recovery",
     "Recurrence",
@@ -69,12 +86,16 @@ __all__ = [
     "Score",
     "Split",
     "Stream",
+    "Subject",
     "Sweep",
     "Swept",
     "Take",
     "TrainedTransformer",
     "Units",
+    "Verdict",
     "activations",
+    "additivity_gap",
+    "best_filter",
     "blind_pair",
     "block_recurrence",
     "cards",
@@ -94,9 +115,11 @@ __all__ = [
     "features_first",
     "fine_tune",
     "fit",
+    "fit_candidate",
     "fit_families",
     "fit_mlp_probes",
     "fit_probes",
+    "fitted_readout",
     "fragility",
     "gradient_descent_recurrence",
     "gram_chebyshev_recurrence",
@@ -104,13 +127,16 @@ __all__ = [
     "gram_squaring_recurrence",
     "head_logits",
     "heads_into",
+    "in_other_basis",
     "initial",
     "intervene",
     "is_looped",
     "jacobi_recurrence",
+    "judge",
     "kernel_heads",
     "leakage_by_change",
     "leakage_by_gradient",
+    "lineup",
     "load_seeds",
     "load_sweep",
     "load_trained",
@@ -127,6 +153,7 @@ __all__ = [
     "prediction_and_weights",
     "prediction_error",
     "predictions",
+    "primal_spectrum",
     "primal_system",
     "random_features",
     "rank_correlation",
@@ -142,7 +169,10 @@ __all__ = [
     "rotated",
     "run_sweep",
     "score",
+    "searched_prompts",
+    "signed_permutation",
     "softmax_conjugate_gradient_recurrence",
+    "spectral_gains",
     "states",
     "survivors",
     "sweeps",

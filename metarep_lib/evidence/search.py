@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 
-def climb(log_ratio: Callable[[Tensor], Tensor], start: np.ndarray, reach: float = 12.0) -> tuple[float, Tensor]:
+def climb(log_ratio: Callable[[Tensor], Tensor], start: np.ndarray, reach: float = 12.0, iterations: int = 1000) -> tuple[float, Tensor]:
     """The largest exp(log_ratio(z)) that L-BFGS meets from the start, with every entry of z in [-reach, reach].
 
     Args:
         log_ratio: the logarithm of value over bound, a scalar, differentiable in z, [size] float64. Where it is not finite the search turns back.
         start: [size] where to begin.
         reach: how far z may go; inputs that are to be positive or bounded are functions of z (exp, sigmoid).
+        iterations: of L-BFGS, at most.
 
     Returns:
         The ratio and the z that has it; 0 and the start where the ratio was finite nowhere.
@@ -37,7 +38,7 @@ def climb(log_ratio: Callable[[Tensor], Tensor], start: np.ndarray, reach: float
         (-value).backward()
         return -value.item(), np.nan_to_num(z.grad.numpy())
 
-    scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-reach, reach)] * len(start), options={"maxiter": 1000})
+    scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-reach, reach)] * len(start), options={"maxiter": iterations})
     return math.exp(best), best_z
 
 

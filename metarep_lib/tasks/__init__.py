@@ -1,6 +1,7 @@
 """The question: prompts made of synthetic or real data, and laws of tasks to train on."""
 
 from metarep_lib.tasks.classes import class_prompt
+from metarep_lib.tasks.designs import clusters, designed_prompts, isotropic, spread
 from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk, bayes_untold
 from metarep_lib.tasks.real import diabetes_prompt
 from metarep_lib.tasks.shifts import Rescaled, SpherePrior, shifted
@@ -22,13 +23,17 @@ __all__ = [
     "bayes_risk",
     "bayes_untold",
     "class_prompt",
+    "clusters",
     "column_prompt",
     "crowded",
+    "designed_prompts",
     "diabetes_prompt",
     "geometric_spectrum",
+    "isotropic",
     "load_table",
     "random_sphere_task",
     "shifted",
     "sphere_task",
+    "spread",
     "synthetic_prompt",
 ]

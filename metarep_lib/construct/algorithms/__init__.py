@@ -9,6 +9,7 @@ from metarep_lib.construct.algorithms.feature_scaling import feature_scaled_conj
 from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
 from metarep_lib.construct.algorithms.gram import gram_chebyshev, gram_conjugate_gradient, gram_squaring
 from metarep_lib.construct.algorithms.look_ahead import one_block_conjugate_gradient
+from metarep_lib.construct.algorithms.momentum import gradient_descent_plus_plus, momentum
 from metarep_lib.construct.algorithms.narrow import narrow_gradient_descent, narrow_ridge_gradient_descent
 from metarep_lib.construct.algorithms.newton_schulz import newton_schulz
 from metarep_lib.construct.algorithms.one_shot import kernel_product, softmax_smoother
@@ -25,11 +26,13 @@ __all__ = [
     "copied_gradient_descent",
     "feature_scaled_conjugate_gradient",
     "gradient_descent",
+    "gradient_descent_plus_plus",
     "gram_chebyshev",
     "gram_conjugate_gradient",
     "gram_squaring",
     "jacobi_conjugate_gradient",
     "kernel_product",
+    "momentum",
     "narrow_gradient_descent",
     "narrow_ridge_gradient_descent",
     "newton_schulz",

@@ -1,0 +1,110 @@
+"""What a network would say at the queries after every layer, read off its residual stream in two ways.
+
+Letters: B prompts, q queries, L layers.
+
+Its *own head* is W_U behind the last norm, applied early; nothing is fitted. A *fitted readout* is an affine map for every layer, the one
+that comes nearest to what the network says in the end: by least squares, so there is no such thing as too little training. At the last
+layer both are the network itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metarep_lib.construct.assemble import ConstructedTransformer
+from metarep_lib.construct.tokens import token_groups, tokenise
+from metarep_lib.evidence.trained import TrainedTransformer
+from metarep_lib.network.masks import Mask
+from metarep_lib.network.transformer import Transformer
+from metarep_lib.prompt import Prompt
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network under investigation: its weights, and how it is asked.
+
+    Args:
+        transformer: any; nothing but its stream and its head is used.
+        question: from prompts to tokens, mask, and the tokens that answer.
+    """
+
+    transformer: Transformer
+    question: Callable[[Prompt], tuple[Tensor, Mask, slice]]
+
+    @classmethod
+    def of(cls, network: ConstructedTransformer | TrainedTransformer) -> "Subject":
+        if isinstance(network, TrainedTransformer):
+            return cls(network.transformer, network.question)
+        inputs = network.program.inputs
+        return cls(network.transformer, lambda prompt: (tokenise(prompt, inputs), network.mask(prompt), token_groups(prompt)["query"]))
+
+    def streams(self, prompt: Prompt) -> Tensor:
+        """[L + 1, B, q, d_model] the residual stream at the queries, after the embedding and after every layer."""
+        tokens, mask, asked = self.question(prompt.to(self.transformer.W_E.dtype))
+        with torch.no_grad():
+            held = torch.stack([x[..., asked, :] for x in self.transformer.stream(tokens, mask)])
+        return held if held.ndim == 4 else held.squeeze(-2)  # a pass for every query: [L + 1, B, q, 1, d_model]
+
+    def read(self, streams: Tensor) -> Tensor:
+        """[L + 1, B, q] its own head at every layer, in double precision."""
+        with torch.no_grad():
+            return self.transformer.read(streams)[..., 0].double()
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Affine maps, one for every layer but the last: [L, d_model + 1]."""
+
+    weights: Tensor
+
+    def __call__(self, streams: Tensor, said: Tensor) -> Tensor:
+        """[L + 1, B, q] predictions of every layer; `said` [B, q] is what the network says."""
+        read = (with_one(streams[:-1]) @ self.weights.view(len(self.weights), 1, -1, 1)).squeeze(-1)
+        return torch.cat([read, said.unsqueeze(0)])
+
+
+def fitted_readout(streams: Tensor, said: Tensor, rcond: float = 1e-9) -> Readout:
+    """The least-squares readout of every layer, exactly converged.
+
+    Args:
+        streams: [L + 1, B, q, d_model] as `Subject.streams` gives them, on prompts that nothing is judged on.
+        said: [B, q] what the network says.
+        rcond: directions of the stream this much smaller than the largest are left out.
+    """
+    rows = [torch.linalg.lstsq(with_one(x).flatten(0, 1), said.reshape(-1, 1), rcond=rcond, driver="gelsd").solution.squeeze(-1) for x in streams[:-1]]
+    return Readout(torch.stack(rows))
+
+
+def with_one(x: Tensor) -> Tensor:
+    x = x.double()
+    return torch.cat([x, torch.ones_like(x[..., :1])], dim=-1)
+
+
+def in_other_basis(transformer: Transformer, R: Tensor) -> Transformer:
+    """The same function with another stream: x becomes x R, so that no channel means what it meant.
+
+    W_E and everything that writes is multiplied by R, everything that reads by R^T.
+
+    Args:
+        transformer: without norms, which see the axes of the stream.
+        R: [d_model, d_model] orthogonal.
+
+    Raises:
+        ValueError: a network with norms.
+    """
+    config = transformer.config
+    if config.final_norm != "none" or any(block.norm != "none" for block in config.blocks):
+        raise ValueError("in_other_basis(transformer, R): it has norms, which see the axes of the stream; expected a network with norm='none'")
+    turned = Transformer(config, torch.Generator()).to(transformer.W_E.dtype).requires_grad_(False)
+    writes = ("W_E", "W_O", "W_out")
+    weights = transformer.state_dict().items()
+    turned.load_state_dict({name: weight @ R if name.rpartition(".")[2] in writes else R.T @ weight for name, weight in weights})
+    return turned
+
+
+def signed_permutation(size: int, generator: torch.Generator) -> Tensor:
+    """[size, size] a random permutation with random signs: an orthogonal matrix that rounds nothing."""
+    signs = 1.0 - 2.0 * torch.randint(2, (size, 1), generator=generator)
+    return (signs * torch.eye(size)[torch.randperm(size, generator=generator)]).double()
