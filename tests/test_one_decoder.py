@@ -53,7 +53,7 @@ from metarep_lib.construct import (
 )
 from metarep_lib.construct.describe import show_number
 from metarep_lib.construct.program import guard_of
-from metarep_lib.evidence import Probe, Recovery
+from metarep_lib.evidence import Probe, Recovery, Verdict
 from metarep_lib.network import AttentionConfig, BlockConfig, TransformerConfig
 from metarep_lib.numerics import RidgeFit
 
@@ -339,10 +339,10 @@ def known_names() -> set[str]:
     directions = {name for program in PROGRAMS for name in (*program.stream, *program.inputs)} | set(input_basis(1))
     config = TransformerConfig(3, 4, 1, (BlockConfig((AttentionConfig("linear", 1, 2, 2),), 4),), (0,))
     weights = {name.rpartition(".")[2] for name in Transformer(config).state_dict()}
-    of_records = {field.name for record in (TransformerConfig, BlockConfig, AttentionConfig, Prompt, RidgeSystem, RidgeFit, Probe) for field in fields(record)}
+    of_records = {field.name for record in (TransformerConfig, BlockConfig, AttentionConfig, Prompt, RidgeSystem, RidgeFit, Probe, Verdict) for field in fields(record)}
     properties = {name for record in (Prompt, RidgeSystem, RidgeFit, Program, Recovery) for name in vars(record) if not name.startswith("_")}
-    public = {name for module in (metarep_lib, metarep_lib.construct, metarep_lib.network, metarep_lib.numerics) for name in module.__all__}
-    arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest", "pairs", "spacing", "damping", "tau", "U"}
+    public = {name for module in (metarep_lib, metarep_lib.construct, metarep_lib.network, metarep_lib.numerics, metarep_lib.tasks, metarep_lib.evidence) for name in module.__all__}
+    arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest", "pairs", "spacing", "damping", "tau", "U", "RIDGE_PATH"}
     return directions | weights | of_records | properties | public | arguments
 
 

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from torch import Tensor
 
+from metarep_lib.evidence.layers import in_other_basis
 from metarep_lib.evidence.probes import Split, Targets, check
 from metarep_lib.evidence.trained import TrainedTransformer
 from metarep_lib.evidence.training import initial
@@ -23,27 +24,15 @@ from metarep_lib.network.transformer import Transformer
 def rotated(transformer: Transformer, generator: torch.Generator) -> Transformer:
     """A network that says the same and whose stream is that of `transformer` times a random orthogonal matrix.
 
-    Every matrix that writes into the stream is multiplied by Q, every one that reads by Q^T. In floats this is good for networks
-    that do not divide: a division head counts on keys that are exactly zero.
+    In floats this is good for networks that do not divide: a division head counts on keys that are exactly zero. For those take
+    `in_other_basis` with a `signed_permutation`, which rounds nothing.
 
     Raises:
         ValueError: a network with a norm, which singles out the axes (LayerNorm) or carries gains per axis.
     """
-    norms = {block.norm for block in transformer.config.blocks} | {transformer.config.final_norm}
-    if norms != {"none"}:
-        raise ValueError(f"rotated: the network has norms {sorted(norms - {'none'})}, which do not commute with rotations; this would work: norm='none'")
-    turned, D = copy.deepcopy(transformer), transformer.config.d_model
-    Q = torch.linalg.qr(torch.randn(D, D, generator=generator, dtype=torch.float64))[0].to(turned.W_E)
-    with torch.no_grad():
-        for block in turned.blocks:
-            reads = [W for group in block.attention for W in (group.W_Q, group.W_K, group.W_V)] + [block.mlp.W_gate, block.mlp.W_in]
-            for W in reads:
-                W.copy_(Q.T @ W)
-            for W in [*(group.W_O for group in block.attention), block.mlp.W_out]:
-                W.copy_(W @ Q)
-        turned.W_E.copy_(turned.W_E @ Q)
-        turned.W_U.copy_(Q.T @ turned.W_U)
-    return turned
+    D = transformer.config.d_model
+    Q = torch.linalg.qr(torch.randn(D, D, generator=generator, dtype=torch.float64))[0]
+    return in_other_basis(transformer, Q.to(transformer.W_E))
 
 
 def untrained(network: TrainedTransformer, seed: int, output_gain: float | None = None) -> TrainedTransformer:
