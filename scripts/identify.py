@@ -110,7 +110,7 @@ def say(path: Path) -> list[dict]:
     def row(readout: str, seen: torch.Tensor, judged: torch.Tensor, *stages: Sequence[Candidate]) -> dict:
         fits = []
         for stage in stages:  # the next stage is for those whom the last left without a name
-            fits += [fit_candidate(candidate, tuning, seen[1:], seed=0, tolerance=1e-4) for candidate in stage]
+            fits += [fit_candidate(candidate, tuning, seen[1:], seed=0) for candidate in stage]
             verdict = judge(fits, judging, judged[1:])
             if verdict.name != "none":
                 break
