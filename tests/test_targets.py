@@ -17,7 +17,7 @@ def test_states_are_those_of_their_algorithms():
     K = system.A - prompt.ridge * torch.eye(8).double()
     for b in range(5):
         theirs = Ridge(alpha=0.3, fit_intercept=False).fit(prompt.phi[b].numpy(), prompt.y[b].numpy())
-        np.testing.assert_allclose(held["rest"][b], prompt.y[b] - theirs.predict(prompt.phi[b].numpy()), atol=1e-10)
+        np.testing.assert_allclose(held["rest"][b], prompt.y[b].numpy() - theirs.predict(prompt.phi[b].numpy()), atol=1e-10)
     for t in (1, 2, 3):  # residuals of their iterates, orthogonal to those before; directions conjugate
         assert torch.allclose(held[f"r {t}"], system.residual(held[f"alpha {t}"]), atol=1e-9)
         assert (held[f"r {t}"] * system.y).sum(-1).abs().max() < 1e-8
