@@ -30,11 +30,11 @@ class QuotedFigure(SphinxDirective):
         label = self.arguments[0]
         holder = nodes.Element()
         self.state.nested_parse(self.content, self.content_offset, holder)
-        caption = nodes.caption("", "", *holder[0].children)
+        words = nodes.paragraph("", "", *holder[0].children)
         link = addnodes.pending_xref("", refdomain="std", reftype="ref", reftarget=label, refexplicit=True, refdoc=self.env.docname, refwarn=True)
         link += nodes.inline("", "Where it comes from.", classes=["std", "std-ref"])
-        caption += [nodes.Text(" "), link]
-        figure = quoted_figure("", caption, label=label, classes=["quoted"])
+        words += [nodes.Text(" "), link]
+        figure = quoted_figure("", nodes.legend("", words), label=label, classes=["quoted"])  # a caption would want a number
         self.set_source_info(figure)
         return [figure]
 
