@@ -75,7 +75,9 @@ def unpack(running: Browser) -> Iterator[str]:
         home = next(Path(folder).iterdir()).as_uri() + "/"
         found: list[str] = []
         page = opened(running, home, found)
-        for name in dict.fromkeys(["index.html", first("math"), first("explore")]):
+        page.goto(home + "index.html")
+        page.wait_for_url("**/book/*.html")  # the redirection to the landing page
+        for name in dict.fromkeys([first("math"), first("explore")]):
             page.goto(home + name)
             page.wait_for_load_state("load")
             page.evaluate(SETTLED)
