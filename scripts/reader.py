@@ -21,6 +21,7 @@ def slide(page: Page) -> Iterator[str]:
         picture, says = box.locator(".explore-live img"), box.locator(".explore-says")
         for slider in box.locator("input[type=range]").all():
             slider.focus()
+            page.keyboard.press("End")  # away from the start, which may be the first position already
             seen = []
             for key in ("Home", "End", "ArrowLeft"):
                 page.keyboard.press(key)
