@@ -71,6 +71,7 @@ ACCESSIBLE = r"""async (dark) => {
   return bad.map(v => `axe ${v.impact}, ${v.id} (${v.nodes.length}): ${v.nodes.slice(0, 2).map(says).join(" | ")}`);
 }"""
 
+STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"  # else axe sees colours half-way
 SWITCH = "(theme) => Object.assign(document.documentElement.dataset, {mode: theme, theme})"
 
 
@@ -103,6 +104,7 @@ def look(home: str, names: list[str]) -> tuple[list[str], dict[str, float]]:
                 page.goto(home + name, wait_until="load")
                 page.evaluate(SETTLED)
                 seconds.setdefault(name, time.monotonic() - start)
+                page.add_style_tag(content=STILL)
                 found += views(page, name, size)
                 faults += [f"{name} ({size}): {fault}" for fault in dict.fromkeys(found)]
             page.context.close()

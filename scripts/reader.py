@@ -73,12 +73,12 @@ def unpack(running: Browser) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(make_zip()) as archive:
             archive.extractall(folder)
-        home = next(Path(folder).iterdir()).as_uri() + "/"
+        root = next(Path(folder).iterdir())
+        home = root.as_uri() + "/"
+        landing = re.search(r'url=([^"]+)"', (root / "index.html").read_text())[1]  # a redirection
         found: list[str] = []
         page = opened(running, home, found)
-        page.goto(home + "index.html")
-        page.wait_for_url("**/book/*.html")  # the redirection to the landing page
-        for name in dict.fromkeys([first("math"), first("explore")]):
+        for name in dict.fromkeys([landing, first("math"), first("explore")]):
             page.goto(home + name)
             page.wait_for_load_state("load")
             page.evaluate(SETTLED)
