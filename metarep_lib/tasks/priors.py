@@ -11,6 +11,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from metarep_lib.tasks.rounding import redrawn
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -105,7 +107,8 @@ def gaussian_process(K: Tensor, generator: torch.Generator) -> Tensor:
 def with_noise(x: Tensor, f: Tensor, levels: tuple[float, ...], generator: torch.Generator) -> Draw:
     which = torch.randint(len(levels), (len(f), 1), generator=generator)
     noise = torch.tensor(levels)[which]
-    return Draw(x, f, f + noise * torch.randn(f.shape, generator=generator), noise)
+    y = f + noise * torch.randn(f.shape, generator=generator)
+    return Draw(redrawn(x), redrawn(f), redrawn(y), noise)
 
 
 def bayes(prior: Prior, draw: Draw, n_support: int) -> Tensor:
