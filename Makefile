@@ -24,7 +24,7 @@ export JUPYTER_DATA_DIR := $(CURDIR)/_build/jupyter
 export MPLCONFIGDIR := $(CURDIR)/_build/matplotlib
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help always venv book figures picture test colab sweeps weights bench serve zip clean
+.PHONY: help always venv book figures picture test setup-check colab sweeps weights bench serve zip clean
 
 help:  ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -34,8 +34,9 @@ venv: .venv/stamp  ## make .venv with the pinned packages
 .venv/stamp: always
 	@$(PYTHON) scripts/make_venv.py $(if $(filter-out file,$(origin PYTHON)),--named)
 
-$(PROFILE):
+$(PROFILE): | .venv/stamp
 	@mkdir -p $(@D)
+	@$(PY) -c 'import matplotlib.font_manager' 2>/dev/null  # lists the fonts, which else a chapter does, and says so where there are many
 	@echo 'c.IPKernelApp.log_level = 40  # errors only' > $@
 
 book: .venv/stamp $(PROFILE)  ## run the chapters, build the site, write the notebooks beside the chapters
@@ -60,6 +61,9 @@ test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Run a notebook as Colab would" $(PY) scripts/check_colab.py kernel-ridge
 	$(STAGE) "Look at every page in a browser" $(PY) scripts/check_site.py
 	@echo; echo "Everything passed."
+
+setup-check: .venv/stamp  ## set the last commit up as on other machines: locales, line ends, no git, a read-only home, a .venv from elsewhere
+	$(STAGE) "Set up as on other machines" $(PY) scripts/setup_check.py
 
 colab: .venv/stamp $(PROFILE)  ## run every notebook as Colab would: in an empty folder, with the library and Colab's packages alone
 	$(STAGE) "Run the notebooks as Colab would" $(PY) scripts/check_colab.py
