@@ -171,7 +171,7 @@ class Ground:
         found = {}
         for name in filter(shutil.which, PYTHONS):
             try:
-                *version, path = self.run(name, "-c", "import sys; print(*sys.version_info[:3], sys.executable)", where=ROOT).split(maxsplit=3)
+                *version, path = self.run(name, "-c", "import sys; print(*sys.version_info[:3], sys.executable)", where=ROOT).strip().split(maxsplit=3)
                 found.setdefault(path, tuple(map(int, version)))
             except Failed:  # a shim without a Python behind it
                 continue
