@@ -30,7 +30,7 @@ from metarep_lib.evidence.layers import Readout, Subject, fitted_readout, in_oth
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.lineup import Member, lineup
 from metarep_lib.evidence.marks import Gains, LogFilter, additivity_gap, best_filter, primal_spectrum, spectral_gains
-from metarep_lib.evidence.mutation import survivors
+from metarep_lib.evidence.mutation import KINDS, Judged, Mutant, Trial, mutants, survivors
 from metarep_lib.evidence.probes import Partial, Probe, Recovery, Split, activations, fit_probes, partial_recovery, recover, recovery, remainder
 from metarep_lib.evidence.recipe import Recipe, read_recipe, recipe_of
 from metarep_lib.evidence.recurrence import Recurrence
