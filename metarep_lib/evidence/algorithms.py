@@ -110,6 +110,13 @@ def conjugate_gradient_recurrence() -> Recurrence:
     return Recurrence("conjugate_gradient", 5, start, step, on_registers=(*registers, *scores), everywhere=broadcast, empty=("w",))
 
 
+def all_to_all_recurrence(recurrence: Recurrence) -> Recurrence:
+    """The same algorithm where every token sums and divides for itself: what stood on the registers stands everywhere, and no scores are carried."""
+    scores = tuple(name for name in recurrence.on_registers if name.endswith("_scores"))
+    sums = tuple(name for name in recurrence.on_registers if name not in scores)
+    return replace(recurrence, on_registers=(), everywhere=(*recurrence.everywhere, *sums), unseen=scores)
+
+
 def quotient_scores(numerator: np.ndarray, denominator: np.ndarray, problem: Problem) -> np.ndarray:
     """[2, m] c N on the aggregator and D - c N on the sink."""
     scaled = problem.number(DIVISION_SCALE) * numerator

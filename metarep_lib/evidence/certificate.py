@@ -244,6 +244,24 @@ def certify_end_to_end(
     return evaluate("end to end", compare, seed, bound_error, guarded=not terminates)
 
 
+def certify_same(
+    recurrence: Recurrence, other: Recurrence, *, seed: int, n_steps: int, n_features: int, n_support: int = 3, n_query: int = 1, n_outputs: int = 1
+) -> Certificate:
+    """Two recurrences predict the same at every query after every step, whatever the order of their sums; guards are 0.
+
+    With it, a network certified against its own recurrence is certified against the textbook's.
+    """
+
+    def compare(ring: Ring) -> Iterator[Entries]:
+        problem = pose(recurrence, ring, n_features, n_support, n_query, n_outputs)
+        ours, theirs = recurrence.states(problem, n_steps), other.states(problem, n_steps)
+        for t, states in enumerate(zip(ours, theirs)):
+            one, another = (np.asarray(which.predict(state, problem)) for which, state in zip((recurrence, other), states))
+            yield f"f_{t}", one, another.reshape(one.shape)
+
+    return evaluate("same predictions", compare, seed, bound_error=True, guarded=False)
+
+
 def pose(recurrence: Recurrence, ring: Ring, n_features: int, n_support: int, n_query: int, n_outputs: int) -> Problem:
     n_query = 0 if recurrence.pose is CausalProblem else n_query
     return random_prompt(ring, n_features, n_support, n_query, n_outputs, kind=recurrence.pose)

@@ -105,7 +105,7 @@ def with_entry(weights: Tensor, at: list[int], value: float) -> Tensor:
     return changed
 
 
-class Trial:
+class Harness:
     """The certificates of one network, drawn once and run on as many mutants as one likes.
 
     Networks of two periods of steps are enough: more would repeat the same tensors or the same circuits.
@@ -139,4 +139,4 @@ class Trial:
 
 def survivors(network: ConstructedTransformer, recurrence: Recurrence, *, seed: int, n_support: int = 3, kinds: Iterable[str] = KINDS) -> Judged:
     """Try every mutant of these kinds against every certificate of a network."""
-    return Trial(network, recurrence, seed=seed, n_support=n_support).judge(mutant for mutant in mutants(network) if mutant.kind in kinds)
+    return Harness(network, recurrence, seed=seed, n_support=n_support).judge(mutant for mutant in mutants(network) if mutant.kind in kinds)
