@@ -102,9 +102,9 @@ def certificate_faults() -> Iterator[str]:
         if statement.label is None:
             yield f"{page}: a {statement.kind} without a label: {statement.title!r}"
         elif statement.label not in tests:
-            yield f"{page}: {statement.label} has no test with @certifies({statement.label!r}, mutant=...)"
-        elif not any(certificate.mutant for certificate in tests[statement.label]):
-            yield f"{page}: {statement.label} has no test that names a mutant, a wrong version of it that fails"
+            yield f"{page}: {statement.label} has no test with @certifies({statement.label!r}, statement=..., mutants=...)"
+        elif not any(certificate.mutants for certificate in tests[statement.label]):
+            yield f"{page}: {statement.label} has no test that is run on a mutant, a wrong version of it that fails"
         labels.add(statement.label)
     for label in sorted(tests.keys() - labels):
         first = tests[label][0]

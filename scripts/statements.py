@@ -1,7 +1,7 @@
 """What the book states and what holds it to account: labelled statements, and the tests that certify them.
 
 A statement is a `prf:theorem`, `lemma`, `proposition` or `corollary`; definitions and remarks state nothing. A certificate is
-a test decorated with ``@certifies("label", mutant="...")``. Both are read from the sources; nothing is imported or run.
+a test decorated with ``@certifies("label", statement=..., mutants={"what is wrong": ...})``. Both are read from the sources; nothing is imported or run.
 """
 
 import ast
@@ -27,11 +27,11 @@ class Statement:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A test that certifies a statement, the wrong version of it that the test sees fail, if it has one, and whether it compares without rounding."""
+    """A test that certifies a statement, the wrong versions of it that the test is run on and fails, and whether it compares without rounding."""
 
     test: str
     line: int
-    mutant: str | None
+    mutants: tuple[str, ...]
     exact: bool
 
 
@@ -52,7 +52,9 @@ def certificates() -> dict[str, list[Certificate]]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for decorator in getattr(node, "decorator_list", []):
                 if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", None) == "certifies":
-                    said = {word.arg: ast.literal_eval(word.value) for word in decorator.keywords}
+                    said = {word.arg: word.value for word in decorator.keywords}
+                    mutants = tuple(ast.literal_eval(what) for what in said["mutants"].keys) if "mutants" in said else ()
+                    made = Certificate(f"{path.relative_to(ROOT)}::{node.name}", node.lineno, mutants, "exact" in said)
                     for label in decorator.args:
-                        found[ast.literal_eval(label)].append(Certificate(f"{path.relative_to(ROOT)}::{node.name}", node.lineno, said.get("mutant"), said.get("exact", False)))
+                        found[ast.literal_eval(label)].append(made)
     return dict(found)

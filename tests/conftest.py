@@ -1,7 +1,32 @@
 """Settings all tests share."""
 
+import pytest
 from hypothesis import settings
 
 # The same examples on every run, and no limit on the time of one: a test that fails must fail again.
 settings.register_profile("metarep", derandomize=True, deadline=None)
 settings.load_profile("metarep")
+
+# They read text, imports and trees, or compute in exact arithmetic: no rounding reaches them.
+WITHOUT_FLOATS = {
+    "test_certificates",
+    "test_claims",
+    "test_colab",
+    "test_exact",
+    "test_induction",
+    "test_mutants",
+    "test_notebook_rendering",
+    "test_program",
+    "test_site",
+    "test_sweep",
+    "test_text_files",
+    "test_walls",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that depend on floats, which `make portability` runs under other arithmetics."""
+    for item in items:
+        exact = any(mark.kwargs.get("exact") for mark in item.iter_markers("certifies"))
+        if not exact and item.path.stem not in WITHOUT_FLOATS:
+            item.add_marker(pytest.mark.floats)

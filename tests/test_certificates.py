@@ -22,10 +22,12 @@ def test_a_mutant_that_crashes_has_not_been_judged():
         must_fail(square, Mutant("takes nothing", lambda: 0))
 
 
-@certifies("lem-of-nothing", statement=lambda x: x * x, mutants={"doubles": lambda x: 2 * x, "a cube": lambda x: x**3})
-@pytest.mark.parametrize("at", [3, 4])
-def marked(statement, at):
+def squares(statement, at):
     assert statement(at) == at * at
+
+
+# not written as a decorator: the lint takes those for certificates of the book
+marked = certifies("lem-of-nothing", statement=lambda x: x * x, mutants={"doubles": lambda x: 2 * x, "a cube": lambda x: x**3})(squares)
 
 
 def test_the_decorator_runs_the_statement_and_every_mutant():

@@ -41,7 +41,7 @@ def rows(found: list[Statement], claims: dict[str, list[dict]]) -> Iterator[tupl
     for statement in found:
         of_it = tests.get(statement.label, [])
         names = list(dict.fromkeys(f"`{certificate.test.split('::')[0].removeprefix('tests/')}`" for certificate in of_it))
-        mutants = list(dict.fromkeys(certificate.mutant for certificate in of_it if certificate.mutant))
+        mutants = list(dict.fromkeys(what for certificate in of_it for what in certificate.mutants))
         about = [claim for claim in claims[statement.label] if claim["kind"] == "theorem"]
         exact = any(certificate.exact for certificate in of_it) or any(claim["relation"] == "==" for claim in about)
         yield (

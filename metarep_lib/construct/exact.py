@@ -13,6 +13,7 @@ for exp: any identity that holds for *every* function with the values of exp tha
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -34,11 +35,12 @@ class ExactTransformer:
 
     Args:
         state_dict: float weights, read as the dyadic rationals they are; a key weight of a
-            normalised head that equals `guard_of` its dtype is a guard against 0 / 0 and is read as 0.
+            normalised head that equals `guard_of` its dtype is a guard against 0 / 0 and is read as `guard`.
         config: of the transformer the weights belong to.
         scalar: makes a scalar of a `Fraction`.
         divide: the quotient of two scalars, with 0 / 0 = 0.
         exponential: what a softmax head makes of a score before it normalises; None when there are no such heads.
+        guard: the scalar that stands for all guards; 0, their limit, when None.
 
     Raises:
         ValueError: the configuration is not a rational function (activation or norm, or softmax without `exponential`).
@@ -51,6 +53,7 @@ class ExactTransformer:
         scalar: Callable[[Fraction], Scalar],
         divide: Divide,
         exponential: Callable[[Scalar], Scalar] | None = None,
+        guard: Scalar | None = None,
     ):
         irrational = list(irrational_parts(config, softmax_too=exponential is None))
         if irrational:
@@ -60,14 +63,29 @@ class ExactTransformer:
         self.exponential = exponential
         self.scalar = scalar
         self.zero = scalar(Fraction(0))
-        guarded = {
+        self.guard = self.zero if guard is None else guard
+        self.guarded = {
             f"blocks.{b}.attention.{g}.W_K"
             for b, block in enumerate(config.blocks)
             for g, group in enumerate(block.attention)
             if group.kind == "normalised"
         }
-        read = cache(lambda value: scalar(Fraction(value)))  # most weights are 1, -1 or a power of two
-        self.weights = {name: sparse(weight, read, name in guarded) for name, weight in state_dict.items()}
+        self.read_weight = cache(lambda value: scalar(Fraction(value)))  # most weights are 1, -1 or a power of two
+        self.weights = {name: self.sparse(name, weight) for name, weight in state_dict.items()}
+
+    def with_weight(self, name: str, weight: Tensor) -> "ExactTransformer":
+        """The same network with one tensor replaced; the others are not read again."""
+        other = copy(self)
+        other.weights = self.weights | {name: self.sparse(name, weight)}
+        return other
+
+    def sparse(self, name: str, weight: Tensor) -> list[Sparse]:
+        """The non-zero entries of a matrix, or of every head's matrix, as exact scalars."""
+        matrices = (weight if weight.ndim == 3 else weight.unsqueeze(0)).tolist()
+        guard = guard_of(weight.dtype) if name in self.guarded else None
+        read = lambda entry: self.guard if entry == guard else self.read_weight(entry)  # noqa: E731
+        entries = [[(i, j, entry) for i, row in enumerate(matrix) for j, entry in enumerate(row) if entry != 0] for matrix in matrices]
+        return [[(i, j, read(entry)) for i, j, entry in of_head if read(entry) != self.zero] for of_head in entries]
 
     def stream(self, tokens: np.ndarray, mask: Mask) -> Iterator[np.ndarray]:
         """Yield the stream after the embedding and after every block; tokens are [T, d_input] scalars."""
@@ -125,16 +143,6 @@ class ExactTransformer:
         """Add x W to an array, in place; zero weights are skipped, they are absent circuits."""
         for row, column, weight in self.weights[name][head]:
             to[:, column] = to[:, column] + x[:, row] * weight
-
-
-def sparse(weight: Tensor, read: Callable[[float], Scalar], guarded: bool) -> list[Sparse]:
-    """The non-zero entries of a matrix, or of every head's matrix, as exact scalars; guards are left out."""
-    matrices = weight if weight.ndim == 3 else weight.unsqueeze(0)
-    guard = guard_of(weight.dtype) if guarded else 0.0
-    return [
-        [(i, j, read(entry)) for i, row in enumerate(matrix) for j, entry in enumerate(row) if entry != 0 and entry != guard]
-        for matrix in matrices.tolist()
-    ]
 
 
 def irrational_parts(config: TransformerConfig, softmax_too: bool) -> Iterator[str]:

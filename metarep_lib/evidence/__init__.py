@@ -2,6 +2,7 @@
 
 from metarep_lib.evidence.adversary import searched_prompts
 from metarep_lib.evidence.algorithms import (
+    all_to_all_recurrence,
     block_recurrence,
     causal_recurrence,
     chebyshev_recurrence,
@@ -18,7 +19,7 @@ from metarep_lib.evidence.alignment import FAMILIES, Fitted, fit, prediction_and
 from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.candidates import KERNEL, LINEAR, SCHEDULED, Candidate, Posed
-from metarep_lib.evidence.certificate import Certificate, certify_end_to_end, certify_step, is_looped
+from metarep_lib.evidence.certificate import Certificate, StepTrial, WholeTrial, certify_end_to_end, certify_same, certify_step, is_looped, steps_to_certify
 from metarep_lib.evidence.controls import control_task, fit_mlp_probes, other_tasks, random_features, rotated, untrained, with_shuffled_weights
 from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
@@ -30,7 +31,7 @@ from metarep_lib.evidence.layers import Readout, Subject, fitted_readout, in_oth
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.lineup import Member, lineup
 from metarep_lib.evidence.marks import Gains, LogFilter, additivity_gap, best_filter, primal_spectrum, spectral_gains
-from metarep_lib.evidence.mutation import survivors
+from metarep_lib.evidence.mutation import Harness, Judged, Mutant, mutants, survivors
 from metarep_lib.evidence.probes import Partial, Probe, Recovery, Split, activations, fit_probes, partial_recovery, recover, recovery, remainder
 from metarep_lib.evidence.recipe import Recipe, read_recipe, recipe_of
 from metarep_lib.evidence.recurrence import Recurrence
@@ -67,13 +68,16 @@ __all__ = [
     "Fit",
     "Fitted",
     "Gains",
+    "Harness",
     "Heads",
     "InterventionError",
+    "Judged",
     "KernelHead",
     "Leakage",
     "LogFilter",
     "Mean",
     "Member",
+    "Mutant",
     "Partial",
     "Posed",
     "Probe",
@@ -85,6 +89,7 @@ __all__ = [
     "Scale",
     "Score",
     "Split",
+    "StepTrial",
     "Stream",
     "Subject",
     "Sweep",
@@ -93,14 +98,17 @@ __all__ = [
     "TrainedTransformer",
     "Units",
     "Verdict",
+    "WholeTrial",
     "activations",
     "additivity_gap",
+    "all_to_all_recurrence",
     "best_filter",
     "blind_pair",
     "block_recurrence",
     "cards",
     "causal_recurrence",
     "certify_end_to_end",
+    "certify_same",
     "certify_step",
     "chebyshev_recurrence",
     "climb",
@@ -140,6 +148,7 @@ __all__ = [
     "load_seeds",
     "load_sweep",
     "load_trained",
+    "mutants",
     "narrow_gradient_descent_recurrence",
     "narrow_ridge_gradient_descent_recurrence",
     "network_features",
@@ -174,6 +183,7 @@ __all__ = [
     "softmax_conjugate_gradient_recurrence",
     "spectral_gains",
     "states",
+    "steps_to_certify",
     "survivors",
     "sweeps",
     "train",

@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
+from metarep_lib.construct.program import DIVISION_SCALE
+from metarep_lib.construct.tokens import N_REGISTERS
 from metarep_lib.evidence.problem import CausalProblem, PolynomialProblem, Problem
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.numerics.recurrences import (
@@ -57,7 +59,7 @@ def narrow_gradient_descent_recurrence(step_size: float) -> Recurrence:
     def step(state: State, problem: Problem, t: int) -> State:
         return gradient_descent_step(state, kernel_alone(problem), problem.number(step_size))
 
-    return Recurrence("narrow_gradient_descent", 1, from_y("r"), step)
+    return Recurrence("narrow_gradient_descent", 1, from_y("r"), step, unseen=("alpha",))
 
 
 def narrow_ridge_gradient_descent_recurrence(step_size: float) -> Recurrence:
@@ -73,7 +75,7 @@ def narrow_ridge_gradient_descent_recurrence(step_size: float) -> Recurrence:
     def step(state: State, problem: Problem, t: int) -> State:
         return split_gradient_descent_step(state, kernel_alone(problem), problem.number(step_size), diagonal(problem))
 
-    return Recurrence("narrow_ridge_gradient_descent", 1, start, step, n_prelude=1)
+    return Recurrence("narrow_ridge_gradient_descent", 1, start, step, n_prelude=1, unseen=("alpha",))
 
 
 def chebyshev_recurrence(smallest: float, largest: float, steps: int) -> Recurrence:
@@ -93,17 +95,36 @@ def chebyshev_recurrence(smallest: float, largest: float, steps: int) -> Recurre
 
 
 def conjugate_gradient_recurrence() -> Recurrence:
-    """alpha, r, p and five scalars; five blocks per step."""
+    """alpha, r, p, and what the step leaves behind: its last direction and scalars, and the scores they were divided by; five blocks per step."""
+    registers, broadcast, scores = ("rho", "sigma", "rho_next"), ("gamma", "beta"), ("gamma_scores", "beta_scores")
+
+    def start(problem: Problem) -> State:
+        scalar, on_both = problem.zeros(problem.n_outputs), problem.zeros(N_REGISTERS, problem.n_outputs)
+        return from_y("r", "p", zero=("alpha", "p_old"))(problem) | dict.fromkeys((*registers, *broadcast), scalar) | dict.fromkeys(scores, on_both)
 
     def step(state: State, problem: Problem, t: int) -> State:
-        return conjugate_gradient_step(state, problem.matvec, problem.inner, problem.divide)
+        made = conjugate_gradient_step(state, problem.matvec, problem.inner, problem.divide)
+        divided = {"gamma_scores": (made["rho"], made["sigma"]), "beta_scores": (made["rho_next"], made["rho"])}
+        return made | {"p_old": state["p"]} | {name: quotient_scores(*parts, problem) for name, parts in divided.items()}
 
-    registers, broadcast = ("rho", "sigma", "rho_next"), ("gamma", "beta")
-    return Recurrence("conjugate_gradient", 5, from_y("r", "p"), step, on_registers=registers, everywhere=broadcast, empty=("w",))
+    return Recurrence("conjugate_gradient", 5, start, step, on_registers=(*registers, *scores), everywhere=broadcast, empty=("w",))
+
+
+def all_to_all_recurrence(recurrence: Recurrence) -> Recurrence:
+    """The same algorithm where every token sums and divides for itself: what stood on the registers stands everywhere, and no scores are carried."""
+    scores = tuple(name for name in recurrence.on_registers if name.endswith("_scores"))
+    sums = tuple(name for name in recurrence.on_registers if name not in scores)
+    return replace(recurrence, on_registers=(), everywhere=(*recurrence.everywhere, *sums), unseen=scores)
+
+
+def quotient_scores(numerator: np.ndarray, denominator: np.ndarray, problem: Problem) -> np.ndarray:
+    """[2, m] c N on the aggregator and D - c N on the sink."""
+    scaled = problem.number(DIVISION_SCALE) * numerator
+    return np.stack([scaled, denominator - scaled])
 
 
 EVERYWHERE = ("c", "rho_old", "gamma", "started")
-EMPTIED = ("g", "rho", "delta", "rho_rho", "w", "p_old", "s_old", "lambda", "beta", "gamma_beta")
+EMPTIED = ("rho", "delta", "rho_rho", "w", "p_old", "s_old", "lambda", "beta", "gamma_beta")
 EMPTIED += ("c_aggregator", "c_sink", "rho_old_aggregator", "gamma_aggregator", "gamma_sink", "started_aggregator")
 
 
@@ -114,13 +135,13 @@ def two_block_start(problem: Problem) -> State:
 
 def two_block_recurrence(n_outputs: int = 1) -> Recurrence:
     """alpha, r, p, s and the scalars c, rho_old, gamma of every output, and started; two blocks per step."""
-    emptied = (*EMPTIED, *(f"g_{a}" for a in range(n_outputs)))
+    emptied = (*EMPTIED, *(["g"] if n_outputs == 1 else [f"g_{a}" for a in range(n_outputs)]))
 
     def step(state: State, problem: Problem, t: int) -> State:
         one = problem.number(1.0)
         return two_block_step(state, problem.matvec, problem.inner, problem.divide, one, one)
 
-    def known(state: State, problem: Problem) -> State:
+    def known(state: State, problem: Problem, t: int) -> State:
         return {"started": problem.number(1.0)}
 
     return Recurrence("two_block_conjugate_gradient", 2, two_block_start, step, known=known, everywhere=EVERYWHERE, empty=emptied)
@@ -142,11 +163,11 @@ def jacobi_recurrence() -> Recurrence:
         after = state | two_block_step(state, problem.matvec, problem.inner, problem.divide, state["m"], problem.number(1.0))
         return after | {"z": after["m"] * after["r"]}
 
-    def known(state: State, problem: Problem) -> State:
+    def known(state: State, problem: Problem, t: int) -> State:
         fixed = {"started": problem.number(1.0)} | prepared(problem)
         return fixed | {"z": fixed["m"] * state["r"]}
 
-    emptied = (*EMPTIED, "zz", "z_old", "m_r", "m_w", "m_s", "diagonal")
+    emptied = (*EMPTIED, "g", "zz", "z_old", "m_r", "m_w", "m_s", "diagonal")
     return Recurrence("jacobi_conjugate_gradient", 2, start, step, n_prelude=2, known=known, everywhere=EVERYWHERE, empty=emptied)
 
 
@@ -192,7 +213,7 @@ def causal_recurrence() -> Recurrence:
         step,
         n_prelude=1,
         empty=emptied,
-        loose=("h",),  # lambda there
+        loose=("h", "rho_old"),  # lambda there, and 1 before the first step
         predict=predict,
         pose=CausalProblem,
     )

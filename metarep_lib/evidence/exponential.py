@@ -37,7 +37,14 @@ class ExponentialProblem(Problem):
         pairs, forms = kernel_score(p, self.tau, self.U), Basis.of(phi=p)
         read = {form: self.read(form, forms) for pair in pairs for form in pair}
         scores = reduce(add, (read[query] @ read[key][: self.n_support].T for query, key in pairs))
-        return self.divide(np.vectorize(self.ring.exponential, otypes=[object])(scores), self.ridge)
+        return self.ratio(np.vectorize(self.ring.exponential, otypes=[object])(scores), self.ridge)
+
+    @cached_property
+    def own_score(self) -> np.ndarray:
+        """[n] the score of every token with itself."""
+        p = self.phi.shape[1]
+        forms = Basis.of(phi=p)
+        return reduce(add, ((self.read(query, forms) * self.read(key, forms)).sum(axis=1) for query, key in kernel_score(p, self.tau, self.U)))
 
     def read(self, form: Form, forms: Basis) -> np.ndarray:
         """[n, width] a linear read of the features."""

@@ -42,7 +42,11 @@ class Problem:
         return np.full(shape, self.ring.scalar(Fraction(0)), dtype=object)
 
     def divide(self, numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-        """Entry by entry, with 0 / 0 = 0."""
+        """Entry by entry as the networks divide: N / (D + g), g the guard, of which a certificate makes a variable."""
+        return self.ratio(numerator, denominator + self.ring.guard)
+
+    def ratio(self, numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+        """Entry by entry without a guard, with 0 / 0 = 0."""
         return np.vectorize(self.ring.divide, otypes=[object])(numerator, denominator)
 
     @classmethod
@@ -154,6 +158,12 @@ class PolynomialProblem(Problem):
     def features(cls, x: np.ndarray, one: np.ndarray) -> np.ndarray:
         x = np.concatenate([np.full((len(x), 1), one[0], dtype=object), x], axis=1)
         return (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+
+    @property
+    def constants(self) -> dict[str, np.ndarray]:
+        held = super().constants
+        inputs = self.tokens[:, : self.tokens.shape[1] - self.inputs(1, self.n_outputs).size + 1]
+        return held | {"x": inputs, "on_prompt": held["is_support"] + held["is_query"]}
 
 
 def solve(A: np.ndarray, y: np.ndarray, field: Field) -> np.ndarray:

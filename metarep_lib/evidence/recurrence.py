@@ -15,7 +15,7 @@ from metarep_lib.evidence.problem import Problem, draws
 from metarep_lib.numerics.recurrences import State
 
 
-def nothing(state: State, problem: Problem) -> State:
+def nothing(state: State, problem: Problem, t: int) -> State:
     return {}
 
 
@@ -36,12 +36,15 @@ class Recurrence:
         step: (state, problem, t) to the state after step t + 1, and scalars made on the way.
         n_prelude: blocks that prepare constants before the first step.
         n_epilogue: blocks that predict after the last step; without them the output is read after every step.
-        known: (state, problem) to the names that every step finds as they are given here, unlike the
-            other live names, for which a step may find anything.
+        known: (state, problem, t) to the names that step t + 1 finds as they are given here, unlike the
+            other live names, for which a step may find anything. The first step may find something else: it is
+            compared by itself, from the tokens on.
+        period: after how many steps `known` says the same again.
         everywhere: names that stand on every token.
         on_registers: scalars of a step that stand on the registers and are zero elsewhere.
         empty: names that are zero everywhere between steps.
         loose: names whose value on the registers does not matter.
+        unseen: names that the network carries nowhere.
         predict: (state, problem) to what the network should say.
     """
 
@@ -51,11 +54,13 @@ class Recurrence:
     step: Callable[[State, Problem, int], State]
     n_prelude: int = 0
     n_epilogue: int = 0
-    known: Callable[[State, Problem], State] = nothing
+    known: Callable[[State, Problem, int], State] = nothing
+    period: int = 1
     everywhere: tuple[str, ...] = ()
     on_registers: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
     loose: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
     predict: Callable[[State, Problem], np.ndarray] = dual_prediction
     pose: type[Problem] = field(default=Problem)
 
@@ -66,16 +71,15 @@ class Recurrence:
             states.append(self.step(states[-1], problem, t))
         return states
 
-    def random_state(self, problem: Problem) -> State:
-        """A state as a step may find it."""
+    def random_state(self, problem: Problem, t: int) -> State:
+        """A state as step t + 1 may find it."""
         state = {name: draws(problem.ring, *value.shape) for name, value in self.start(problem).items()}
-        return state | self.known(state, problem)
+        return state | self.known(state, problem, t)
 
     def random_stream(self, state: State, stream: Basis, problem: Problem) -> np.ndarray:
         """[T, d_model] a stream that holds this state and the constants of the prompt; anything else is random.
 
-        Names this recurrence does not mention are scratch: what an earlier step left in them must
-        not matter, so they are random too.
+        Where a name does not matter it is random, too.
         """
         held = self.stand(state, problem)
         x = draws(problem.ring, len(problem.tokens), stream.size)
@@ -94,6 +98,8 @@ class Recurrence:
         n_tokens = len(problem.tokens)
         held = problem.constants | {name: problem.zeros(n_tokens, 1) for name in self.empty}
         for name, value in state.items():
+            if name in self.unseen:
+                continue
             everywhere, on_registers = name in self.everywhere, name in self.on_registers
             rows = value if everywhere or on_registers or value.ndim > 1 else value[:, None]
             held[name] = problem.zeros(n_tokens, rows.shape[-1])

@@ -27,7 +27,13 @@ class Isotropic(ArithmeticError):
 
 @runtime_checkable
 class Ring(Protocol[Scalar]):
-    """How to make a scalar of a rational, draw a random one, divide with 0 / 0 = 0, and take F of a score."""
+    """How to make a scalar of a rational, draw a random one, divide with 0 / 0 = 0, and take F of a score.
+
+    `guard` stands for every guard of the network, the number that turns 0 / 0 into 0: a variable, so that an identity holds
+    whatever the guard is, and a guard that meets another weight than it should is seen.
+    """
+
+    guard: Scalar
 
     def scalar(self, value: Fraction) -> Scalar: ...
 
@@ -43,6 +49,10 @@ class Ring(Protocol[Scalar]):
 class Field:
     """The integers modulo a random prime of 521 bits.
 
+    Args:
+        seed: of the prime and of everything drawn.
+        guarded: whether the guard is a random element; otherwise it is 0, the limit in which a solver's end is exact.
+
     >>> field = Field(seed=0)
     >>> half = field.scalar(Fraction(1, 2))
     >>> half + half == 1, field.divide(field.scalar(Fraction(0)), field.scalar(Fraction(0))) == 0
@@ -52,9 +62,10 @@ class Field:
     (True, True, False)
     """
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, guarded: bool = True):
         self.random = random.Random(seed)
         self.context = flint.fmpz_mod_ctx(random_prime(seed))
+        self.guard = self.draw() if guarded else self.context(0)
         self.table = {0: self.context(1)}
 
     def scalar(self, value: Fraction) -> flint.fmpz_mod:
@@ -105,6 +116,7 @@ class Degrees:
     divide = staticmethod(Degree.__truediv__)
 
     def __init__(self) -> None:
+        self.guard = Degree.variable()
         self.scores = [Degree.constant(Fraction(0))]
 
     def exponential(self, score: Degree) -> Degree:

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from metarep_lib.construct.algorithms.preconditioned import Preconditioner
+from metarep_lib.construct.tokens import N_REGISTERS
 from metarep_lib.evidence.algorithms import EVERYWHERE, two_block_start
 from metarep_lib.evidence.exponential import ExponentialProblem, exponential_problem
 from metarep_lib.evidence.problem import Problem
@@ -18,6 +19,7 @@ EMPTIED += ("c_aggregator", "c_sink", "rho_old_aggregator", "gamma_aggregator", 
 REFRESHED = ("w", "m_r", "m_w", "m_s")
 PIPELINED_EMPTIED = ("n", "m_n", "m_v", "w_old", "m_w_old", "q_old", "v_old")
 ON_REGISTERS_ANYTHING = ("mass",)
+OWN_SHARES = ("own", "share")  # of Jacobi's heads, on every token
 
 
 def as_alpha(state: State) -> State:
@@ -33,16 +35,33 @@ def predicted(state: State, problem: Problem) -> np.ndarray:
     return problem.K_query @ state["lambda_alpha"][: problem.n_support]
 
 
-def prepared(problem: ExponentialProblem, preconditioner: Preconditioner | None = None) -> State:
-    """What the blocks before the first step leave behind."""
+def prepared(problem: ExponentialProblem, preconditioner: Preconditioner | None = None, pipelined: bool = False) -> State:
+    """What the blocks before the first step leave behind; the pipelined network also keeps m D / lambda."""
     inverse_mass = problem.inverse_mass
     one = np.repeat(problem.number(1.0), len(inverse_mass))
-    held = {"mass": problem.divide(one, inverse_mass), "inverse_mass": inverse_mass}
+    held = {"mass": problem.ratio(one, inverse_mass), "inverse_mass": inverse_mass}
     if preconditioner is None:
         return held
-    at_supports = {"none": one, "normaliser": held["mass"], "jacobi": problem.divide(one[: problem.n_support], np.diag(problem.A))}
-    m = problem.on_rows(at_supports[preconditioner][: problem.n_support])
-    return held | {"m": m, "m_inverse": m * inverse_mass}
+    if preconditioner == "jacobi":
+        made = own_shares(problem)
+        held, m = held | made, problem.divide(made["support_share"], (made["own"] + made["share"])[N_REGISTERS:, 0])
+    else:
+        m = problem.on_rows((one if preconditioner == "none" else held["mass"])[: problem.n_support])
+    return held | {"m": m} | ({"m_inverse": m * inverse_mass} if pipelined else {})
+
+
+def own_shares(problem: ExponentialProblem) -> State:
+    """What Jacobi's heads hand over: of a token's own kernel value, the ridge and one for each support, what falls to the first two.
+
+    They stand on every token; on the registers the kernel value is F(0).
+    """
+    registers = problem.zeros(N_REGISTERS, 1)
+    norm = problem.own_score[:, None]
+    own = np.vectorize(problem.ring.exponential, otypes=[object])(np.concatenate([registers, norm]))
+    total = own + problem.ridge + problem.number(float(problem.n_support))
+    share = problem.ratio(problem.ridge, total)
+    support_share = problem.on_rows(share[N_REGISTERS : N_REGISTERS + problem.n_support, 0])
+    return {"norm": norm[:, 0], "own": problem.ratio(own, total), "share": share, "support_share": support_share}
 
 
 def richardson_recurrence(tau: float = 1.0, U: Tensor | None = None) -> Recurrence:
@@ -59,7 +78,7 @@ def richardson_recurrence(tau: float = 1.0, U: Tensor | None = None) -> Recurren
         made = richardson_step(as_alpha(state), problem.matvec, m)
         return state | as_lambda_alpha(made) | {"f": state["f"] + K_z}
 
-    def known(state: State, problem: ExponentialProblem) -> State:
+    def known(state: State, problem: ExponentialProblem, t: int) -> State:
         return prepared(problem) | {"z": problem.on_rows(state["z"][: problem.n_support])}
 
     return Recurrence(
@@ -88,7 +107,7 @@ def softmax_conjugate_gradient_recurrence(tau: float = 1.0, U: Tensor | None = N
         after = state | as_lambda_alpha(made)
         return after | {"z": after["m"] * after["r"]}
 
-    def known(state: State, problem: ExponentialProblem) -> State:
+    def known(state: State, problem: ExponentialProblem, t: int) -> State:
         fixed = prepared(problem, preconditioner) | {"started": problem.number(1.0)}
         return fixed | {"z": fixed["m"] * state["r"]}
 
@@ -100,7 +119,7 @@ def softmax_conjugate_gradient_recurrence(tau: float = 1.0, U: Tensor | None = N
         step,
         n_prelude=2 + jacobi,
         known=known,
-        everywhere=EVERYWHERE,
+        everywhere=EVERYWHERE + OWN_SHARES,
         empty=EMPTIED + REFRESHED,
         loose=ON_REGISTERS_ANYTHING,
         predict=predicted,
@@ -112,7 +131,7 @@ def pipelined_recurrence(tau: float = 1.0, U: Tensor | None = None, precondition
     """The same with w, q and v carried along; two blocks per step after three (Jacobi: four)."""
 
     def start(problem: ExponentialProblem) -> State:
-        state = as_lambda_alpha(two_block_start(problem)) | prepared(problem, preconditioner)
+        state = as_lambda_alpha(two_block_start(problem)) | prepared(problem, preconditioner, pipelined=True)
         z = state["m"] * state["r"]
         w = problem.matvec(z)
         zeros = dict.fromkeys(("q", "v"), problem.zeros(*z.shape))
@@ -123,8 +142,8 @@ def pipelined_recurrence(tau: float = 1.0, U: Tensor | None = None, precondition
         after = state | as_lambda_alpha(made)
         return after | {"m_w": after["m"] * after["w"]}
 
-    def known(state: State, problem: ExponentialProblem) -> State:
-        fixed = prepared(problem, preconditioner) | {"started": problem.number(1.0)}
+    def known(state: State, problem: ExponentialProblem, t: int) -> State:
+        fixed = prepared(problem, preconditioner, pipelined=True) | {"started": problem.number(1.0)}
         at_supports = {name: problem.on_rows(state[name][: problem.n_support]) for name in ("z", "q", "p")}
         return fixed | at_supports | {"m_w": fixed["m"] * state["w"]}
 
@@ -136,7 +155,7 @@ def pipelined_recurrence(tau: float = 1.0, U: Tensor | None = None, precondition
         step,
         n_prelude=3 + jacobi,
         known=known,
-        everywhere=EVERYWHERE,
+        everywhere=EVERYWHERE + OWN_SHARES,
         empty=EMPTIED + PIPELINED_EMPTIED,
         loose=ON_REGISTERS_ANYTHING,
         predict=predicted,

@@ -8,7 +8,7 @@ from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
 from metarep_lib.construct.tokens import AGGREGATOR, N_REGISTERS, SINK
 from metarep_lib.evidence.problem import CausalProblem, Problem
 from metarep_lib.evidence.recurrence import Recurrence
-from metarep_lib.numerics.recurrences import State, chebyshev_step, look_ahead_step, two_block_step
+from metarep_lib.numerics.recurrences import State, chebyshev_step, look_ahead_step, token_step
 
 
 def gram(problem: Problem) -> np.ndarray:
@@ -81,7 +81,7 @@ def gram_chebyshev_recurrence(p: int, smallest: float, largest: float, steps: in
         made = chebyshev_step(state | {"alpha": state["w"]}, lambda v: apply(G, v), c_held, problem.number(g))
         return state | {"w": made["alpha"], "r": made["r"], "d": made["d"], "f": f}
 
-    def known(state: State, problem: Problem) -> State:
+    def known(state: State, problem: Problem, t: int) -> State:
         return held("G", gram(problem))
 
     return carried(Recurrence("gram_chebyshev", 1, start, step, known=known), causal, p, "w", "r", "d")
@@ -98,24 +98,21 @@ def gram_conjugate_gradient_recurrence(p: int, causal: bool = False) -> Recurren
         return nowhere(problem) | held("G", gram(problem)) | live | ones
 
     def step(state: State, problem: Problem, t: int) -> State:
-        G, one = gram(problem), problem.number(1.0)
-        beta = problem.divide(dot(state["r"], state["r"]), state["rho_old"])
-        gamma_old = problem.divide(state["c"], state["rho_old"])
-        core = state | {"alpha": state["w"], "gamma": gamma_old, "started": state["started"][AGGREGATOR]}
-        made = two_block_step(core, lambda v: apply(G, v), dot, problem.divide, one, one)
-        phi_p = dot(problem.phi, state["r"]) + beta * state["phi_p"]
-        kept = {name: made[name] for name in ("r", "p", "s", "c", "rho_old")}
-        return (
-            state
-            | kept
-            | {"w": made["alpha"], "phi_p": phi_p, "f": state["f"] + made["gamma"] * phi_p, "started": on_token(AGGREGATOR, one, problem)}
-        )
+        return state | one_token_step(state, problem, problem.number(1.0))
 
-    def known(state: State, problem: Problem) -> State:
+    def known(state: State, problem: Problem, t: int) -> State:
         return held("G", gram(problem)) | {"started": on_token(AGGREGATOR, problem.number(1.0), problem)}
 
     recurrence = Recurrence("gram_conjugate_gradient", 3, start, step, known=known, everywhere=("started",), empty=emptied)
     return carried(recurrence, causal, p, "w", "r", "p", "s", "c", "rho_old")
+
+
+def one_token_step(state: State, problem: Problem, m: np.ndarray) -> State:
+    """A step of every token for itself, with the Gram matrix it carries."""
+    G, one = gram(problem), problem.number(1.0)
+    core = state | {"phi": problem.phi, "started": state["started"][AGGREGATOR]}
+    made = token_step(core, lambda v: apply(G, v), dot, problem.divide, m, one)
+    return made | {"started": on_token(AGGREGATOR, one, problem)}
 
 
 def feature_scaled_recurrence() -> Recurrence:
@@ -136,16 +133,10 @@ def feature_scaled_recurrence() -> Recurrence:
         return state | {"z": state["d"] * state["r"]}
 
     def step(state: State, problem: Problem, t: int) -> State:
-        G, one = gram(problem), problem.number(1.0)
-        beta = problem.divide(dot(state["r"], state["z"]), state["rho_old"])
-        core = state | {"alpha": state["w"], "gamma": problem.divide(state["c"], state["rho_old"]), "started": state["started"][AGGREGATOR]}
-        made = two_block_step(core, lambda v: apply(G, v), dot, problem.divide, state["d"], one)
-        phi_p = dot(problem.phi, state["z"]) + beta * state["phi_p"]
-        kept = {name: made[name] for name in ("r", "p", "s", "c", "rho_old")}
-        moved = {"w": made["alpha"], "z": state["d"] * made["r"], "phi_p": phi_p, "f": state["f"] + made["gamma"] * phi_p}
-        return state | kept | moved | {"started": on_token(AGGREGATOR, one, problem)}
+        made = one_token_step(state, problem, state["d"])
+        return state | made | {"z": state["d"] * made["r"]}
 
-    def known(state: State, problem: Problem) -> State:
+    def known(state: State, problem: Problem, t: int) -> State:
         held = fixed(problem) | {"started": on_token(AGGREGATOR, problem.number(1.0), problem)}
         return held | {"z": held["d"] * state["r"]}
 
@@ -202,15 +193,16 @@ def one_block_recurrence(scale: float) -> Recurrence:
         theta, omega, vv = (made.pop(name) for name in ("theta", "omega", "vv"))
         return state | made | turn(theta, omega, problem) | {"vv_even": even * vv, "vv_odd": (one - even) * vv, "even": one - even}
 
-    def known(state: State, problem: Problem) -> State:
+    def known(state: State, problem: Problem, t: int) -> State:
         theta, omega = state["theta_sink"][SINK], state["omega_sink"][SINK]
-        return turn(theta, omega, problem) | {"vv_even": problem.number(0.0), "even": problem.number(1.0), "lambda": problem.ridge}
+        waiting, even = ("vv_odd", 0.0) if t % 2 else ("vv_even", 1.0)
+        return turn(theta, omega, problem) | {waiting: problem.number(0.0), "even": problem.number(even), "lambda": problem.ridge}
 
     def predict(state: State, problem: Problem) -> np.ndarray:
         return state["f"][problem.n_support :]
 
     emptied = (*sums, "theta", "omega", "f_next", "g")
-    return Recurrence("one_block_conjugate_gradient", 1, start, step, n_prelude=1, known=known, everywhere=everywhere, empty=emptied, predict=predict)
+    return Recurrence("one_block_conjugate_gradient", 1, start, step, n_prelude=1, known=known, period=2, everywhere=everywhere, empty=emptied, predict=predict)
 
 
 def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -89,6 +89,31 @@ def two_block_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m
     }
 
 
+def token_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array, one: Array) -> State:
+    """The same CG of Chronopoulos and Gear with one division for each of 1 / rho_old, 1 / c and gamma, in the primal: w, with f = phi . w.
+
+    `inner` sums the channels of one token, so that every token solves by itself; z = m r is carried where m is no constant one.
+    """
+    r, phi = state["r"], state["phi"]
+    z = m * r
+    u = matvec(z)
+    rho, delta = inner(r, z), inner(z, u)
+    beta, psi = divide(rho, state["rho_old"]), divide(rho, state["c"]) * rho
+    gamma = divide(rho, delta - state["started"] * psi)
+    p, s, phi_p = z + beta * state["p"], u + beta * state["s"], inner(phi, z) + beta * state["phi_p"]
+    return {
+        "w": state["w"] + gamma * p,
+        "r": r - gamma * s,
+        "p": p,
+        "s": s,
+        "phi_p": phi_p,
+        "f": state["f"] + gamma * phi_p,
+        "c": gamma * rho,
+        "rho_old": rho,
+        "started": one,
+    }
+
+
 def block_step(state: State, matvec: MatVec, gram: Inner, divide: Divide, identity: Array, damping: Array) -> State:
     """Block CG (O'Leary 1980) with directions conjugate to each other, one after the other, so that dependent ones become 0.
 
@@ -203,7 +228,7 @@ def look_ahead_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, 
         "vv": inner(v, v),
         "pi": along(zero, state["pi"], state["pi_old"], theta, omega),
         "pi_old": state["pi"],
-        "f": divide(v, zero - state["pi"]),
+        "f": divide(zero - v, state["pi"]),
     }
 
 
