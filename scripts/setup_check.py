@@ -26,6 +26,9 @@ PYTHONS = ("python3", "/usr/bin/python3", *(f"python3.{minor}" for minor in rang
 OLDEST = (3, 11, 5)
 NOWHERE = "/dev/null/home"  # a home folder in which not even root can write
 
+# What scripts read of the whole book and of git, in the locale of the case.
+READ_ALL = "from statements import certificates, statements; from commit import commit; statements(), certificates(), commit('training')"
+
 # A book of one page, which runs everything that a real chapter does.
 PAGE = """---
 jupytext:
@@ -148,13 +151,12 @@ class Ground:
             raise Failed(f"in {tree} the library is {origin} and tabulate begins with {program.splitlines()[0]}")
 
     def check_small_book(self, **environment: str) -> None:
-        """What reads the whole book without make; then a book of one page, built and checked by make."""
+        """What scripts read; then a book of one page, built and checked by make."""
         if self.venv.exists():
             self.venv.rename(self.tree / ".venv")  # its path is the one it was made for
         try:
             self.run("make", "venv", **environment)
-            self.run(".venv/bin/python", "scripts/lint_book.py", **environment)
-            self.run(".venv/bin/python", "-c", "import sys; sys.path.append('scripts'); from commit import commit; commit('training')", **environment)
+            self.run("../.venv/bin/python", "-c", READ_ALL, where=self.tree / "scripts", **environment)
             for page in [*self.tree.glob("book/*.md"), *self.tree.glob("book/*.ipynb")]:
                 page.unlink()
             (self.tree / "book" / "intro.md").write_text(PAGE, encoding="utf-8")
