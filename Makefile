@@ -14,6 +14,10 @@ BUILD := env OMP_NUM_THREADS=1 sh -c 'rm -rf $(SITE) _build/.doctrees && $(BIN)/
 PYTEST := env OMP_NUM_THREADS=1 $(PY) -m pytest -q
 NOTEBOOKS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg
 
+FLOORS := _build/floors
+FLOORS_PYTEST := env OMP_NUM_THREADS=1 $(FLOORS)/bin/python -m pytest -q
+OF_SITE := colab notebook_rendering site
+
 # The book depends neither on the locale nor on what the user has set up: text is UTF-8, and configuration and caches lie here.
 # The home folder need not be writable. The kernels' profile says nothing about local sockets.
 export PYTHONUTF8 := 1
@@ -24,7 +28,7 @@ export JUPYTER_DATA_DIR := $(CURDIR)/_build/jupyter
 export MPLCONFIGDIR := $(CURDIR)/_build/matplotlib
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help always venv book figures picture test setup-check colab sweeps weights bench serve zip clean
+.PHONY: help always venv book figures picture test setup-check floors colab sweeps weights bench serve zip clean
 
 help:  ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -64,6 +68,14 @@ test: .venv/stamp $(PROFILE)  ## check everything
 
 setup-check: .venv/stamp  ## set the last commit up as on other machines: locales, line ends, no git, a read-only home, a .venv from elsewhere
 	$(STAGE) "Set up as on other machines" $(PY) scripts/setup_check.py
+
+# Without the tests of the site, which need the book's own tools.
+floors:  ## run the library's tests on the oldest versions it claims (5 GB in _build/floors; PYTHON=python3.11 or 3.12)
+	rm -rf $(FLOORS) && $(PYTHON) -m venv $(FLOORS)
+	$(FLOORS)/bin/python -m pip install -q --disable-pip-version-check -r requirements-floors.txt
+	$(FLOORS)/bin/python -m pip install -q --disable-pip-version-check --no-build-isolation -e .
+	$(STAGE) "Examples in the library's docstrings, oldest versions" $(FLOORS_PYTEST) --doctest-modules metarep_lib
+	$(STAGE) "Unit tests, oldest versions" $(FLOORS_PYTEST) -n 2 --dist worksteal $(OF_SITE:%=--ignore=tests/test_%.py)
 
 colab: .venv/stamp $(PROFILE)  ## run every notebook as Colab would: in an empty folder, with the library and Colab's packages alone
 	$(STAGE) "Run the notebooks as Colab would" $(PY) scripts/check_colab.py

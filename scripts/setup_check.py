@@ -1,9 +1,10 @@
-"""Set the book up as on other people's machines: `make setup-check`, some ten minutes, most of them pip's.
+"""Set the book up as on other people's machines: `make setup-check`.
 
-Every case is a clone of a commit in a folder of its own under circumstances of its own: another locale, other line ends, no
-repository, a home folder nobody may write to, a .venv that came from elsewhere. It has passed when everything it runs works, or when
-make stops and its last line says what to do; a case that this machine cannot set up says so. `make setup-check` tries HEAD, so
-what is not committed is not seen; `.venv/bin/python scripts/setup_check.py COMMIT` tries another commit.
+Every case is a clone of a commit under circumstances of its own: another locale, other line ends, no repository, a home folder that
+cannot be written, a .venv that came from elsewhere. Those of the whole book share one .venv and build a book of one page with it;
+those of the .venv make theirs with a few pins. A case is in order when all it runs works, or when make stops and its last line says
+what to do; one that this machine cannot set up says so. `make setup-check` tries HEAD, so what is not committed is not seen;
+`.venv/bin/python scripts/setup_check.py COMMIT` tries another commit.
 """
 
 import argparse
@@ -24,6 +25,7 @@ INSTRUCTION = re.compile(r"\brun make\b|\bmake PYTHON=|\bapt install\b")
 FEW_PINS = ("setuptools", "soupsieve", "tabulate", "wheel")  # a build of the library, what needs the newest Python, a program
 PYTHONS = ("python3", "/usr/bin/python3", *(f"python3.{minor}" for minor in range(9, 15)))
 OLDEST = (3, 11, 5)
+LOGS = ROOT / "_build" / "setup-check"  # all that the commands of a failed case said
 NOWHERE = "/dev/null/home"  # a home folder in which not even root can write
 
 # What scripts read of the whole book and of git, in the locale of the case.
@@ -111,6 +113,7 @@ class Ground:
     """The folder in which the clone of every case lies in turn, and the .venv with all pins that some of them share."""
 
     def __init__(self, folder: Path, commit: str):
+        self.said: list[str] = []
         self.commit, self.tree, self.venv = commit, folder / "MetaRep", folder / "venv"
         self.environment = {name: value for name, value in os.environ.items() if not OURS.match(name)} | {"LANG": "C.UTF-8"}
 
@@ -123,12 +126,13 @@ class Ground:
         """
         into = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         done = subprocess.run(command, cwd=where or self.tree, env=self.environment | environment, **into, encoding="utf-8", errors="replace")
+        self.said += [f"$ {' '.join(map(str, command))}", done.stdout]
         if done.returncode == 0:
             return done.stdout
         lines = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("make")] or ["nothing"]
         if INSTRUCTION.search(lines[-1]) and "Traceback" not in done.stdout:
             raise Stopped(lines[-1])
-        raise Failed("\n    ".join([f"{' '.join(map(str, command))}: exit {done.returncode}, and the last it said was", *lines[-4:]]))
+        raise Failed(f"{' '.join(map(str, command))}: {lines[-1].strip()}")
 
     def clone(self, *options: str) -> None:
         """The commit, freshly checked out, where the clone before it was."""
@@ -352,7 +356,10 @@ def outcome(case: Callable[[Ground], None], ground: Ground) -> tuple[bool, str]:
     except NotHere as lacking:
         return True, f"not tried: this machine has not {lacking}"
     except Failed as fault:
-        return False, f"FAILED: {fault}"
+        log = LOGS / f"{case.__name__}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("\n".join(ground.said), encoding="utf-8")
+        return False, f"FAILED: {fault} (all it said: {log.relative_to(ROOT)})"
     return True, "passed"
 
 
@@ -367,6 +374,7 @@ def main() -> int:
         ground = Ground(Path(folder).resolve(), commit)
         for case in (case for case in CASES if case.__name__ in given.only):
             began = time.monotonic()
+            ground.said.clear()
             fine, said = outcome(case, ground)
             failed += not fine
             print(f"{case.__name__.replace('_', ' ')} ({time.monotonic() - began:.0f} s): {said}", flush=True)
