@@ -1,11 +1,11 @@
-# MetaRep. A fresh machine needs Python 3.11 or newer (with venv), make and git; everything else is pinned in requirements.txt.
+# MetaRep. A fresh machine needs Python 3.11.5 or newer (with venv) and make; everything else is pinned in requirements.txt.
 
 PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 PORT ?= 8000
 SITE := _build/html
-STAGE := @scripts/stage
+STAGE := @sh scripts/stage
 # Pages are always written afresh, since a page keeps the numbers it quotes from a chapter that has changed. Chapters run
 # only when their code, the library or a pin has changed.
 BUILD := env OMP_NUM_THREADS=1 sh -c 'rm -rf $(SITE) _build/.doctrees && $(BIN)/jupyter-book build . -q -W -n --keep-going'
@@ -14,26 +14,29 @@ BUILD := env OMP_NUM_THREADS=1 sh -c 'rm -rf $(SITE) _build/.doctrees && $(BIN)/
 PYTEST := env OMP_NUM_THREADS=1 $(PY) -m pytest -q
 NOTEBOOKS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg
 
-# The kernels get a profile of their own: no start-up files of the user, no notice about local sockets.
+# The book depends neither on the locale nor on what the user has set up: text is UTF-8, and configuration and caches lie here.
+# The home folder need not be writable. The kernels' profile says nothing about local sockets.
+export PYTHONUTF8 := 1
+unexport PYTHONPATH PYTHONHOME
 export IPYTHONDIR := $(CURDIR)/_build/ipython
+export JUPYTER_CONFIG_DIR := $(CURDIR)/_build/jupyter
+export JUPYTER_DATA_DIR := $(CURDIR)/_build/jupyter
+export MPLCONFIGDIR := $(CURDIR)/_build/matplotlib
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help venv book figures picture test colab sweeps weights bench serve zip clean
+.PHONY: help always venv book figures picture test setup-check colab sweeps weights bench serve zip clean
 
 help:  ## show this help
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
 
 venv: .venv/stamp  ## make .venv with the pinned packages
 
-.venv/stamp: requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
-	$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt
-	$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+.venv/stamp: always
+	@$(PYTHON) scripts/make_venv.py $(if $(filter-out file,$(origin PYTHON)),--named)
 
-$(PROFILE):
+$(PROFILE): | .venv/stamp
 	@mkdir -p $(@D)
+	@$(PY) -c 'import matplotlib.font_manager' 2>/dev/null  # lists the fonts, which else a chapter does, and says so where there are many
 	@echo 'c.IPKernelApp.log_level = 40  # errors only' > $@
 
 book: .venv/stamp $(PROFILE)  ## run the chapters, build the site, write the notebooks beside the chapters
@@ -58,6 +61,9 @@ test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Run a notebook as Colab would" $(PY) scripts/check_colab.py kernel-ridge
 	$(STAGE) "Look at every page in a browser" $(PY) scripts/check_site.py
 	@echo; echo "Everything passed."
+
+setup-check: .venv/stamp  ## set the last commit up as on other machines: locales, line ends, no git, a read-only home, a .venv from elsewhere
+	$(STAGE) "Set up as on other machines" $(PY) scripts/setup_check.py
 
 colab: .venv/stamp $(PROFILE)  ## run every notebook as Colab would: in an empty folder, with the library and Colab's packages alone
 	$(STAGE) "Run the notebooks as Colab would" $(PY) scripts/check_colab.py

@@ -156,7 +156,7 @@ def sum_rate(device: str, n_bytes: int, *, fresh: bool) -> float:
 def machine() -> str:
     """The processor that runs the contenders, in words."""
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
     gpu = f"GPU {torch.cuda.get_device_name()} for the torch contenders" if torch.cuda.is_available() else "no GPU"
     return f"{cpu}, threads: {torch.get_num_threads()}, {gpu}, torch {torch.__version__}"

@@ -57,7 +57,7 @@ def in_own_process(folder: Path, contender: str, steps: int) -> Measurement:
     """Run a contender, by its name, on the prompt saved in a folder."""
     command = [sys.executable, "-m", "benchmarks.measure", str(folder), contender, str(steps)]
     root = Path(__file__).parent.parent
-    child = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=True)
+    child = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, check=True, encoding="utf-8")
     return Measurement(**json.loads(child.stdout.splitlines()[-1]))
 
 
@@ -103,7 +103,7 @@ def start_watching(device: str) -> int:
     if not STATUS.exists():
         return highest(device)
     set_allocator(map_from=2**16, trim_from=2**17)
-    Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM to VmRSS
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # sets VmHWM to VmRSS
     return kibibytes("VmRSS") * 1024
 
 
@@ -128,7 +128,7 @@ def highest(device: str) -> int:
 
 
 def kibibytes(field: str) -> int:
-    return next(int(line.split()[1]) for line in STATUS.read_text().splitlines() if line.startswith(field + ":"))
+    return next(int(line.split()[1]) for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(field + ":"))
 
 
 def main() -> None:

@@ -25,5 +25,5 @@ def colab_can_open(repository: str) -> bool:
 
 
 def _address(name: str, variable: str) -> str:
-    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("urls", {})
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
     return os.environ.get(variable, urls.get(name, "")).rstrip("/")

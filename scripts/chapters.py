@@ -23,7 +23,7 @@ def pages() -> list[Path]:
 
 def chapters() -> list[Path]:
     """The pages with code."""
-    return [path for path in pages() if re.match(r"---\n(?:.*\n)*?jupytext:", path.read_text())]
+    return [path for path in pages() if re.match(r"---\n(?:.*\n)*?jupytext:", path.read_text(encoding="utf-8"))]
 
 
 def read(chapter: Path) -> NotebookNode:
@@ -54,5 +54,5 @@ def calls(cell: NotebookNode, *functions: str) -> bool:
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

@@ -76,7 +76,7 @@ def install(target: Path) -> None:
         shutil.copytree(ROOT / "metarep_lib", Path(copy, "metarep_lib"), ignore=shutil.ignore_patterns("__pycache__"))
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         subprocess.run([*pip, "--no-build-isolation", "--target", str(target), copy], check=True)
-    (target / "sitecustomize.py").write_text(BLOCKER.format(blocked=blocked()))
+    (target / "sitecustomize.py").write_text(BLOCKER.format(blocked=blocked()), encoding="utf-8")
 
 
 def run(path: Path, library: Path) -> str | None:

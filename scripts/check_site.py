@@ -20,7 +20,7 @@ from reader import read_site, slide
 SHOTS = SITE.parent / "screenshots"
 WORKERS = 2
 SLOWEST = 5  # pages whose load times are printed
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 # What a reader would see go wrong, as a list of sentences.
 FAULTS = r"""() => {

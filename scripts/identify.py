@@ -67,14 +67,14 @@ def build(folder: Path, key: Path) -> None:
         config = asdict(turned.config) | {"d_input": INPUTS.size}
         digest = hashlib.sha256(b"".join(weight.numpy().tobytes() for weight in weights.values())).hexdigest()[:12]
         save_file(weights, folder / f"{digest}.safetensors")
-        (folder / f"{digest}.json").write_text(json.dumps(config))
+        (folder / f"{digest}.json").write_text(json.dumps(config), encoding="utf-8")
         labels[digest] = member.label
-    key.write_text(json.dumps(labels))
+    key.write_text(json.dumps(labels), encoding="utf-8")
 
 
 def load(stem: Path) -> Subject:
     """A hashed network, and how every one of them is asked."""
-    held = json.loads(stem.with_suffix(".json").read_text())
+    held = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
     blocks = tuple(
         BlockConfig(tuple(AttentionConfig(**group | {"hidden_keys": tuple(group["hidden_keys"])}) for group in block.pop("attention")), **block)
         for block in held.pop("blocks")
@@ -130,19 +130,19 @@ def predict(folder: Path, predictions: Path, processes: Path | str = "1") -> Non
     with multiprocessing.get_context("spawn").Pool(int(str(processes))) as pool:
         rows = list(tqdm(pool.imap_unordered(say, paths), total=len(paths), desc="predict", mininterval=5))
     rows = sorted(sum(rows, []), key=lambda row: (row["network"], row["readout"]))
-    predictions.write_text(json.dumps({"seconds": round(time.monotonic() - began), "rows": rows}))
+    predictions.write_text(json.dumps({"seconds": round(time.monotonic() - began), "rows": rows}), encoding="utf-8")
 
 
 def reveal(predictions: Path, key: Path) -> None:
     """Join what was said with what is so, and store it."""
-    labels, held = json.loads(key.read_text()), json.loads(predictions.read_text())
+    labels, held = json.loads(key.read_text(encoding="utf-8")), json.loads(predictions.read_text(encoding="utf-8"))
     rows = [row | {"label": labels[row["network"]]} for row in held["rows"]]
     card = {"command": "python scripts/identify.py", "commit": commit("scripts"), "seconds": held["seconds"], "torch": torch.__version__, "python": platform.python_version()}
     knobs = {"network": sorted(labels), "readout": ["own head", "fitted"], "seed": [0]}
     lines = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in rows)
     text = f'{{"card": {json.dumps(card)},\n "knobs": {json.dumps(knobs)},\n "rows": [\n  {lines}\n ]}}\n'
     path = SWEEPS / "blind-identification.json"
-    replace(path, lambda temporary: temporary.write_text(text))
+    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     print(path)
 
 

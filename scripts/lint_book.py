@@ -65,7 +65,7 @@ def without_code(page: str) -> str:
 
 def prose_faults(page: Path) -> Iterator[str]:
     """Typed numbers and glue in maths, each with its line."""
-    prose = without_code(page.read_text())
+    prose = without_code(page.read_text(encoding="utf-8"))
     found = [(m, "glue inside maths is not replaced; end the formula before it") for m in matches(MATH, prose) if "{glue" in m[0]]
     for pattern in NOT_PROSE:
         prose = blank(pattern, prose)
@@ -78,7 +78,7 @@ def prose_faults(page: Path) -> Iterator[str]:
 
 def foreign_faults(file: Path) -> Iterator[str]:
     """Scripts, pictures, styles and frames from other hosts."""
-    for match in matches(FOREIGN, file.read_text()):
+    for match in matches(FOREIGN, file.read_text(encoding="utf-8")):
         yield f"{file.relative_to(ROOT)}: loads from another host: {match.group()!r}"
 
 

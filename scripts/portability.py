@@ -57,7 +57,7 @@ def environment(setting: str) -> dict[str, str]:
 
 def effect(setting: str) -> str:
     """What a fresh process says of its arithmetic."""
-    return subprocess.run([sys.executable, "-c", READ_BACK], env=environment(setting), capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run([sys.executable, "-c", READ_BACK], env=environment(setting), capture_output=True, check=True, encoding="utf-8").stdout.strip()
 
 
 def passes(setting: str, what: tuple[str, ...], **more: str) -> bool:

@@ -43,7 +43,7 @@ def slide(page: Page) -> Iterator[str]:
 
 def search(page: Page, home: str) -> Iterator[str]:
     """A theorem is found by its title."""
-    found = ((path, STATEMENT.search(path.read_text())) for path in sorted(SITE.glob("book/*.html")))
+    found = ((path, STATEMENT.search(path.read_text(encoding="utf-8"))) for path in sorted(SITE.glob("book/*.html")))
     path, statement = next(((path, match) for path, match in found if match), (None, None))
     if path is None:
         yield "search: no theorem with a title in any page"
@@ -75,7 +75,7 @@ def unpack(running: Browser) -> Iterator[str]:
             archive.extractall(folder)
         root = next(Path(folder).iterdir())
         home = root.as_uri() + "/"
-        landing = re.search(r'url=([^"]+)"', (root / "index.html").read_text())[1]  # a redirection
+        landing = re.search(r'url=([^"]+)"', (root / "index.html").read_text(encoding="utf-8"))[1]  # a redirection
         found: list[str] = []
         page = opened(running, home, found)
         for name in dict.fromkeys([landing, first("math"), first("explore")]):
@@ -103,7 +103,7 @@ def print_out(page: Page, home: str) -> Iterator[str]:
 def first(what: str) -> str:
     """The first page of the book with an element of this class."""
     pages = sorted(SITE.glob("book/*.html"))
-    return next((f"book/{path.name}" for path in pages if f'class="{what}' in path.read_text()), f"book/{pages[0].name}")
+    return next((f"book/{path.name}" for path in pages if f'class="{what}' in path.read_text(encoding="utf-8")), f"book/{pages[0].name}")
 
 
 def read_site(home: str) -> list[str]:

@@ -39,7 +39,7 @@ def statements() -> list[Statement]:
     """Every statement of the book, page by page."""
     found = []
     for page in pages():
-        for kind, title, options in re.findall(STATEMENT, page.read_text(), re.MULTILINE):
+        for kind, title, options in re.findall(STATEMENT, page.read_text(encoding="utf-8"), re.MULTILINE):
             label = re.search(r":label:\s*(\S+)", options)
             found.append(Statement(kind, title.strip(), label and label[1], page))
     return found
@@ -49,7 +49,7 @@ def certificates() -> dict[str, list[Certificate]]:
     """Label -> the certificates of that statement."""
     found = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for decorator in getattr(node, "decorator_list", []):
                 if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", None) == "certifies":
                     said = {word.arg: word.value for word in decorator.keywords}

@@ -19,7 +19,7 @@ def main() -> None:
     name = parser.parse_args().name
     torch.set_num_threads(1)
     definition = {}
-    exec(compile((ROOT / "sweeps" / f"{name}.py").read_text(), f"sweeps/{name}.py", "exec"), definition)
+    exec(compile((ROOT / "sweeps" / f"{name}.py").read_text(encoding="utf-8"), f"sweeps/{name}.py", "exec"), definition)
     print(run_sweep(definition["SWEEP"], commit=commit("sweeps"), command=f"python scripts/sweep.py {name}"))
 
 

@@ -38,7 +38,7 @@ def stored():
 
 
 def sanitized(text):
-    for regex, replacement in get_sanitize_patterns(SANITIZE.read_text()):
+    for regex, replacement in get_sanitize_patterns(SANITIZE.read_text(encoding="utf-8")):
         text = re.sub(regex, replacement, text)
     return text
 

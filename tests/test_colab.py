@@ -22,14 +22,14 @@ def test_what_the_first_cell_installs_is_what_the_room_has():
 @pytest.fixture(scope="module")
 def room(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("room")
-    (folder / "sitecustomize.py").write_text(check_colab.BLOCKER.format(blocked=check_colab.blocked()))
+    (folder / "sitecustomize.py").write_text(check_colab.BLOCKER.format(blocked=check_colab.blocked()), encoding="utf-8")
     return folder
 
 
 def imports(room: Path, module: str) -> str:
     """What importing a module in the room says."""
     command = [sys.executable, "-c", f"import {module}"]
-    return subprocess.run(command, env=os.environ | {"PYTHONPATH": str(room)}, capture_output=True, text=True).stderr
+    return subprocess.run(command, env=os.environ | {"PYTHONPATH": str(room)}, capture_output=True, encoding="utf-8").stderr
 
 
 @pytest.mark.parametrize("module", ["myst_nb", "sphinx.application", "jupytext", "pytest", "yaml"])

@@ -16,7 +16,7 @@ sys.path.append(str(ROOT / "scripts"))
 
 from chapters import chapters, read  # noqa: E402
 
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 NUMBERED = [Path(chapter["file"]).name for part in TOC["parts"] if part.get("numbered") for chapter in part["chapters"]]
 CHAPTERS = [path for path in chapters() if path.stem in NUMBERED]
 
@@ -54,7 +54,7 @@ def test_a_chapter_has_two_to_four_exercises_and_all_of_them(chapter):
     assert ids == [f"{chapter.stem}-{n}" for n in range(1, len(ids) + 1)]
     module = sys.modules[f"metarep_lib.exercises.{chapter.stem.replace('-', '_')}"]
     assert len(module.EXERCISES) == len(ids)
-    text = chapter.read_text()
+    text = chapter.read_text(encoding="utf-8")
     for id in ids:
         assert text.count(f":label: {id}\n") == 1 and text.count(f"{{solution}} {id}\n") == 1
     assert text.index("\n## Exercises\n") > text.index("\n## What this chapter does not show\n")

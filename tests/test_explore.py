@@ -126,7 +126,7 @@ def test_one_output_carries_both_forms_and_the_widget_follows_its_sliders():
 
 def test_nbval_compares_the_values_and_not_the_pictures():
     def sanitized(text):
-        for regex, replacement in get_sanitize_patterns(SANITIZE.read_text()):
+        for regex, replacement in get_sanitize_patterns(SANITIZE.read_text(encoding="utf-8")):
             text = re.sub(regex, replacement, text)
         return text
 

@@ -185,9 +185,9 @@ def built(folder: Path) -> tuple[nbformat.NotebookNode, str]:
     """The notebook and the page of the small book's chapter."""
     source = folder / "source"
     source.mkdir()
-    (source / "index.md").write_text("# Book\n\n```{toctree}\n:numbered:\nchapter\nother\n```\n")
+    (source / "index.md").write_text("# Book\n\n```{toctree}\n:numbered:\nchapter\nother\n```\n", encoding="utf-8")
     for name, text in {"chapter.md": CHAPTER, "other.md": OTHER, "all.bib": BIBLIOGRAPHY, "chapter.ipynb": "{}"}.items():
-        (source / name).write_text(text)
+        (source / name).write_text(text, encoding="utf-8")
     settings = {
         "extensions": ["myst_nb", "sphinx_proof", "sphinx_design", "sphinxcontrib.bibtex", "exercises", "notebooks"],
         "exclude_patterns": ["*.ipynb"],
@@ -203,11 +203,11 @@ def built(folder: Path) -> tuple[nbformat.NotebookNode, str]:
         "math_numfig": True,
     }
     warnings = folder / "warnings"
-    with warnings.open("w") as said, patch_docutils(), docutils_namespace():
+    with warnings.open("w", encoding="utf-8") as said, patch_docutils(), docutils_namespace():
         app = Sphinx(source, None, folder / "html", folder / "trees", "html", settings, status=None, warning=said)
         app.build()
-    assert not warnings.read_text(), warnings.read_text()
-    page = (folder / "html" / "chapter.html").read_text()
+    assert not warnings.read_text(encoding="utf-8"), warnings.read_text(encoding="utf-8")
+    page = (folder / "html" / "chapter.html").read_text(encoding="utf-8")
     return nbformat.read(folder / "html" / "_sources" / "chapter.ipynb", as_version=4), page
 
 
@@ -318,7 +318,7 @@ def test_what_colab_lacks_is_installed_and_nothing_that_would_move_torch():
     named = {names.get(package, package) for package in install_cell(REPOSITORY).source.splitlines()[-1].split()[3:]}
     imported = set()
     for path in (ROOT / "metarep_lib").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):

@@ -328,7 +328,7 @@ def test_a_block_without_writes_and_a_program_that_is_wrong():
 
 def rows() -> list[list[str]]:
     """The cells of every row of every table of the notation page, without heads."""
-    lines = [line for line in NOTATION.read_text().splitlines() if line.startswith("|")]
+    lines = [line for line in NOTATION.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines]
     heads = [i - 1 for i, row in enumerate(cells) if all(re.fullmatch(r":?-+:?", cell) for cell in row)]
     return [row for i, row in enumerate(cells) if i not in heads and i - 1 not in heads]
@@ -358,7 +358,7 @@ def test_every_direction_of_every_algorithm_is_on_the_notation_page():
 
 
 def test_no_name_is_explained_in_two_rows_of_one_table():
-    page = NOTATION.read_text()
+    page = NOTATION.read_text(encoding="utf-8")
     for section in page.split("\n## ")[1:]:
         symbols = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("| $")]
         assert sorted(symbols) == sorted(set(symbols)), section.splitlines()[0]

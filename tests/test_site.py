@@ -19,15 +19,15 @@ from make_zip import make_zip  # noqa: E402
 from reader import slide  # noqa: E402
 
 HEAD = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>t</title></head><body><main><h1>t</h1>'
-SCRIPT = (ROOT / "book" / "_static" / "explore.js").read_text()
+SCRIPT = (ROOT / "book" / "_static" / "explore.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     """A site of two pages and a picture."""
     monkeypatch.setattr(check_links, "SITE", tmp_path)
-    (tmp_path / "a.html").write_text('<h1 id="one">A</h1><a href="b.html#two">b</a><a href="#one">a</a><img src="p.png"><a href="https://example.org">o</a>')
-    (tmp_path / "b.html").write_text('<p id="two"></p><a href="a.html">a</a>')
+    (tmp_path / "a.html").write_text('<h1 id="one">A</h1><a href="b.html#two">b</a><a href="#one">a</a><img src="p.png"><a href="https://example.org">o</a>', encoding="utf-8")
+    (tmp_path / "b.html").write_text('<p id="two"></p><a href="a.html">a</a>', encoding="utf-8")
     (tmp_path / "p.png").write_bytes(b"x" * 1000)
     check_links.read.cache_clear()
     return tmp_path
@@ -49,8 +49,8 @@ def test_links_that_lead_somewhere_pass(site):
     ],
 )
 def test_a_broken_link_is_found(site, broken, said):
-    (site.parent / "outside.html").write_text("")
-    (site / "b.html").write_text(broken)
+    (site.parent / "outside.html").write_text("", encoding="utf-8")
+    (site / "b.html").write_text(broken, encoding="utf-8")
     assert any(said in fault for fault in check_links.faults("b.html"))
 
 
@@ -83,7 +83,7 @@ def show(running, tmp_path):
     """Open a page of the given content; return it and what it complained about."""
 
     def showing(body):
-        (tmp_path / "page.html").write_text(f"{HEAD}{body}</main></body></html>")
+        (tmp_path / "page.html").write_text(f"{HEAD}{body}</main></body></html>", encoding="utf-8")
         found = []
         page = opened(running, tmp_path.as_uri(), found)
         page.goto((tmp_path / "page.html").as_uri())

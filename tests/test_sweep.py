@@ -23,7 +23,7 @@ def result(kappa, kind, seed):
 def test_a_sweep_is_stored_with_its_card_and_read_back_by_knob(tmp_path):
     path = run_sweep(made(result), tmp_path, **SAID)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["tiny.json"]
-    assert set(json.loads(path.read_text())["card"]) == {"command", "commit", "seconds", "torch", "python"}
+    assert set(json.loads(path.read_text(encoding="utf-8"))["card"]) == {"command", "commit", "seconds", "torch", "python"}
     swept = load_sweep("tiny", tmp_path)
     assert len(swept.rows) == 12
     np.testing.assert_allclose(swept.values("error", kind="b"), [[1, 1.3333], [10, 10.333]], rtol=1e-3)
@@ -52,7 +52,7 @@ def test_an_interrupted_sweep_goes_on_and_runs_no_point_twice(tmp_path):
 
 
 def test_a_partial_file_of_another_grid_is_not_continued(tmp_path):
-    (tmp_path / "tiny.partial").write_text(json.dumps({"kappa": 2.0, "kind": "a", "seed": 0}) + "\n")
+    (tmp_path / "tiny.partial").write_text(json.dumps({"kappa": 2.0, "kind": "a", "seed": 0}) + "\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"another grid; remove it"):
         run_sweep(made(result), tmp_path, **SAID)
 
@@ -71,7 +71,7 @@ def test_what_is_not_there_says_what_is(tmp_path):
 @pytest.mark.parametrize("name", ["conditioning", "degenerate", "knobs", "plane", "width"])  # their grids do not grow with the trained networks there are
 def test_what_is_stored_is_the_grid_of_its_file(name):
     definition = {}
-    exec(compile((ROOT / "sweeps" / f"{name}.py").read_text(), f"sweeps/{name}.py", "exec"), definition)
+    exec(compile((ROOT / "sweeps" / f"{name}.py").read_text(encoding="utf-8"), f"sweeps/{name}.py", "exec"), definition)
     sweep, swept = definition["SWEEP"], load_sweep(name)
     assert sweep.name == name and len(sweep.seeds) >= 5
     assert swept.knobs == {name: list(values) for name, values in sweep.knobs.items()} | {"seed": list(sweep.seeds)}

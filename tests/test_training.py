@@ -144,7 +144,7 @@ def test_all_seeds_of_one_name_come_in_order_and_no_other_name(tmp_path):
 
 def test_training_learns_and_another_seed_is_another_network(tmp_path):
     made = recipe(attention="linear", d_mlp=0, norm="none", activation="identity", steps=300, batch=64)
-    cards = [json.loads(train(made, seed, tmp_path, commit="", command="").with_suffix(".json").read_text()) for seed in (0, 1)]
+    cards = [json.loads(train(made, seed, tmp_path, commit="", command="").with_suffix(".json").read_text(encoding="utf-8")) for seed in (0, 1)]
     for card in cards:
         last = card["risks"][-1]
         assert last["bayes"] < last["risk"] < 0.6  # 1 is the risk of saying nothing

@@ -50,7 +50,7 @@ def imported(source: str, module: str = "") -> list[tuple[str, str | None]]:
 
 def dependencies(module: str) -> set[str]:
     """Full names of the modules a module imports; `from package import submodule` is the submodule."""
-    pairs = imported(MODULES[module].read_text(), module)
+    pairs = imported(MODULES[module].read_text(encoding="utf-8"), module)
     return {f"{source}.{name}" if f"{source}.{name}" in MODULES else source for source, name in pairs}
 
 
@@ -133,7 +133,7 @@ def private_imports(source: str) -> list[str]:
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_chapters_use_public_names_only(chapter):
-    assert [name for cell in code_of(chapter.read_text()) for name in private_imports(cell)] == []
+    assert [name for cell in code_of(chapter.read_text(encoding="utf-8")) for name in private_imports(cell)] == []
 
 
 def test_a_private_import_of_a_chapter_would_be_noticed():

@@ -24,7 +24,7 @@ LOG = logging.getLogger(__name__)
 
 def read_tables_last(app, env, docnames: list[str]) -> None:
     """Reorder the pages to be read, and add the pages with tables if they are not among them."""
-    sources = {name: Path(env.doc2path(name)).read_text() for name in sorted(env.found_docs)}
+    sources = {name: Path(env.doc2path(name)).read_text(encoding="utf-8") for name in sorted(env.found_docs)}
     tables = [name for name, source in sources.items() if any(f"{{{directive}}}" in source for directive in READ_LAST)]
     docnames[:] = [name for name in docnames if name not in tables] + tables
 
@@ -35,7 +35,7 @@ def stored_claims(env) -> Iterator[tuple[str, dict]]:
     for chapter in env.external_site_map:
         docname = chapter.removesuffix(".md")
         if pages.get(docname, {}).get("glue"):  # else a file on disk would be of an earlier build
-            stored = json.loads(Path(env.mystnb_config.output_folder, f"{docname}.glue.json").read_text())
+            stored = json.loads(Path(env.mystnb_config.output_folder, f"{docname}.glue.json").read_text(encoding="utf-8"))
             for output in stored.values():
                 if "claim" in output["metadata"]:
                     yield docname, output["metadata"]["claim"]

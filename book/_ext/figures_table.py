@@ -25,7 +25,7 @@ class FiguresTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         pages = [ROOT / f"{name.removesuffix('.md')}.md" for name in self.env.external_site_map]
-        rows = [(page.stem, *figure) for page in pages if page.exists() and "jupytext:" in page.read_text()[:400] for figure in figures(page)]
+        rows = [(page.stem, *figure) for page in pages if page.exists() and "jupytext:" in page.read_text(encoding="utf-8")[:400] for figure in figures(page)]
         lines = ["````{list-table}", ":header-rows: 1", ":class: figures", "", "* - Name", "  - What it shows"]
         for page, of_page in groupby(rows, key=lambda row: row[0]):
             for i, (_, name, finding) in enumerate(of_page):

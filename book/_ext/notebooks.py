@@ -122,7 +122,7 @@ def write(app, pagename, templatename, context, doctree) -> None:
     made = written(executed, list(cells(doctree, page)), repository())
     target = Path(app.outdir, "_sources", f"{pagename}.ipynb")
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(nbformat.writes(made, indent=1) + "\n")
+    target.write_text(nbformat.writes(made, indent=1) + "\n", encoding="utf-8")
 
 
 def announce_addresses(app, config) -> None:

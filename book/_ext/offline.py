@@ -27,7 +27,7 @@ def copy_mathjax(app) -> None:
                 shutil.copytree(source / name, target / name, dirs_exist_ok=True)
             else:
                 shutil.copy(source / name, target / name)
-    (target / "NOTICE").write_text(NOTICE)
+    (target / "NOTICE").write_text(NOTICE, encoding="utf-8")
 
 
 def drop_widget_state(app, doctree) -> None:

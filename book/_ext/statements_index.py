@@ -19,7 +19,7 @@ class StatementsIndex(SphinxDirective):
             docname = docname.removesuffix(".md")
             page = Path(self.env.doc2path(docname))
             self.env.note_dependency(str(page))
-            found = LABELLED.findall(page.read_text())
+            found = LABELLED.findall(page.read_text(encoding="utf-8"))
             if found:
                 lines += [f"**{{doc}}`/{docname}`**", ""]
                 lines += [f"- {{prf:ref}}`{label}`{f': {title.strip()}' if title.strip() else ''}" for _, title, label in found]

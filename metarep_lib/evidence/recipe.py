@@ -112,7 +112,7 @@ def recipe_of(name: str, table: dict) -> Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe of a TOML file, named after the file."""
-    return recipe_of(path.stem, tomllib.loads(path.read_text()))
+    return recipe_of(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
 
 
 def lists_to_tuples(table: dict) -> dict:

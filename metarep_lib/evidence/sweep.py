@@ -77,12 +77,12 @@ def run_sweep(sweep: Sweep, folder: Path = SWEEPS, *, commit: str, command: str)
     """
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{sweep.name}.partial"
-    done = [json.loads(line) for line in partial.read_text().splitlines()] if partial.exists() else []
+    done = [json.loads(line) for line in partial.read_text(encoding="utf-8").splitlines()] if partial.exists() else []
     points = list(sweep.points())
     if [{name: row[name] for name in point} for row, point in zip(done, points)] != points[: len(done)]:
         raise ValueError(f"run_sweep({sweep.name!r}): {partial} belongs to another grid; remove it to start anew")
     began = time.monotonic()
-    with partial.open("a") as file:
+    with partial.open("a", encoding="utf-8") as file:
         for point in tqdm(points[len(done) :], initial=len(done), total=len(points), desc=sweep.name, mininterval=5):
             row = point | {name: short(value) for name, value in sweep.run(**point).items()}
             done.append(row)
@@ -93,7 +93,7 @@ def run_sweep(sweep: Sweep, folder: Path = SWEEPS, *, commit: str, command: str)
     rows = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in done)
     text = f'{{"card": {json.dumps(card)},\n "knobs": {json.dumps(knobs)},\n "rows": [\n  {rows}\n ]}}\n'
     path = folder / f"{sweep.name}.json"
-    replace(path, lambda temporary: temporary.write_text(text))
+    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     partial.unlink()
     return path
 
@@ -113,7 +113,7 @@ def load_sweep(name: str, folder: Path = SWEEPS) -> Swept:
     if not path.exists():
         known = ", ".join(sorted(path.stem for path in folder.glob("*.json"))) or "none"
         raise FileNotFoundError(f"load_sweep({name!r}): no such sweep; there are: {known}")
-    held = json.loads(path.read_text())
+    held = json.loads(path.read_text(encoding="utf-8"))
     return Swept(held["knobs"], held["rows"], held["card"])
 
 

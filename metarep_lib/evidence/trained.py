@@ -69,7 +69,7 @@ def load_trained(name: str, seed: int, *, device: torch.device | str = "cpu", fo
     if not stem.with_suffix(".safetensors").exists():
         known = ", ".join(sorted(path.stem for path in folder.glob("*.safetensors"))) or "none"
         raise FileNotFoundError(f"load_trained({name!r}, seed={seed}): no such weights; there are: {known}")
-    card = json.loads(stem.with_suffix(".json").read_text())
+    card = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
     recipe = recipe_of(name, card["recipe"])
     transformer = Transformer(recipe.config)
     transformer.load_state_dict({name: weight.float() for name, weight in load_file(stem.with_suffix(".safetensors")).items()})
@@ -88,4 +88,4 @@ def load_seeds(name: str, *, device: torch.device | str = "cpu", folder: Path = 
 
 def cards(folder: Path = WEIGHTS) -> list[dict]:
     """The cards of all committed networks, by name and seed: recipe, command, commit, device, seconds, parameters, risks."""
-    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]

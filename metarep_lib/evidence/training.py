@@ -132,7 +132,7 @@ def finish(recipe: Recipe, seed: int, stem: Path, network: Transformer, run: dic
     network.load_state_dict({name: weight.float() for name, weight in halves.items()})
     card = {"recipe": recipe.asdict(), "seed": seed, **run, "torch": torch.__version__, "python": platform.python_version()}
     card |= {"n_parameters": sum(weight.numel() for weight in halves.values()), "risks": risks(network, recipe)}
-    replace(stem.with_suffix(".json"), lambda path: path.write_text(json.dumps(card, indent=1) + "\n"))
+    replace(stem.with_suffix(".json"), lambda path: path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8"))
     stem.with_suffix(".checkpoint").unlink(missing_ok=True)
     return weights
 
