@@ -38,7 +38,7 @@ def strict(monkeypatch):
 def log(monkeypatch, tmp_path):
     """The file that claims append themselves to; a function that reads it."""
     monkeypatch.setenv(settings.CLAIMS_LOG, str(tmp_path / "claims.jsonl"))
-    return lambda: [json.loads(line) for line in (tmp_path / "claims.jsonl").read_text().splitlines()]
+    return lambda: [json.loads(line) for line in (tmp_path / "claims.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def proved(value, relation="<=", bound=1.0, **more):

@@ -58,7 +58,7 @@ class Built:
     html: Path
 
     def page(self, name: str) -> str:
-        return (self.html / f"{name}.html").read_text()
+        return (self.html / f"{name}.html").read_text(encoding="utf-8")
 
 
 def built(folder: Path, capsys, pages: dict[str, str] = PAGES) -> Built:
@@ -66,7 +66,7 @@ def built(folder: Path, capsys, pages: dict[str, str] = PAGES) -> Built:
     source = folder / "source"
     source.mkdir(exist_ok=True)
     for name, text in pages.items():
-        (source / name).write_text(text)
+        (source / name).write_text(text, encoding="utf-8")
     config = {
         "extensions": ["myst_nb", "sphinx_external_toc", "sphinx_proof", "claims_table", "line_tags"],
         "nb_execution_mode": "cache",
@@ -76,10 +76,10 @@ def built(folder: Path, capsys, pages: dict[str, str] = PAGES) -> Built:
     }
     warnings = folder / "warnings"
     capsys.readouterr()
-    with warnings.open("w") as said, patch_docutils(), docutils_namespace():
+    with warnings.open("w", encoding="utf-8") as said, patch_docutils(), docutils_namespace():
         app = Sphinx(source, None, folder / "html", folder / "trees", "html", config, status=None, warning=said, freshenv=True)
         app.build()
-    assert not warnings.read_text(), warnings.read_text()
+    assert not warnings.read_text(encoding="utf-8"), warnings.read_text(encoding="utf-8")
     return Built(app.statuscode, capsys.readouterr().out, folder / "html")
 
 
@@ -125,14 +125,14 @@ def test_a_false_measurement_stops_the_chapter_of_the_strict(tmp_path, capsys, m
     monkeypatch.setenv(settings.CLAIMS, "strict")
     with pytest.raises(ExecutionError):
         built(tmp_path, capsys)
-    assert "claim too-large (an *error*): 0.003 <= 0.001 is false" in (tmp_path / "warnings").read_text()
+    assert "claim too-large (an *error*): 0.003 <= 0.001 is false" in (tmp_path / "warnings").read_text(encoding="utf-8")
     assert "claims:" not in capsys.readouterr().out
 
 
 def test_a_false_theorem_stops_the_chapter_of_a_reader(tmp_path, capsys):
     with pytest.raises(ExecutionError):
         built(tmp_path, capsys, PAGES | {"chapter.md": CHAPTER.replace("THEOREM", "3")})
-    assert "claim proved (a theorem): 3 <= 2 is false" in (tmp_path / "warnings").read_text()
+    assert "claim proved (a theorem): 3 <= 2 is false" in (tmp_path / "warnings").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
