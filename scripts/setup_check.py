@@ -50,15 +50,16 @@ $\\\\lambda > 0$.
 ```
 
 ```{code-cell} ipython3
+import torch
 from matplotlib import pyplot as plt
 
-from metarep_lib import assemble, chebyshev, diabetes_prompt
+from metarep_lib import diabetes_prompt
 from metarep_lib.evidence import cards
 from metarep_lib.show import claim, environment
 
-environment()
+print(environment(torch.device("cpu"), torch.float64))
 prompt = diabetes_prompt(n_support=8, n_query=2, ridge=1.0, seed=0)
-claim("größe", prompt.ridge, "<=", 1.0, kind="measurement", text="λ ≤ 1, naïvely")
+claim("size", prompt.ridge, "<=", 1.0, kind="measurement", text="λ ≤ 1, naïvely")
 print("λ =", prompt.ridge, len(cards()) > 0)
 ```
 
@@ -71,10 +72,10 @@ mystnb:
   image:
     alt: A line that rises.
 ---
-plt.plot([0, 1]);
+_ = plt.plot([0, 1])
 ```
 
-{glue:text}`größe:.1f` is λ.
+{glue:text}`size:.1f` is λ.
 
 ```{claims-table}
 ```
