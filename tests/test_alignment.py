@@ -14,7 +14,7 @@ from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 
-from metarep_lib import Prompt, assemble, ridge_system, richardson, softmax_conjugate_gradient, softmax_smoother
+from metarep_lib import Prompt, assemble, richardson, softmax_conjugate_gradient, softmax_smoother
 from metarep_lib.construct.tokens import prefix_mask, tokenise
 from metarep_lib.evidence import (
     FAMILIES,
@@ -31,7 +31,7 @@ from metarep_lib.evidence import (
     weight_error,
 )
 from metarep_lib.evidence.transfer import network_left_out
-from metarep_lib.numerics import ExponentialKernel, GaussianKernel
+from metarep_lib.numerics import GaussianKernel
 from metarep_lib.tasks import ExponentialPrior, LinearPrior, Rescaled, SpherePrior, bayes, bayes_risk, shifted
 
 SPHERE = SpherePrior(3)
@@ -125,18 +125,19 @@ def test_metrics_at_their_ends():
     assert prediction_error(s, 0 * s) == 1
 
 
-def paired(r: float, tau: float, ridge: float) -> list[Fitted]:
+def paired(r: float, tau: float, ridge: float, *, exponent: float = 1.0, power: int = 2, of_directions: float = 0.0) -> list[Fitted]:
     """The three kernels that are one regression where all inputs have length r."""
-    return [Fitted("exponential", tau, ridge), Fitted("gaussian", tau, ridge * math.exp(-(r**2) / tau)), Fitted("directions", tau / r**2, ridge)]
+    gaussian = Fitted("gaussian", tau, ridge * math.exp(-exponent * r**2 / tau))
+    return [Fitted("exponential", tau, ridge), gaussian, Fitted("directions", tau / r**power, ridge * math.exp(-of_directions * r**2 / tau))]
 
 
 @certifies(
     "prop-sphere-kernels",
     statement=paired,
     mutants={
-        "the gaussian kernel's ridge with half the exponent": lambda r, tau, ridge: [Fitted("exponential", tau, ridge), Fitted("gaussian", tau, ridge * math.exp(-(r**2) / 2 / tau))],
-        "the directions' temperature tau / r": lambda r, tau, ridge: [Fitted("exponential", tau, ridge), Fitted("directions", tau / r, ridge)],
-        "the directions' ridge scaled as the gaussian kernel's": lambda r, tau, ridge: [paired(r, tau, ridge)[0], Fitted("directions", tau / r**2, ridge * math.exp(-(r**2) / tau))],
+        "the gaussian kernel's ridge with half the exponent": lambda r, tau, ridge: paired(r, tau, ridge, exponent=0.5),
+        "the directions' temperature tau / r": lambda r, tau, ridge: paired(r, tau, ridge, power=1),
+        "the directions' ridge scaled as the gaussian kernel's": lambda r, tau, ridge: paired(r, tau, ridge, of_directions=1.0),
     },
 )
 def test_three_kernels_are_one_on_a_sphere(statement):
@@ -165,28 +166,22 @@ def test_all_lengths_must_be_the_same(statement, other):
     assert weight_error(three[0].weights(statement), three[other].weights(statement)).max() < 1e-12
 
 
-def rescaled(c: float, r: float, tau: float, ridge: float) -> list[Fitted]:
-    """What gaussian (at this ridge), exponential and directions kernel act as on the old inputs, once all have been multiplied by c."""
-    of_exponential = ridge * math.exp(-(r**2) / tau) / math.exp((c**2 - 1) * r**2 / tau)
-    return [Fitted("gaussian", tau / c**2, ridge), Fitted("gaussian", tau / c**2, of_exponential), Fitted("directions", tau / r**2, ridge)]
+def rescaled(
+    c: float, r: float, tau: float, ridge: float, *, power: int = 2, held: float = 1.0, noticed: float = 0.0
+) -> list[Fitted]:
+    """What gaussian, exponential and directions kernel, all at this ridge, act as on the old inputs once all have been multiplied by c."""
+    of_exponential = ridge * math.exp(-(r**2) / tau) / math.exp((c**2 - held) * r**2 / tau)
+    return [Fitted("gaussian", tau / c**power, ridge), Fitted("gaussian", tau / c**2, of_exponential), Fitted("directions", tau / r**2 / c**noticed, ridge)]
 
 
 @certifies(
     "prop-sphere-kernels",
     statement=rescaled,
     mutants={
-        "the temperature divided by c": lambda c, r, tau, ridge: [Fitted("gaussian", tau / c, ridge), *rescaled(c, r, tau, ridge)[1:]],
-        "the exponential kernel's ridge left as it is": lambda c, r, tau, ridge: [
-            rescaled(c, r, tau, ridge)[0],
-            Fitted("gaussian", tau / c**2, ridge * math.exp(-(r**2) / tau)),
-            rescaled(c, r, tau, ridge)[2],
-        ],
-        "the exponential kernel's ridge divided by e^(c^2 r^2 / tau)": lambda c, r, tau, ridge: [
-            rescaled(c, r, tau, ridge)[0],
-            Fitted("gaussian", tau / c**2, ridge * math.exp(-(1 + c**2) * r**2 / tau)),
-            rescaled(c, r, tau, ridge)[2],
-        ],
-        "the kernel of directions notices": lambda c, r, tau, ridge: [*rescaled(c, r, tau, ridge)[:2], Fitted("directions", tau / (c * r) ** 2, ridge)],
+        "the temperature divided by c": lambda c, r, tau, ridge: rescaled(c, r, tau, ridge, power=1),
+        "the exponential kernel's ridge left as it is": lambda c, r, tau, ridge: rescaled(c, r, tau, ridge, held=c**2),
+        "the exponential kernel's ridge divided by e^(c^2 r^2 / tau)": lambda c, r, tau, ridge: rescaled(c, r, tau, ridge, held=0.0),
+        "the kernel of directions notices": lambda c, r, tau, ridge: rescaled(c, r, tau, ridge, noticed=2.0),
     },
 )
 @pytest.mark.parametrize("c", [0.6, 1.3])

@@ -451,7 +451,8 @@ def test_a_hundred_scales_take_a_step_each_and_a_single_one_takes_one(statement)
     },
 )
 def test_the_best_threshold_is_below_its_closed_form(statement):
-    for d_eff, log_eps in [(1e7, -6.0), *np.random.default_rng(0).uniform((1e-3, -14), (1e5, -0.01), (50, 2)), *itertools.product((1e-3, 1.0, 30.0), (-14, -4, -0.01))]:
+    draws, corners = np.random.default_rng(0).uniform((1e-3, -14), (1e5, -0.01), (50, 2)), itertools.product((1e-3, 1.0, 30.0), (-14, -4, -0.01))
+    for d_eff, log_eps in [(1e7, -6.0), *draws, *corners]:
         L = math.log(2 / 10**log_eps)
         best = min(depth.effective_dimension_steps(d_eff, 10**log_eps, c) for c in ((4 * d_eff / L) ** (2 / 3), None))
         assert best <= statement(d_eff, 10**log_eps)

@@ -110,43 +110,69 @@ cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 # ---------------------------------------------------------------- what the theorems say of size, and exactly
 
 
-SIZES = {
-    "gram_chebyshev": lambda p, t: (t + 1, p**2 + 4 * p + 5, t + 1),
-    "gram_conjugate_gradient": lambda p, t: (3 * t + 1, p**2 + 8 * p + 18, 4),
-    "gram_squaring": lambda p, t: (t + 2, p**2 + 2 * p + 5, 3),
-    "one_block_conjugate_gradient": lambda p, t: (t + 2, 2 * p + 35, 2),
-}
+def sizes(program: Program) -> tuple[int, int, int]:
+    """Depth, width and stored blocks, of the tensors themselves."""
+    transformer = assemble(program).transformer
+    return len(transformer.config.schedule), transformer.W_E.shape[1], len(transformer.blocks)
 
 
 @certifies(
     "thm-gram-network",
-    "thm-gram-cg",
-    "prop-gram-squaring",
-    "thm-one-block-network",
-    statement=SIZES,
+    statement=lambda p, t: (t + 1, p**2 + 4 * p + 5),
     mutants={
-        "half of the symmetric G_i kept": SIZES | {"gram_chebyshev": lambda p, t: (t + 1, p * (p + 1) // 2 + 4 * p + 5, t + 1)},
-        "two blocks a step after one attention": SIZES | {"gram_conjugate_gradient": lambda p, t: (2 * t + 1, p**2 + 8 * p + 18, 4)},
-        "a square in the block that reads the prompt": SIZES | {"gram_squaring": lambda p, t: (t + 1, p**2 + 2 * p + 5, 3)},
-        "one block a step and nothing before": SIZES | {"one_block_conjugate_gradient": lambda p, t: (t, 2 * p + 35, 2)},
-        "one channel a feature": SIZES | {"one_block_conjugate_gradient": lambda p, t: (t + 2, p + 35, 2)},
+        "no block before the first step": lambda p, t: (t, p**2 + 4 * p + 5),
+        "half of the symmetric G_i carried": lambda p, t: (t + 1, p * (p + 1) // 2 + 4 * p + 5),
     },
     exact=True,
 )
-def test_depth_width_and_stored_blocks_are_as_stated(statement):
-    for p, t in ((1, 1), (2, 3)):
-        for causal in (False, True):
-            programs = gram_chebyshev(p, t, 0.25, 3.0, causal), gram_conjugate_gradient(p, t, causal), gram_squaring(p, t, 0.25, causal)
-            for program in (*programs, one_block_conjugate_gradient(p, t, 0.5)):
-                transformer = assemble(program).transformer
-                sizes = len(transformer.config.schedule), transformer.W_E.shape[1], len(transformer.blocks)
-                assert sizes == statement[program.name](p, t), program.name
+def test_sizes_of_chebyshev_after_one_attention(statement):
+    for p, t, causal in itertools.product((1, 2), (1, 3), (False, True)):
+        assert sizes(gram_chebyshev(p, t, 0.25, 3.0, causal))[:2] == statement(p, t)
 
 
-def keys_after_block_one(program: Program) -> set[str]:
-    """The names by which heads of later blocks choose the tokens they read."""
-    heads = [head for layer in program.layers[1:] for write in layer.attention for head in write.terms]
-    return {name for head in heads for _, key in head.score for name, _ in key.terms}
+@certifies(
+    "thm-gram-cg",
+    statement=lambda p, t: (3 * t + 1, p**2 + 8 * p + 18, 4),
+    mutants={
+        "two blocks a step": lambda p, t: (2 * t + 1, p**2 + 8 * p + 18, 3),
+        "every block stored": lambda p, t: (3 * t + 1, p**2 + 8 * p + 18, 3 * t + 1),
+        "one vector of p channels fewer": lambda p, t: (3 * t + 1, p**2 + 7 * p + 18, 4),
+    },
+    exact=True,
+)
+def test_sizes_of_conjugate_gradient_after_one_attention(statement):
+    for p, t, causal in itertools.product((1, 2), (1, 3), (False, True)):
+        assert sizes(gram_conjugate_gradient(p, t, causal)) == statement(p, t)
+
+
+@certifies(
+    "prop-gram-squaring",
+    statement=lambda p, t: (t + 2, p**2 + 2 * p + 5, 3),
+    mutants={
+        "no block that predicts": lambda p, t: (t + 1, p**2 + 2 * p + 5, 2),
+        "every block stored": lambda p, t: (t + 2, p**2 + 2 * p + 5, t + 2),
+        "G_i beside its power": lambda p, t: (t + 2, 2 * p**2 + 2 * p + 5, 3),
+    },
+    exact=True,
+)
+def test_sizes_of_squaring(statement):
+    for p, t, causal in itertools.product((1, 2), (1, 3), (False, True)):
+        assert sizes(gram_squaring(p, t, 0.25, causal)) == statement(p, t)
+
+
+@certifies(
+    "thm-one-block-network",
+    statement=lambda p, t: (t + 2, 2 * p + 35, 2),
+    mutants={
+        "one block a step and none before": lambda p, t: (t, 2 * p + 35, 2),
+        "one stored block": lambda p, t: (t + 2, 2 * p + 35, 1),
+        "features alone carried": lambda p, t: (t + 2, p + 35, 2),
+    },
+    exact=True,
+)
+def test_sizes_of_one_block_a_step(statement):
+    for p, t in itertools.product((1, 2), (1, 3)):
+        assert sizes(one_block_conjugate_gradient(p, t, 0.5)) == statement(p, t)
 
 
 CHEBYSHEV, SQUARING, GRADIENT = gram_chebyshev(3, 4, 0.1, 2.0), gram_squaring(3, 4, 0.5), gram_conjugate_gradient(3, 4)
@@ -155,22 +181,27 @@ CHEBYSHEV, SQUARING, GRADIENT = gram_chebyshev(3, 4, 0.1, 2.0), gram_squaring(3,
 @certifies(
     "thm-gram-network",
     "prop-gram-squaring",
+    statement=(CHEBYSHEV, SQUARING),
+    mutants={"heads in block one only for conjugate gradient, too": (CHEBYSHEV, SQUARING, GRADIENT)},
+    exact=True,
+)
+def test_heads_stand_in_block_one_only(statement):
+    for program in statement:
+        assert program.layers[0].attention and not any(layer.attention for layer in program.layers[1:]), program.name
+
+
+@certifies(
     "thm-gram-cg",
-    statement=((CHEBYSHEV, SQUARING), (GRADIENT,)),
+    statement=GRADIENT,
     mutants={
-        "conjugate gradient without heads after block one": ((CHEBYSHEV, SQUARING, GRADIENT), ()),
-        "two blocks a step that read no support": ((CHEBYSHEV, SQUARING), (GRADIENT, two_block_conjugate_gradient(3, 4))),
-        "one block a step that reads no support": ((CHEBYSHEV, SQUARING), (GRADIENT, one_block_conjugate_gradient(3, 4, 0.5))),
+        "two blocks a step that read no support": two_block_conjugate_gradient(3, 4),
+        "one block a step that reads no support": one_block_conjugate_gradient(3, 4, 0.5),
     },
     exact=True,
 )
-def test_after_block_one_no_head_reads_a_prompt_token(statement):
-    """Networks that have heads in block one only, and networks whose later heads read the registers only."""
-    without_heads, of_registers = statement
-    for program in without_heads:
-        assert not any(layer.attention for layer in program.layers[1:]), program.name
-    for program in of_registers:
-        assert keys_after_block_one(program) <= {"is_aggregator", "is_sink", "started"}, program.name
+def test_after_block_one_heads_read_registers_only(statement):
+    heads = [head for layer in statement.layers[1:] for write in layer.attention for head in write.terms]
+    assert {name for head in heads for _, key in head.score for name, _ in key.terms} <= {"is_aggregator", "is_sink", "started"}
 
 
 @certifies(
@@ -569,7 +600,8 @@ def test_the_curve_of_the_one_block_network_is_the_textbooks():
 def test_a_scale_multiplies_v_in_every_step_and_one_of_them_keeps_it_near_one():
     """Before termination, where exact arithmetic says so: pi_t is a polynomial of degree t in the scale, its leading term alone."""
     prompt = prompt_of(100.0, 24, 8, 5, seed=2)
-    stated, smaller, larger = (assemble(one_block_conjugate_gradient(8, 7, c * scale_for(prompt))).run(prompt)["pi", "sink"].flatten() for c in (1.0, 0.25, 4.0))
+    programs = [one_block_conjugate_gradient(8, 7, c * scale_for(prompt)) for c in (1.0, 0.25, 4.0)]
+    stated, smaller, larger = (assemble(program).run(prompt)["pi", "sink"].flatten() for program in programs)
     powers = 4.0 ** torch.arange(1, len(stated) + 1, dtype=torch.float64)
     torch.testing.assert_close(larger, stated * powers, rtol=1e-8, atol=0)
     torch.testing.assert_close(smaller, stated / powers, rtol=1e-8, atol=0)

@@ -7,8 +7,6 @@ import pytest
 import torch
 from certificates import certifies
 from factories import prompt_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 from metarep_lib import CausalMask, PairCausalMask, PrefixMask, Transformer, TransformerConfig, assemble
