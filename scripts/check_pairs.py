@@ -2,8 +2,8 @@
 
 nbval re-runs a pair and compares outputs, but passes a notebook that was never run and cannot know that the chapter has
 changed since. That is checked here: the pair is there, its cells are those of the notebook that the build has just put into the
-site, every code cell was run, none failed, and a cell that makes a claim or has a caption has left an output. A picture without
-a caption is reported too. A number quoted in the text may differ, as the output does it is quoted from.
+site, every code cell was run, none failed, every stored claim held, and a cell that makes a claim or has a caption has left an
+output. A picture without a caption is reported too. A number quoted in the text may differ, as the output does it is quoted from.
 """
 
 import re
@@ -39,6 +39,9 @@ def cell_faults(cell: NotebookNode) -> Iterator[str]:
         yield "has an error stored"
     if not cell.outputs and (figure or claims_made(cell)):
         yield "should have left a claim or a figure, but has no output"
+    for claim in (output.get("metadata", {}).get("claim", {}) for output in cell.outputs):
+        if not claim.get("holds", True):
+            yield f"has stored a claim that did not hold, {claim['id']}"
     if any(map(is_picture, cell.outputs)) and not figure:
         yield "draws a figure without mystnb: figure: (name, caption) in its metadata"
 

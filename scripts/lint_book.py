@@ -5,17 +5,23 @@
 * No glue inside maths, where it would silently stay unreplaced.
 * Every cell that draws a figure gives it a name, a caption and a text for those who cannot see it. A figure with a slider
   (`explore`) has a text for every picture of its own, and needs a name and a caption.
+* No cell ends in a bare expression or has echoed a float: Jupyter would show digits that differ from machine to machine, and no
+  tag tells nbval so. A number is claimed, recorded, or printed in a line that ends in ``# measured``.
 * Nothing is loaded from another host.
 * Statements and certificates pair off: every theorem, lemma, proposition or corollary is certified by a test that also
   sees a wrong version of it fail, and every certified label exists.
 """
 
+import ast
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from chapters import BOOK, ROOT, calls, chapters, pages, read
+import nbformat
+from chapters import BOOK, ROOT, calls, chapters, pages, pair, read
+from check_pairs import is_picture
+from nbformat import NotebookNode
 from statements import certificates, statements
 
 TYPED = {
@@ -27,6 +33,8 @@ TYPED = {
 FOREIGN = r"""<(?:script|link|img|iframe)\b[^>]*https?://|!\[[^\]]*\]\(https?://|(?:@import|url\()\s*["']?https?://"""
 CODE = {None, "code", "code-block", "code-cell", "literalinclude", "raw"}  # directives whose body is code; None: a plain fence
 MATH = r"\$\$.*?\$\$|(?<![\\$])\$(?![\s$])(?:\\.|[^$\\])+?\$|^\{math\}.*?^\{end\}"
+FLOAT = r"(?<![\w.])\d+(?:\.\d+)?e[-+]?\d+|(?<![\w.])\d+\.\d+|\d\.(?=[,\])])|\b(?:nan|inf)\b"  # as Python, numpy and torch echo them
+TAGGED = r"# (?:measured|environment)[ \t]*$"
 NOT_PROSE = (
     MATH,
     r"\{[a-z:]+\}`[^`]*`",  # roles, glue and citations among them
@@ -94,6 +102,36 @@ def figure_faults(chapter: Path) -> Iterator[str]:
                 yield f"{chapter.relative_to(ROOT)}: cell {number}: the figure lacks {', '.join(missing)}"
 
 
+def bare(cell: NotebookNode) -> str | None:
+    """The expression, no call, that a code cell ends in and echoes."""
+    try:
+        last = ast.parse(cell.source).body[-1:]
+    except SyntaxError:  # a cell with a magic command
+        return None
+    echoed = [statement for statement in last if isinstance(statement, ast.Expr) and not isinstance(statement.value, ast.Call)]
+    return ast.unparse(echoed[0]) if echoed else None
+
+
+def echoed_floats(cell: NotebookNode) -> Iterator[str]:
+    """The lines of a cell's result that show a float without a tag. A slider's ends are no result."""
+    for output in cell.get("outputs", []):
+        if output.output_type == "execute_result" and not is_picture(output):
+            lines = output.data.get("text/plain", "").splitlines()
+            yield from (line for line in lines if re.search(FLOAT, line) and not re.search(TAGGED, line))
+
+
+def echo_faults(chapter: Path) -> Iterator[str]:
+    """Cells that end in an expression, in the chapter; results that show a float, in its pair."""
+    remedy = "claim it, record it, print it with its tag or give it a name"
+    for number, cell in enumerate(read(chapter).cells):
+        if cell.cell_type == "code" and (expression := bare(cell)):
+            yield f"{chapter.name}: cell {number} echoes {expression!r}; {remedy}"
+    if pair(chapter).exists():  # else check_pairs.py says so
+        for number, cell in enumerate(nbformat.read(pair(chapter), as_version=4).cells):
+            for line in echoed_floats(cell):
+                yield f"{pair(chapter).name}: cell {number} echoed a float, {line.strip()!r}; in {chapter.name} {remedy}, then: make book"
+
+
 def certificate_faults() -> Iterator[str]:
     """Statements without a label, a certificate or a mutant, and certificates without a statement."""
     tests, labels = certificates(), set()
@@ -114,7 +152,7 @@ def certificate_faults() -> Iterator[str]:
 def main() -> int:
     found = [fault for page in pages() for fault in prose_faults(page)]
     found += [fault for file in [*pages(), *(BOOK / "_static").glob("*.css"), *(BOOK / "_static").glob("*.js")] for fault in foreign_faults(file)]
-    found += [fault for chapter in chapters() for fault in figure_faults(chapter)]
+    found += [fault for chapter in chapters() for fault in (*figure_faults(chapter), *echo_faults(chapter))]
     found += certificate_faults()
     print(*found, sep="\n", end="\n" if found else "")
     return bool(found)

@@ -14,7 +14,7 @@ from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 
-from metarep_lib import Prompt, assemble, ridge_system, richardson, softmax_conjugate_gradient, softmax_smoother
+from metarep_lib import Prompt, assemble, richardson, softmax_conjugate_gradient, softmax_smoother
 from metarep_lib.construct.tokens import prefix_mask, tokenise
 from metarep_lib.evidence import (
     FAMILIES,
@@ -31,7 +31,7 @@ from metarep_lib.evidence import (
     weight_error,
 )
 from metarep_lib.evidence.transfer import network_left_out
-from metarep_lib.numerics import ExponentialKernel, GaussianKernel
+from metarep_lib.numerics import GaussianKernel
 from metarep_lib.tasks import ExponentialPrior, LinearPrior, Rescaled, SpherePrior, bayes, bayes_risk, shifted
 
 SPHERE = SpherePrior(3)
@@ -125,69 +125,99 @@ def test_metrics_at_their_ends():
     assert prediction_error(s, 0 * s) == 1
 
 
-def same_on_a_sphere(radius: float, tau: float, ridge: float, wrong: float = 0.0) -> float:
-    """Largest difference of the three kernels' s at the parameters that the proposition pairs."""
-    prompt = on_sphere(radius=radius)
-    exponential = Fitted("exponential", tau, ridge).weights(prompt)
-    gaussian = Fitted("gaussian", tau, ridge * math.exp(-(radius**2) / tau * (1 + wrong))).weights(prompt)
-    directions = Fitted("directions", tau / radius**2, ridge).weights(prompt)
-    return max((exponential - other).norm().item() / exponential.norm().item() for other in (gaussian, directions))
+def paired(r: float, tau: float, ridge: float, *, exponent: float = 1.0, power: int = 2, of_directions: float = 0.0) -> list[Fitted]:
+    """The three kernels that are one regression where all inputs have length r."""
+    gaussian = Fitted("gaussian", tau, ridge * math.exp(-exponent * r**2 / tau))
+    return [Fitted("exponential", tau, ridge), gaussian, Fitted("directions", tau / r**power, ridge * math.exp(-of_directions * r**2 / tau))]
 
 
-@certifies("prop-sphere-kernels", mutant="half the exponent of the ridge, as if |x|^2 / (2 tau) came in once")
-@settings(max_examples=10, deadline=None)
-@given(radius=st.floats(0.5, 2.0), tau=st.floats(0.3, 3.0), log_ridge=st.floats(-2, 2))
-def test_three_kernels_are_one_on_a_sphere(radius, tau, log_ridge):
-    assert same_on_a_sphere(radius, tau, math.exp(log_ridge)) < 1e-8
-    assert same_on_a_sphere(radius, tau, math.exp(log_ridge), wrong=-0.5) > 1e-4
+@certifies(
+    "prop-sphere-kernels",
+    statement=paired,
+    mutants={
+        "the gaussian kernel's ridge with half the exponent": lambda r, tau, ridge: paired(r, tau, ridge, exponent=0.5),
+        "the directions' temperature tau / r": lambda r, tau, ridge: paired(r, tau, ridge, power=1),
+        "the directions' ridge scaled as the gaussian kernel's": lambda r, tau, ridge: paired(r, tau, ridge, of_directions=1.0),
+    },
+)
+def test_three_kernels_are_one_on_a_sphere(statement):
+    draws = np.random.default_rng(0).uniform((0.5, 0.3, -2), (2, 3, 2), (20, 3))
+    for radius, tau, log_ridge in [(0.5, 3.0, -2.0), (2.0, 0.3, 2.0), *draws.tolist()]:
+        prompt = on_sphere(radius=radius)
+        first, *others = (one.weights(prompt) for one in statement(radius, tau, math.exp(log_ridge)))
+        assert max((first - other).norm() / first.norm() for other in others) < 1e-8
 
 
-@certifies("prop-sphere-kernels", mutant="longer inputs that leave the ridge of the exponential kernel as it is")
+def lengthened(support: float, query: float) -> Prompt:
+    """The first support, and all queries, longer than the rest."""
+    prompt = on_sphere()
+    phi = prompt.phi * torch.tensor([support] + [1.0] * 11).double()[:, None]
+    return Prompt(phi, prompt.y, query * prompt.phi_query, ridge=1.0)
+
+
+@certifies(
+    "prop-sphere-kernels",
+    statement=lengthened(1.0, 1.0),
+    mutants={"supports of different length": lengthened(2.0, 1.0), "a query of another length than the supports": lengthened(1.0, 2.0)},
+)
+@pytest.mark.parametrize("other", [1, 2], ids=["gaussian", "directions"])
+def test_all_lengths_must_be_the_same(statement, other):
+    three = paired(1.0, 0.7, 0.5)
+    assert weight_error(three[0].weights(statement), three[other].weights(statement)).max() < 1e-12
+
+
+def rescaled(
+    c: float, r: float, tau: float, ridge: float, *, power: int = 2, held: float = 1.0, noticed: float = 0.0
+) -> list[Fitted]:
+    """What gaussian, exponential and directions kernel, all at this ridge, act as on the old inputs once all have been multiplied by c."""
+    of_exponential = ridge * math.exp(-(r**2) / tau) / math.exp((c**2 - held) * r**2 / tau)
+    return [Fitted("gaussian", tau / c**power, ridge), Fitted("gaussian", tau / c**2, of_exponential), Fitted("directions", tau / r**2 / c**noticed, ridge)]
+
+
+@certifies(
+    "prop-sphere-kernels",
+    statement=rescaled,
+    mutants={
+        "the temperature divided by c": lambda c, r, tau, ridge: rescaled(c, r, tau, ridge, power=1),
+        "the exponential kernel's ridge left as it is": lambda c, r, tau, ridge: rescaled(c, r, tau, ridge, held=c**2),
+        "the exponential kernel's ridge divided by e^(c^2 r^2 / tau)": lambda c, r, tau, ridge: rescaled(c, r, tau, ridge, held=0.0),
+        "the kernel of directions notices": lambda c, r, tau, ridge: rescaled(c, r, tau, ridge, noticed=2.0),
+    },
+)
 @pytest.mark.parametrize("c", [0.6, 1.3])
-def test_scaled_inputs_are_another_temperature_and_for_the_exponential_kernel_another_ridge(c):
-    before = on_sphere(radius=1.5)
+def test_scaled_inputs_are_another_temperature_and_for_the_exponential_kernel_another_ridge(statement, c):
+    r, tau, ridge = 1.5, 2.0, 0.8
+    before = on_sphere(radius=r)
     after = Prompt(c * before.phi, before.y, c * before.phi_query, ridge=1.0)
-    tau, ridge, r = 2.0, 0.8, 1.5
-    of_gaussian = ridge * math.exp(-(r**2) / tau)
-    moved = Fitted("gaussian", tau, of_gaussian).weights(after)
-    torch.testing.assert_close(moved, Fitted("gaussian", tau / c**2, of_gaussian).weights(before), rtol=1e-7, atol=1e-9)
-    moved = Fitted("exponential", tau, ridge).weights(after)
-    same = Fitted("gaussian", tau / c**2, of_gaussian / math.exp((c**2 - 1) * r**2 / tau)).weights(before)
-    torch.testing.assert_close(moved, same, rtol=1e-7, atol=1e-9)
-    assert weight_error(moved, Fitted("gaussian", tau / c**2, of_gaussian).weights(before)).min() > 0.02
-    directions = Fitted("directions", tau / r**2, ridge)
-    torch.testing.assert_close(directions.weights(after), directions.weights(before))
+    held = Fitted("gaussian", tau, ridge), Fitted("exponential", tau, ridge), Fitted("directions", tau / r**2, ridge)
+    for moved, same in zip(held, statement(c, r, tau, ridge), strict=True):
+        torch.testing.assert_close(moved.weights(after), same.weights(before), rtol=1e-7, atol=1e-9)
 
 
-@certifies("prop-sphere-kernels", mutant="inputs of different length")
-def test_off_the_sphere_three_kernels_are_three():
-    prompt = random_prompt(10, 3, 4, 1.0)
-    kept = [Fitted("exponential", 1.0, 1.0), Fitted("gaussian", 1.0, math.exp(-1.0)), Fitted("directions", 1.0, 1.0)]
-    for i in range(3):
-        for j in range(i):
-            assert weight_error(kept[i].weights(prompt), kept[j].weights(prompt)) > 0.1
-
-
-def with_intercept(prompt: Prompt, mu: float, penalised: bool = False) -> torch.Tensor:
-    """Ridge regression whose intercept is free, by scikit-learn; or penalised as the weights are."""
+def regression(prompt: Prompt, mu: float, penalised: bool = False, intercept: bool = True) -> torch.Tensor:
+    """What scikit-learn's ridge regression says at the queries; its intercept free, penalised as the weights are, or none."""
+    X, X_query = prompt.phi, prompt.phi_query
     if penalised:
-        ones = [torch.cat([part, torch.ones_like(part[:, :1])], 1) for part in (prompt.phi, prompt.phi_query)]
-        return torch.from_numpy(Ridge(alpha=mu, fit_intercept=False).fit(ones[0], prompt.y).predict(ones[1]))
-    return torch.from_numpy(Ridge(alpha=mu).fit(prompt.phi, prompt.y).predict(prompt.phi_query))
+        X, X_query = (torch.cat([part, torch.ones_like(part[:, :1])], 1) for part in (X, X_query))
+    return torch.from_numpy(Ridge(alpha=mu, fit_intercept=intercept and not penalised).fit(X, prompt.y).predict(X_query))
 
 
-@certifies("prop-hot-limit", mutant="an intercept that is penalised as the weights are")
+@certifies(
+    "prop-hot-limit",
+    statement=regression,
+    mutants={
+        "an intercept that is penalised as the weights are": lambda prompt, mu: regression(prompt, mu, penalised=True),
+        "no intercept": lambda prompt, mu: regression(prompt, mu, intercept=False),
+        "twice the penalty": lambda prompt, mu: regression(prompt, 2 * mu),
+    },
+)
 @pytest.mark.parametrize("seed", range(5))
-def test_a_hot_exponential_kernel_is_ridge_regression_with_a_free_intercept(seed):
+def test_a_hot_exponential_kernel_is_ridge_regression_with_a_free_intercept(statement, seed):
     made = random_prompt(9, 3, 4, 1.0, seed=seed)
     prompt = Prompt(made.phi, made.y + 3, made.phi_query, ridge=1.0)  # a mean that a penalty would pull to zero
-    errors, wrong = [], []
-    for tau in (1e3, 1e4, 1e5):
-        f = Fitted("exponential", tau, 0.7 / tau).predict(prompt)
-        errors.append((f - with_intercept(prompt, 0.7)).norm() / f.norm())
-        wrong.append((f - with_intercept(prompt, 0.7, penalised=True)).norm() / f.norm())
+    said = [Fitted("exponential", tau, 0.7 / tau).predict(prompt) for tau in (1e3, 1e4, 1e5)]
+    errors = [(f - statement(prompt, 0.7)).norm() / f.norm() for f in said]
     assert errors[0] < 0.05 and errors[1] < 0.2 * errors[0] and errors[2] < 0.2 * errors[1]  # of order 1 / tau
-    assert min(wrong) > 5e-3
 
 
 def test_kernel_heads_name_the_head_of_a_constructed_smoother():

@@ -1,37 +1,41 @@
 """Several outputs: shared products and a shared search. Exact statements over fractions or a prime field, bounds on random and searched inputs, floats against scipy."""
 
+import operator
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
 import scipy.linalg
 import scipy.optimize
-import survivors as known
-import tolerances
 import torch
-from certificates import certifies
-from factories import DTYPES, prompt_of, random_prompt, unchecked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tolerances
+from certificates import certifies
+from factories import DTYPES, prompt_of, random_prompt, unchecked
 from metarep_lib import Outcome, Prompt, RidgeSystem, assemble, class_prompt, conjugate_gradient, newton_schulz, ridge_system, solvers
-from metarep_lib.construct import Program, block_conjugate_gradient, two_block_conjugate_gradient
+from metarep_lib.construct import Basis, Program, block_conjugate_gradient, two_block_conjugate_gradient
 from metarep_lib.construct.exact import ExactTransformer
 from metarep_lib.construct.tokens import N_REGISTERS, input_basis
 from metarep_lib.evidence import (
+    Recurrence,
     block_recurrence,
     certify_end_to_end,
+    certify_same,
     certify_step,
     conjugate_gradient_recurrence,
     newton_schulz_recurrence,
     two_block_recurrence,
 )
-from metarep_lib.evidence.mutation import mutants
+from metarep_lib.evidence.problem import Problem
 from metarep_lib.evidence.problem import random_prompt as exact_prompt
 from metarep_lib.evidence.rings import Field
 from metarep_lib.numerics import block
-from metarep_lib.numerics.recurrences import block_step, conjugate_gradient_step
+from metarep_lib.numerics.recurrences import State, block_step, conjugate_gradient_step
 
 DAMPING = {torch.float64: 2.0**-48, torch.float32: 2.0**-19}  # 16 machine epsilons
 seeds = st.integers(0, 10**6)
@@ -52,68 +56,74 @@ SHARED = {
 shared = pytest.mark.parametrize("order", SHARED)
 
 
-@certifies("thm-shared-outputs", mutant="the step size of one output read by the other", exact=True)
+def crossed(name: str) -> Callable[[dict, Basis], dict]:
+    """Weights whose heads write this name of the outputs in the reverse order."""
+
+    def cross(weights: dict[str, torch.Tensor], basis: Basis) -> dict[str, torch.Tensor]:
+        weights = {key: weight.clone() for key, weight in weights.items()}
+        for key in weights:
+            if key.endswith("W_O"):
+                weights[key][..., basis[name]] = weights[key][..., basis[name]].flip(-1)
+        return weights
+
+    return cross
+
+
+@certifies(
+    "thm-shared-outputs",
+    statement=lambda weights, basis: weights,
+    mutants={"the step size of one output read by the other": crossed("gamma"), "the direction of one output turned by the other's beta": crossed("beta")},
+    exact=True,
+)
 @shared
-@pytest.mark.parametrize("m, k, p, dtype", [(2, 1, 3, torch.float32), (2, 3, 2, torch.float64), (3, 2, 1, torch.float32)])
-def test_every_output_runs_its_own_conjugate_gradient(order, m, k, p, dtype):
+def test_every_output_runs_its_own_conjugate_gradient(statement, order):
     make, recurrence = SHARED[order]
-    weights, config, basis = parts(make(p, min(k, p + 1), n_outputs=m), dtype)
-    sizes = {"seed": k, "n_support": k, "n_query": 1}
-    step = certify_step(weights, config, basis, recurrence(m), **sizes)
-    # from end to end against the *textbook* recurrence, column by column, whatever the order of the network
-    textbook = replace(conjugate_gradient_recurrence(), n_blocks=len(config.schedule) // min(k, p + 1))
-    whole = certify_end_to_end(weights, config, textbook, n_features=p, n_outputs=m, terminates=True, **sizes)
-    for certificate in (step, whole):
-        assert certificate.holds, certificate
-        assert certificate.log2_error < -400
-
-    crossed = dict(weights)  # mutant: the columns of gamma change places (with one support all step sizes are the same)
-    for name in (name for name in weights if name.endswith("W_O")):
-        swapped = weights[name].clone()
-        ours = basis["gamma"]
-        swapped[..., ours] = weights[name][..., ours].flip(-1)
-        crossed[name] = swapped
-    wrong = certify_end_to_end(crossed, config, textbook, n_features=p, n_outputs=m, bound_error=False, **sizes)
-    assert wrong.holds == (k == 1)
+    for m, k, p, dtype in [(2, 3, 2, torch.float64), (2, 1, 3, torch.float32), (3, 2, 1, torch.float32)]:
+        weights, config, basis = parts(make(p, min(k, p + 1), n_outputs=m), dtype)
+        weights, sizes = statement(weights, basis), {"seed": k, "n_support": k, "n_query": 1}
+        step = certify_step(weights, config, basis, recurrence(m), **sizes)
+        whole = certify_end_to_end(weights, config, basis, recurrence(m), terminates=True, **sizes)
+        # and what it runs predicts what the *textbook* recurrence does, column by column, whatever the order of the network
+        same = certify_same(recurrence(m), conjugate_gradient_recurrence(), n_steps=min(k, p + 1), n_features=p, n_outputs=m, **sizes)
+        for certificate in (step, whole, same):
+            assert certificate.holds, certificate
+            assert certificate.log2_error < -400
 
 
-@certifies("thm-shared-outputs", mutant="no more channels than for one output")
+SIZES = {
+    "textbook": lambda p, m, t: (5 * t, 5, p + 4 + 12 * m),
+    "two blocks": lambda p, m, t: (2 * t, 2, (m + 1) * p + 20 * m + 7),
+}
+
+
+@certifies(
+    "thm-shared-outputs",
+    statement=SIZES,
+    mutants={
+        "no more channels than for one output": {order: lambda p, m, t, order=order: SIZES[order](p, 1, t) for order in SIZES},
+        "features carried once, not m + 1 times": SIZES | {"two blocks": lambda p, m, t: (2 * t, 2, p + 20 * m + 7)},
+        "a block for every output": SIZES | {"two blocks": lambda p, m, t: (2 * t * m, 2, (m + 1) * p + 20 * m + 7)},
+        "every block stored": SIZES | {"textbook": lambda p, m, t: (5 * t, 5 * t, p + 4 + 12 * m)},
+    },
+    exact=True,
+)
+def test_depth_width_and_stored_blocks_of_the_shared_networks(statement):
+    for m, p in [(1, 7), (2, 1), (3, 5)]:
+        for order, (make, _) in SHARED.items():
+            transformer = assemble(make(p, 3, n_outputs=m)).transformer
+            assert (len(transformer.config.schedule), len(transformer.blocks), transformer.W_E.shape[1]) == statement[order](p, m, 3)
+
+
 @pytest.mark.parametrize("m, p", [(1, 7), (2, 1), (3, 5)])
-def test_depth_width_and_sums_of_the_shared_networks(m, p):
-    textbook, two = conjugate_gradient(p, 3, n_outputs=m), two_block_conjugate_gradient(p, 3, n_outputs=m)
-    assert (textbook.n_blocks, len(textbook.distinct_layers), textbook.width) == (15, 5, p + 4 + 12 * m)
-    assert (two.n_blocks, len(two.distinct_layers), two.width) == (6, 2, (m + 1) * p + 20 * m + 7)
-    assert (sums(textbook), sums(two)) == (p * m + 5 * m, p * m + 12 * m + 1)
-    for program in (textbook, two):
-        assert program.n_parameters == sum(weight.numel() for weight in assemble(program).transformer.parameters())
-    if m > 1:  # mutant
-        assert two.width > two_block_conjugate_gradient(p, 3).width and textbook.width > conjugate_gradient(p, 3).width
+def test_sums_in_a_step(m, p):
+    assert sums(conjugate_gradient(p, 3, n_outputs=m)) == p * m + 5 * m
+    assert sums(two_block_conjugate_gradient(p, 3, n_outputs=m)) == p * m + 12 * m + 1
+    assert 2 * sums(block_conjugate_gradient(p, 3, m, 0.0)) == 2 * p * m + 15 * m**2 + 3 * m + 2
 
 
 def sums(program: Program) -> int:
     """Products of a key with a value, summed over the tokens, in one step: d_head * d_value of every head."""
     return sum(np.prod(program.head_widths(head)) for attention, _ in program.distinct_layers for write in attention for head in write.terms)
-
-
-MUTANTS = {
-    "two blocks": (two_block_conjugate_gradient(1, 2, n_outputs=2), two_block_recurrence(2), known.TWO_BLOCK_TWO_OUTPUTS),
-    "block": (block_conjugate_gradient(1, 2, 2, 0.25), block_recurrence(2, 0.25), known.BLOCK),
-}
-
-
-@certifies("thm-shared-outputs", "thm-block-network", mutant="weights tripled, units dropped, blocks swapped: every sixth of them", exact=True)
-@pytest.mark.parametrize("name", MUTANTS)
-def test_mutants_of_networks_with_two_outputs_die_or_are_known_to_be_harmless(name):
-    program, recurrence, harmless = MUTANTS[name]
-    weights, config, basis = parts(program)
-    tried, left, sizes = list(mutants(weights, config))[::6], [], {"seed": 5, "n_support": 2, "bound_error": False}
-    with unchecked():
-        for what, mutant, mutated in tried:
-            step = mutated.schedule != config.schedule or certify_step(mutant, mutated, basis, recurrence, **sizes).holds
-            if step and certify_end_to_end(mutant, mutated, recurrence, n_features=1, n_outputs=2, **sizes).holds:
-                left.append(what)
-    assert sorted(left) == sorted(what for what, *_ in tried if what in harmless) and left
-    assert len(tried) > 60
 
 
 @shared
@@ -231,65 +241,103 @@ def with_spectrum(eigenvalues: list[int]) -> tuple[np.ndarray, np.ndarray]:
     return reflection @ np.diag(fractions(np.array(eigenvalues))) @ reflection, reflection
 
 
-@certifies("thm-block-optimal", mutant="optimal over one more power of A; and the separate iterates, which are worse", exact=True)
-@settings(max_examples=25)
-@given(seed=seeds, k=st.integers(1, 5), m=st.integers(1, 4), rank=st.integers(0, 4))
-def test_block_iterates_are_the_best_of_the_block_krylov_space(seed, k, m, rank):
-    A, Y = random_problem(seed, k, m, rank)
-    states, separate = exact_block(A, Y, 3), exact_separate(A, Y, 3)
-    star = solve(A, Y)
-    ranks, P = [], np.zeros((k, 0), dtype=object)
-    for t in range(1, 4):
-        V = krylov(A, Y, t)
-        alpha, p = states[t]["alpha"], states[t]["p"]
-        assert (alpha == best(A, Y, V)).all()
-        assert (states[t]["r"] == Y - A @ alpha).all() and not (states[t]["r"].T @ V).any()
-        assert not (p.T @ A @ P).any()  # conjugate to all before
-        gram = p.T @ A @ p
-        assert (gram == np.diag(gram.diagonal())).all()  # and to each other
-        P = np.concatenate([P, p], axis=1)
-        assert basis_of(P).shape[1] == V.shape[1]  # together they span the space
-        ranks.append(int(np.count_nonzero(gram.diagonal())))
-        assert (energies(A, alpha - star) <= energies(A, separate[t] - star)).all()
-        if basis_of(np.concatenate([V, krylov(A, Y, t + 1)], axis=1)).shape[1] > V.shape[1]:  # mutant: a larger space has a better one
-            assert (best(A, Y, krylov(A, Y, t + 1)) != alpha).any()
-    assert ranks == sorted(ranks, reverse=True)
+def optimal(A: np.ndarray, Y: np.ndarray, t: int) -> np.ndarray:
+    return best(A, Y, krylov(A, Y, t))
 
 
-def test_separate_iterates_are_not_the_best_of_the_shared_space():
-    """The mutant of the statement above that says: side by side is as good."""
-    A, Y = random_problem(0, 5, 2, 2)
-    star = solve(A, Y)
-    assert (energies(A, exact_block(A, Y, 2)[2]["alpha"] - star) < energies(A, exact_separate(A, Y, 2)[2] - star)).all()
-
-
-@certifies("cor-block-termination", mutant="multiplicities counted once; one step fewer", exact=True)
-@pytest.mark.parametrize(
-    ("eigenvalues", "m", "expected"),
-    [
-        ([1, 2, 3, 4], 2, 2),  # simple, generic: ceil(4 / 2)
-        ([1, 2, 3, 4, 5], 2, 3),
-        ([1, 2, 3, 4, 5], 3, 2),
-        ([1, 2, 3], 5, 1),
-        ([1, 1, 2, 2, 3, 3], 2, 3),  # every eigenvalue as often as there are outputs: no step is saved
-        ([1, 1, 1, 2, 3, 4], 3, 2),
-        ([7, 7, 7, 7], 2, 1),
-    ],
+@certifies(
+    "thm-block-optimal",
+    statement=optimal,
+    mutants={
+        "optimal over one more power of A": lambda A, Y, t: optimal(A, Y, t + 1),
+        "over one power less": lambda A, Y, t: optimal(A, Y, t - 1),
+        "every output over its own powers alone": lambda A, Y, t: exact_separate(A, Y, t)[t],
+    },
+    exact=True,
 )
-def test_block_conjugate_gradient_ends_between_d_over_r_and_s(eigenvalues, m, expected):
+def test_block_iterates_are_the_best_of_the_block_krylov_space(statement):
+    for seed in range(25):
+        k, m, rank = np.random.default_rng(seed).integers((1, 1, 0), (6, 5, 5)).tolist()
+        A, Y = random_problem(seed, k, m, rank)
+        states, star, ranks, P = exact_block(A, Y, 4), solve(A, Y), [], np.zeros((k, 0), dtype=object)
+        for t in range(1, 4):
+            V, alpha, p = krylov(A, Y, t), states[t]["alpha"], states[t]["p"]
+            assert (alpha == statement(A, Y, t)).all()
+            assert (states[t]["r"] == Y - A @ alpha).all() and not (states[t]["r"].T @ V).any()
+            assert not (p.T @ A @ P).any()  # conjugate to all before
+            gram = p.T @ A @ p
+            assert (gram == np.diag(gram.diagonal())).all()  # and to each other
+            P = np.concatenate([P, p], axis=1)
+            assert basis_of(P).shape[1] == V.shape[1]  # together they span the space
+            ranks.append(int(np.count_nonzero(gram.diagonal())))
+            assert (alpha == star).all() == (not states[t + 1]["p"].any())  # done exactly when no direction is left
+        assert ranks == sorted(ranks, reverse=True)
+
+
+@certifies(
+    "thm-block-optimal",
+    statement=operator.le,
+    mutants={"always better than alone": operator.lt, "no better than alone": operator.ge},
+    exact=True,
+)
+def test_no_output_is_worse_off_than_alone_in_exact_arithmetic(statement):
+    for seed in range(25):
+        k, m, rank = np.random.default_rng(seed).integers((1, 1, 1), (6, 5, 5)).tolist()
+        A, Y = random_problem(seed, k, m, rank)
+        star = solve(A, Y)
+        for t, (together, alone) in enumerate(zip(exact_block(A, Y, 3), exact_separate(A, Y, 3), strict=True)):
+            assert statement(energies(A, together["alpha"] - star), energies(A, alone - star)).all(), t
+
+
+GENERIC = {  # eigenvalues and outputs -> when block conjugate gradient ends
+    ((1, 2, 3, 4), 2): 2,  # simple: ceil(4 / 2)
+    ((1, 2, 3, 4, 5), 2): 3,
+    ((1, 2, 3, 4, 5), 3): 2,
+    ((1, 2, 3), 5): 1,
+    ((1, 1, 2, 2, 3, 3), 2): 3,  # every eigenvalue as often as there are outputs: no step is saved
+    ((1, 1, 1, 2, 3, 4), 3): 2,
+    ((7, 7, 7, 7), 2): 1,
+}
+
+
+def generic(eigenvalues: tuple[int, ...], m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A, its eigenvectors and m targets in general position."""
+    A, vectors = with_spectrum(list(eigenvalues))
+    return A, vectors, vectors @ fractions(np.array([[(i + 2) ** b + (b == i) for b in range(m)] for i in range(len(eigenvalues))]))
+
+
+@certifies(
+    "cor-block-termination",
+    statement=(lambda s, d, r: -(-d // r), lambda s, d, r: s, lambda r: r),
+    mutants={
+        "multiplicities counted once": (lambda s, d, r: -(-s // r), lambda s, d, r: s, lambda r: r),
+        "d / r rounded down": (lambda s, d, r: d // r, lambda s, d, r: s, lambda r: r),
+        "one step fewer than eigenvalues at most": (lambda s, d, r: -(-d // r), lambda s, d, r: s - 1, lambda r: r),
+        "separate iterations need less than r times as many": (lambda s, d, r: -(-d // r), lambda s, d, r: s, lambda r: Fraction(99, 100) * r),
+    },
+    exact=True,
+)
+def test_block_conjugate_gradient_ends_between_d_over_r_and_s(statement):
+    least, most, times = statement
+    for (eigenvalues, m), expected in GENERIC.items():
+        A, vectors, Y = generic(eigenvalues, m)
+        ends, last, s, d, r = terminations(A, vectors, list(eigenvalues), Y)
+        assert ends == expected and exact_block(A, Y, ends)[ends - 1]["r"].any()
+        assert least(s, d, r) <= ends <= most(s, d, r) and last <= s <= times(r) * ends
+        if d == r * s or d == s == len(A):  # both ends are attained
+            assert ends == least(s, d, r)
+    for seed in range(20):
+        eigenvalues, m, A, vectors, Y = random_termination(seed)
+        ends, last, s, d, r = terminations(A, vectors, eigenvalues, Y)
+        assert last <= s <= d and (r == 0 or least(s, d, r) <= ends <= most(s, d, r) and s <= times(r) * ends)
+
+
+def random_termination(seed: int) -> tuple[list[int], int, np.ndarray, np.ndarray, np.ndarray]:
+    """Up to six eigenvalues, some equal, and two to four targets, perhaps dependent or zero."""
+    rng = np.random.default_rng(seed)
+    eigenvalues, m = rng.integers(1, 5, rng.integers(1, 7)).tolist(), int(rng.integers(2, 5))
     A, vectors = with_spectrum(eigenvalues)
-    k = len(eigenvalues)
-    Y = vectors @ fractions(np.array([[(i + 2) ** b + (b == i) for b in range(m)] for i in range(k)]))
-    ends, last, s, d, r = terminations(A, vectors, eigenvalues, Y)
-    assert ends == expected
-    assert -(-d // r) <= ends <= s and last <= s <= r * ends
-    if d == s == k:
-        assert ends == -(-k // m)
-    if d == r * s:
-        assert ends == s
-        if r > 1 and s > 1:  # mutant: d / r with eigenvalues counted once
-            assert ends > -(-s // r)
-    assert exact_block(A, Y, ends)[ends - 1]["r"].any()  # mutant: one step fewer
+    return eigenvalues, m, A, vectors, fractions(rng.integers(-2, 3, (len(eigenvalues), m)))
 
 
 def terminations(A: np.ndarray, vectors: np.ndarray, eigenvalues: list[int], Y: np.ndarray) -> tuple[int, int, int, int, int]:
@@ -303,30 +351,26 @@ def terminations(A: np.ndarray, vectors: np.ndarray, eigenvalues: list[int], Y: 
     return ends, last, sum(rank > 0 for rank in ranks), sum(ranks), basis_of(Y).shape[1]
 
 
-@certifies("cor-block-depth", "cor-block-termination", exact=True)
-@settings(max_examples=20)
-@given(seed=seeds, m=st.integers(2, 4), data=st.data())
-def test_block_conjugate_gradient_is_less_than_twice_as_shallow(seed, m, data):
-    eigenvalues = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=6))
-    A, vectors = with_spectrum(eigenvalues)
-    Y = fractions(np.random.default_rng(seed).integers(-2, 3, (len(eigenvalues), m)))
-    ends, last, s, d, r = terminations(A, vectors, eigenvalues, Y)
-    assert last <= s <= d and (r == 0 or -(-d // r) <= ends <= s <= r * ends)
-    if r:
-        assert (m + 1) * ends > d
-        assert 2 * last * (m + 1) <= 2 * m * (m + 1) * ends  # ratio 2 last / ((m + 1) ends) <= 2 m / (m + 1)
-    if m >= 2 and ends == s and last == s:
-        assert (m + 1) * ends > 2 * last
-
-
-@certifies("cor-block-depth", mutant="a smaller factor than 2 m / (m + 1); the shared search is never shallower", exact=True)
-@pytest.mark.parametrize("m", [2, 3])
-def test_the_factor_of_depth_is_attained(m):
-    eigenvalues = list(range(1, 2 * m + 1))
-    A, vectors = with_spectrum(eigenvalues)
-    Y = vectors @ fractions(np.array([[(i + 2) ** b + (b == i) for b in range(m)] for i in range(2 * m)]))
-    ends, last, *_ = terminations(A, vectors, eigenvalues, Y)
-    assert Fraction(2 * last, (m + 1) * ends) == Fraction(2 * m, m + 1) > 1  # mutants: anything smaller fails here, and so does one
+@certifies(
+    "cor-block-depth",
+    statement=(lambda m: Fraction(2 * m, m + 1), lambda m: m + 1, lambda s, d, r: d == r * s),
+    mutants={
+        "a hundredth smaller than 2 m / (m + 1)": (lambda m: Fraction(99, 100) * Fraction(2 * m, m + 1), lambda m: m + 1, lambda s, d, r: d == r * s),
+        "never shallower": (lambda m: Fraction(1), lambda m: m + 1, lambda s, d, r: d == r * s),
+        "m t* more than s": (lambda m: Fraction(2 * m, m + 1), lambda m: m, lambda s, d, r: d == r * s),
+        "deeper as soon as some output needs all s steps": (lambda m: Fraction(2 * m, m + 1), lambda m: m + 1, lambda s, d, r: True),
+    },
+    exact=True,
+)
+def test_block_conjugate_gradient_is_less_than_twice_as_shallow(statement):
+    ratio, blocks, full = statement
+    attaining = [(list(range(1, 2 * m + 1)), m, *generic(tuple(range(1, 2 * m + 1)), m)) for m in (2, 3)]
+    for eigenvalues, m, A, vectors, Y in [*attaining, *(random_termination(seed) for seed in range(20))]:
+        ends, last, s, d, r = terminations(A, vectors, eigenvalues, Y)
+        if r:
+            assert blocks(m) * ends > s
+            assert Fraction(2 * last, (m + 1) * ends) <= ratio(m)
+            assert not (full(s, d, r) and last == s) or (m + 1) * ends > 2 * last
 
 
 # ---------------------------------------------------------------- breakdown
@@ -340,27 +384,40 @@ def textbook_step(A: np.ndarray, alpha: np.ndarray, R: np.ndarray, P: np.ndarray
     return alpha + P @ gamma, R_next, R_next + P @ solve(R.T @ R, R_next.T @ R_next)
 
 
-@certifies("prop-block-breakdown", mutant="only dependent targets break it", exact=True)
-@settings(max_examples=20)
-@given(seed=seeds, k=st.integers(2, 5), m=st.integers(2, 3), rank=st.integers(1, 3))
-def test_the_textbook_form_breaks_down_exactly_when_residuals_are_dependent(seed, k, m, rank):
-    A, Y = random_problem(seed, k, m, rank)
-    alpha, R, P = 0 * Y, Y, Y
-    for t in range(k + 1):
-        gram = P.T @ A @ P
-        dependent = basis_of(R).shape[1] < m
-        assert (basis_of(gram).shape[1] < m) == dependent
-        if dependent:
-            break
-        alpha, R, P = textbook_step(A, alpha, R, P)
-        assert (alpha == exact_block(A, Y, t + 1)[-1]["alpha"]).all()
-    assert dependent  # at the latest when all is solved
+def dependent(columns: np.ndarray) -> bool:
+    return basis_of(columns).shape[1] < columns.shape[1]
 
 
-@certifies("prop-block-breakdown", mutant="independent targets are safe", exact=True)
+@certifies(
+    "prop-block-breakdown",
+    statement=lambda R, Y: dependent(R),
+    mutants={
+        "when targets are dependent": lambda R, Y: dependent(Y),
+        "as soon as one output is solved, not a combination": lambda R, Y: bool((R == 0).all(axis=0).any()),
+        "when all is solved": lambda R, Y: not R.any(),
+    },
+    exact=True,
+)
+def test_the_textbook_form_breaks_down_exactly_when_residuals_are_dependent(statement):
+    finished = fractions(np.diag([1, 2, 3])), fractions(np.array([[1, 1], [1, 0], [1, 0]]))  # the second output takes one step
+    combined = finished[0], finished[1] @ fractions(np.array([[1, 0], [1, 1]]))  # and here a combination of outputs
+    draws = [np.random.default_rng(seed).integers((2, 2, 1), (6, 4, 4)).tolist() for seed in range(20)]
+    for A, Y in [finished, combined, *(random_problem(seed, *sizes) for seed, sizes in enumerate(draws))]:
+        alpha, R, P = 0 * Y, Y, Y
+        for t in range(len(A) + 1):
+            singular = dependent(P.T @ A @ P)
+            assert singular == statement(R, Y)
+            if singular:
+                break
+            alpha, R, P = textbook_step(A, alpha, R, P)
+            assert (alpha == exact_block(A, Y, t + 1)[-1]["alpha"]).all()
+        assert singular  # at the latest when all is solved
+
+
+@certifies("prop-block-breakdown", exact=True)
 def test_one_finished_output_stops_all_others():
     A, Y = fractions(np.diag([1, 2, 3])), fractions(np.array([[1, 1], [1, 0], [1, 0]]))
-    assert basis_of(Y).shape[1] == 2  # mutant: the targets are independent
+    assert not dependent(Y)
     _, R, P = textbook_step(A, 0 * Y, Y, Y)
     assert R[:, 0].any() and not R[:, 1].any()
     with pytest.raises(StopIteration):
@@ -416,11 +473,10 @@ def test_the_rate_without_outliers_holds_on_random_inputs(seed, m, t, log_kappa)
     torch.testing.assert_close(block.rate_bound(system, torch.tensor([t]))[0], rate_bound(eigenvalues, Y, t), rtol=1e-6, atol=0)
 
 
-@certifies("thm-block-rate", mutant="degree t instead of t - 1")
-@pytest.mark.parametrize(("m", "t"), [(1, 4), (2, 3)])
-def test_the_search_attains_the_rate_and_never_passes_it(m, t, record_property):
+@cache
+def searched_rate(m: int, t: int) -> tuple[float, torch.Tensor, torch.Tensor]:
+    """The largest value / bound that L-BFGS finds for the first output, with the eigenvalues and the targets that have it; kappa is 25."""
     kappa, bulk = 25.0, m * (t - 1) + 1
-    limit = 1 / (1 + ((kappa**0.5 - 1) / (kappa**0.5 + 1)) ** (2 * (t - 1)))  # 2 c^t stands for 1 / T_t
 
     def problem(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         small = 0.5 * 10 ** (-3 * flat[:m].sigmoid())
@@ -440,89 +496,109 @@ def test_the_search_attains_the_rate_and_never_passes_it(m, t, record_property):
         start = np.random.default_rng(seed).standard_normal(m + bulk - 2 + (m + bulk) * m)
         found.append(scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-15, 15)] * len(start), options={"maxiter": 400}))
     at = min(found, key=lambda one: one.fun)
-    tightness = float(np.exp(-at.fun))
-    record_property("tightness", float(tightness))
-    print(f"block rate, m = {m}, step {t}: value / bound = {tightness:.6f} of at most {limit:.6f}")
+    return float(np.exp(-at.fun)), *problem(torch.from_numpy(at.x))
+
+
+@certifies(
+    "thm-block-rate",
+    statement=rate_bound,
+    mutants={
+        "degree t instead of t - 1": lambda eigenvalues, Y, t: rate_bound(eigenvalues, Y, t + 1),
+        "without the factor two": lambda eigenvalues, Y, t: rate_bound(eigenvalues, Y, t) / 2,
+        "a fifth smaller": lambda eigenvalues, Y, t: 0.8 * rate_bound(eigenvalues, Y, t),
+    },
+)
+@pytest.mark.parametrize(("m", "t"), [(1, 4), (2, 3)])
+def test_the_search_attains_the_rate_and_never_passes_it(statement, m, t, record_property):
+    tightness, eigenvalues, Y = searched_rate(m, t)
+    limit = 1 / (1 + (4 / 6) ** (2 * (t - 1)))  # 2 c^t stands for 1 / T_t
     assert 0.9 * limit < tightness <= limit * (1 + 1e-6)
-    eigenvalues, Y = problem(torch.from_numpy(at.x))
-    error = best_errors(eigenvalues, Y, t)[0]
-    assert error > rate_bound(eigenvalues, Y, t + 1)[0]  # mutant: degree t
+    assert best_errors(eigenvalues, Y, t)[0] <= statement(eigenvalues, Y, t)[0]
+    record_property("tightness", tightness)
+    print(f"block rate, m = {m}, step {t}: value / bound = {tightness:.6f} of at most {limit:.6f}")
 
 
-@certifies("thm-block-rate", mutant="one eigenvalue more removed than there are outputs")
+@certifies(
+    "thm-block-rate",
+    statement=lambda m: m,
+    mutants={"one eigenvalue more removed than there are outputs": lambda m: m + 1},
+)
 @pytest.mark.parametrize("m", [1, 2])
-def test_no_more_eigenvalues_are_removed_than_there_are_outputs(m):
+def test_no_more_eigenvalues_are_removed_than_there_are_outputs(statement, m):
     small, bulk = [0.01, 0.02][:m], [1.0, *np.linspace(20, 25, 12)]
     weights = np.r_[[1e4] * m, 1e2, [1.0] * 12]  # heavy where eigenvalues are small, so that every one of them must be found
     Y = torch.from_numpy(weights[:, None] * np.random.default_rng(m).standard_normal((m + 13, m)))
     eigenvalues = torch.tensor(small + bulk, dtype=torch.float64)
-    error = best_errors(eigenvalues, Y, 3)
-    assert (error <= rate_bound(eigenvalues, Y, 3)).all()
-    assert (error > rate_bound(eigenvalues, Y, 3, removed=m + 1)).all()  # mutant
+    assert (best_errors(eigenvalues, Y, 3) <= rate_bound(eigenvalues, Y, 3, removed=statement(m))).all()
 
 
 # ---------------------------------------------------------------- block conjugate gradient as weights
 
 
-@certifies("thm-block-network", mutant="another damping", exact=True)
-@pytest.mark.parametrize(
-    "m, k, p, dtype, damping",
-    [
-        (1, 3, 2, torch.float32, 0.0),
-        (2, 1, 3, torch.float64, 0.25),
-        (2, 3, 2, torch.float64, 0.0),
-        (2, 3, 2, torch.float32, 0.25),
-        (3, 2, 1, torch.float32, 0.0),
-    ],
+def side_by_side(m: int, damping: float) -> Recurrence:
+    """Every output for itself: of all products of two outputs none is counted."""
+
+    def step(state: State, problem: Problem, t: int) -> State:
+        identity = problem.zeros(m, m)
+        np.fill_diagonal(identity, problem.number(1.0)[0])
+        alone = lambda a, b: problem.gram(a, b) * identity  # noqa: E731
+        return block_step(state, problem.matvec, alone, problem.divide, identity, problem.number(damping))
+
+    return replace(block_recurrence(m, damping), step=step)
+
+
+@certifies(
+    "thm-block-network",
+    statement=block_recurrence,
+    mutants={
+        "every output for itself": side_by_side,
+        "another damping": lambda m, damping: replace(block_recurrence(m, damping), step=block_recurrence(m, 0.5).step),
+    },
+    exact=True,
 )
-def test_block_network_is_certified_through_termination(m, k, p, dtype, damping):
-    steps = 2
-    weights, config, basis = parts(block_conjugate_gradient(p, steps, m, damping), dtype)
-    sizes = {"seed": k, "n_support": k, "n_query": 1}
-    certificates = [
-        certify_step(weights, config, basis, block_recurrence(m, damping), **sizes),
-        certify_end_to_end(weights, config, block_recurrence(m, damping), n_features=p, n_outputs=m, **sizes),
-    ]
-    for certificate in certificates:
-        assert certificate.holds, certificate
-        assert certificate.log2_error < -400
-    assert not certify_step(weights, config, basis, block_recurrence(m, 0.5), bound_error=False, **sizes).holds  # mutant: another damping
-    if m * steps >= min(k, p + 1):  # the space is exhausted: block CG is done, a damped one is not
-        whole = certify_end_to_end(
-            weights, config, block_recurrence(m, damping), n_features=p, n_outputs=m, terminates=True, bound_error=False, **sizes
-        )
-        assert whole.holds == (damping == 0.0)
+def test_block_network_is_certified_through_termination(statement):
+    cases = [(2, 3, 2, torch.float64, 0.0), (1, 3, 2, torch.float32, 0.0), (2, 1, 3, torch.float64, 0.25)]
+    for m, k, p, dtype, damping in [*cases, (2, 3, 2, torch.float32, 0.25), (3, 2, 1, torch.float32, 0.0)]:
+        weights, config, basis = parts(block_conjugate_gradient(p, 2, m, damping), dtype)
+        sizes = {"seed": k, "n_support": k, "n_query": 1}
+        whole = certify_end_to_end(weights, config, basis, statement(m, damping), **sizes)
+        assert whole.holds and whole.log2_error < -400, whole
+        step = certify_step(weights, config, basis, statement(m, damping), **sizes)
+        assert step.holds and step.log2_error < -400, step
+        if m * 2 >= min(k, p + 1):  # the space is exhausted: block CG is done, a damped one is not
+            ended = certify_end_to_end(weights, config, basis, statement(m, damping), terminates=True, bound_error=False, **sizes)
+            assert ended.holds == (damping == 0.0)
 
 
-@certifies("thm-block-network", mutant="all of Sigma held", exact=True)
-@pytest.mark.parametrize("m, p", [(1, 7), (2, 1), (3, 5)])
-def test_depth_width_and_sums_of_the_block_network(m, p):
-    program = block_conjugate_gradient(p, 3, m, 0.0)
-    assert (program.n_blocks, len(program.distinct_layers)) == (3 * (m + 1), m + 1)
-    assert 2 * program.width == 2 * (m + 1) * p + 7 * m**2 + 19 * m + 8
-    assert 2 * sums(program) == 2 * p * m + 15 * m**2 + 3 * m + 2
-    damped = block_conjugate_gradient(p, 3, m, 0.25)
-    assert damped.width == program.width + m and damped.n_blocks == program.n_blocks
-    assert m == 1 or 2 * program.width != 2 * (m + 1) * p + 8 * m**2 + 18 * m + 8  # mutant: all of Sigma held
-    assert program.n_parameters == sum(weight.numel() for weight in assemble(program).transformer.parameters())
+@certifies(
+    "thm-block-network",
+    statement=lambda p, m, t: ((m + 1) * t, m + 1, (m + 1) * p + (7 * m**2 + 19 * m) // 2 + 4),
+    mutants={
+        "all of Sigma held": lambda p, m, t: ((m + 1) * t, m + 1, (m + 1) * p + (8 * m**2 + 18 * m) // 2 + 4),
+        "two blocks a step": lambda p, m, t: (2 * t, 2, (m + 1) * p + (7 * m**2 + 19 * m) // 2 + 4),
+        "features carried m times": lambda p, m, t: ((m + 1) * t, m + 1, m * p + (7 * m**2 + 19 * m) // 2 + 4),
+    },
+    exact=True,
+)
+def test_depth_width_and_stored_blocks_of_the_block_network(statement):
+    for m, p in [(1, 7), (2, 1), (3, 5)]:
+        transformer, damped = (assemble(block_conjugate_gradient(p, 3, m, damping)).transformer for damping in (0.0, 0.25))
+        assert (len(transformer.config.schedule), len(transformer.blocks), transformer.W_E.shape[1]) == statement(p, m, 3)
+        assert damped.W_E.shape[1] == transformer.W_E.shape[1] + m and damped.config.schedule == transformer.config.schedule
 
 
-@certifies("thm-block-network", mutant="dependent targets with damping", exact=True)
-@pytest.mark.parametrize("Y", [[[1, 2], [2, 4], [3, 6]], [[0, 1], [0, 1], [0, 5]], [[0, 0], [0, 0], [0, 0]], [[1, 1], [1, 1], [1, 1]]])
-@pytest.mark.parametrize("damping", [0.0, 0.25])
-def test_dependent_targets_need_no_care_in_exact_arithmetic(Y, damping):
+@certifies("thm-block-network", statement=0.0, mutants={"with damping": 0.25}, exact=True)
+def test_dependent_targets_need_no_care_in_exact_arithmetic(statement):
     """Over a prime field, with 0 / 0 = 0: the network solves targets of any rank."""
+    weights, config, _ = parts(block_conjugate_gradient(2, 3, 2, statement))
     field = Field(seed=1)
-    y = np.vectorize(lambda n: field.scalar(Fraction(n)), otypes=[object])(np.array(Y))
-    drawn = exact_prompt(field, 2, 3, 2, n_outputs=2)
-    tokens = drawn.tokens.copy()
-    tokens[N_REGISTERS : N_REGISTERS + 3, input_basis(2, 2)["y"]] = y
-    problem = replace(drawn, tokens=tokens, y=y)
-    weights, config, _ = parts(block_conjugate_gradient(2, 3, 2, damping))
-    network = ExactTransformer(weights, config, field.scalar, field.divide)
-    *_, last = network.stream(problem.tokens, problem.mask)
-    answered = (network.read(last)[-2:] == problem.solution(field)).all()
-    assert answered == (damping == 0 or not np.array(Y).any())
+    network, drawn = ExactTransformer(weights, config, field.scalar, field.divide), exact_prompt(field, 2, 3, 2, n_outputs=2)
+    for Y in ([[1, 2], [2, 4], [3, 6]], [[0, 1], [0, 1], [0, 5]], [[0, 0], [0, 0], [0, 0]], [[1, 1], [1, 1], [1, 1]]):
+        tokens, y = drawn.tokens.copy(), np.vectorize(lambda n: field.scalar(Fraction(n)), otypes=[object])(np.array(Y))
+        tokens[N_REGISTERS : N_REGISTERS + 3, input_basis(2, 2)["y"]] = y
+        problem = replace(drawn, tokens=tokens, y=y)
+        *_, last = network.stream(problem.tokens, problem.mask)
+        assert (network.read(last)[-2:] == problem.solution(field)).all(), Y
 
 
 @pytest.mark.parametrize("m, rank", [(2, 1), (3, 2)])
@@ -550,8 +626,7 @@ def test_newton_has_one_inverse_for_all_outputs(m):
     weights, config, basis = parts(program)
     assert program.width == 2 * 2 + 2 + 2 * m
     assert certify_step(weights, config, basis, newton_schulz_recurrence(0.25), seed=1).holds
-    whole = certify_end_to_end(weights, config, newton_schulz_recurrence(0.25), seed=2, n_features=2, n_support=3, n_outputs=m)
-    assert whole.holds and whole.n_compared == m
+    assert certify_end_to_end(weights, config, basis, newton_schulz_recurrence(0.25), seed=2).holds
 
 
 # ---------------------------------------------------------------- the solvers in floats
@@ -619,9 +694,10 @@ def test_a_batch_is_as_many_single_systems():
     batch = RidgeSystem(*(torch.stack([getattr(one, name) for one in singles]) for name in ("A", "y", "K_query")))
     together = block.conjugate_gradient(batch, 8)
     assert together.outcomes.shape == (6, 3)
-    for i, one in enumerate(singles):
+    for i, (one, rank) in enumerate(zip(singles, (3, 2, 3, 1, 0, 3), strict=True)):
         alone = block.conjugate_gradient(one, 8)
-        assert together.history["rank"][:, i].tolist() == alone.history["rank"].tolist()
+        for history in (together.history["rank"][:, i], alone.history["rank"]):
+            assert history[:4].tolist() == [rank] * 4  # three directions a step fill twelve dimensions in four; what is left then is rounding
         torch.testing.assert_close(together.alpha[i], alone.alpha, rtol=1e-9, atol=1e-9)
 
 

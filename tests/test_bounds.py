@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metarep_lib import RidgeSystem, conjugate_gradient_bound, gradient_descent_bound, prediction_factor, solvers
+from metarep_lib.numerics.spectral import lagrange_weights
 
 
 def diagonal(eigenvalues, y, K_query=None):
@@ -142,14 +143,48 @@ def test_the_factor_is_written_out_and_batched():
         tolerances.assert_within(factor / expected - 1, tolerances.floor(torch.float64, float(system.condition_number)))
 
 
-@certifies("cor-prediction", mutant="a factor that is one hundredth smaller")
+def hardest(kappa: float, t: int, size: float) -> RidgeSystem:
+    """The targets on which t steps of CG leave the most, at the query along the error: value / bound is 1 / (1 + c^2t)."""
+    eigenvalues = size * ((kappa + 1) / 2 - (kappa - 1) / 2 * torch.cos(torch.arange(t + 1, dtype=torch.float64) * torch.pi / t))
+    y = (lagrange_weights(eigenvalues) * eigenvalues).sqrt()
+    error = solvers.conjugate_gradient(diagonal(eigenvalues, y), t).alpha - y / eigenvalues
+    return diagonal(eigenvalues, y, (eigenvalues * error).unsqueeze(0))
+
+
+def identity(A: torch.Tensor) -> torch.Tensor:
+    return torch.eye(len(A), dtype=A.dtype)
+
+
+def prediction_bound(system: RidgeSystem, t: int, norm_of_k=torch.linalg.inv, norm_of_alpha=lambda A: A) -> torch.Tensor:
+    """At every query, as the corollary has it, with the matrices of its two norms."""
+    star, c = torch.linalg.solve(system.A, system.y), (system.condition_number.sqrt() - 1) / (system.condition_number.sqrt() + 1)
+    squared = torch.einsum("qi,ij,qj->q", system.K_query, norm_of_k(system.A), system.K_query)
+    return squared.sqrt() * 2 * c**t * (star @ norm_of_alpha(system.A) @ star).sqrt()
+
+
+@certifies(
+    "cor-prediction",
+    statement=prediction_bound,
+    mutants={
+        "one hundredth smaller": lambda system, t: 0.99 * prediction_bound(system, t),
+        "the exponent of the next step": lambda system, t: prediction_bound(system, t + 1),
+        "the length of k(x) for its norm": lambda system, t: prediction_bound(system, t, norm_of_k=identity),
+        "the length of alpha* for its norm": lambda system, t: prediction_bound(system, t, norm_of_alpha=identity),
+    },
+)
+def test_no_prediction_is_further_off_than_the_corollary_says(statement):
+    hard = [(hardest(kappa, t, size), t) for kappa, t in ((4.0, 3), (25.0, 6)) for size in (0.01, 100.0)]
+    for system, t in [*hard, *((random_system(n, seed), t) for n in range(2, 9) for seed in range(5) for t in range(n))]:
+        off = system.predict(solvers.conjugate_gradient(system, t).alpha - torch.linalg.solve(system.A, system.y)).abs()
+        assert (off <= statement(system, t) + tolerances.floor(torch.float64, float(system.condition_number)) * prediction_bound(system, 0)).all()
+
+
 @given(st.integers(2, 8), st.integers(0, 99))
 def test_the_factor_is_attained_by_the_query_along_the_error(n, seed):
     system = random_system(n, seed)
     error = solvers.conjugate_gradient(system, 1).alpha - torch.linalg.solve(system.A, system.y)
     worst = RidgeSystem(system.A, system.y, (system.A @ error).unsqueeze(0))
     tolerances.assert_within(prediction_ratio(worst, 1) - 1, 1e-6)
-    assert prediction_ratio(worst, 1) / 0.99 > 1  # mutant
 
 
 def test_a_search_over_queries_finds_the_factor_attained(record_property):

@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 from test_theorems import exact_solve, rationals
 from test_width import answer
 
-from metarep_lib import Prompt, conjugate_gradient_bound, prediction_factor, ridge_system, solvers
+from metarep_lib import Prompt, assemble, conjugate_gradient_bound, prediction_factor, ridge_system, solvers, two_block_conjugate_gradient
 from metarep_lib.evidence import worst_case
 from metarep_lib.evidence.capacity import LAWS, POOL, in_common_coordinates, learn_map, pool
 from metarep_lib.numerics import best_projection, capacity_bound, depth, distinct_eigenvalues, projected, random_projection, spanned_features, width_bound
 
 seeds = st.integers(0, 10**6)
+
+
+def unit(n: int) -> np.ndarray:
+    return np.eye(n, dtype=int) + Fraction(0)
 
 
 def narrow_predictions(prompt: Prompt, W: torch.Tensor, steps: int) -> torch.Tensor:
@@ -27,23 +31,24 @@ def narrow_predictions(prompt: Prompt, W: torch.Tensor, steps: int) -> torch.Ten
     return system.predict(solvers.conjugate_gradient(system, steps).history["alpha"])
 
 
-@certifies("thm-capacity", mutant="the depth bound alone; the width bound alone")
-@given(seed=seeds, k=st.integers(2, 12), p=st.integers(2, 7), log_ridge=st.floats(-2, 2))
-def test_width_and_depth_together_are_bounded_by_their_sum(seed, k, p, log_ridge):
-    prompt = random_prompt(k, p, 4, ridge=10.0**log_ridge, seed=seed)
-    generator = torch.Generator().manual_seed(seed + 1)
-    for W in (random_projection(p, p - 1, generator), best_projection(prompt, 1)):
-        gap = (narrow_predictions(prompt, W, 9) - answer(prompt)).abs()
-        assert (gap <= capacity_bound(prompt, W, 9) * (1 + 1e-9) + 1e-10 * prompt.y.norm() / prompt.ridge).all()
-
-
-def test_neither_part_of_the_bound_is_enough():  # mutants of thm-capacity
-    prompt = random_prompt(9, 6, 4, ridge=0.3, seed=2)
-    W = random_projection(6, 3, torch.Generator().manual_seed(1))
-    gap, bound = (narrow_predictions(prompt, W, 9) - answer(prompt)).abs(), capacity_bound(prompt, W, 9)
-    width_alone = bound[-1]  # after m + 1 steps nothing else is left
-    assert (gap[0] > width_alone).any()
-    assert (gap[-1] > (bound - width_alone)[-1] + 1e-9).all()
+@certifies(
+    "thm-capacity",
+    statement=capacity_bound,
+    mutants={
+        "the depth bound alone": lambda prompt, W, steps: capacity_bound(prompt, W, steps) - width_bound(prompt, W),
+        "the width bound alone": lambda prompt, W, steps: width_bound(prompt, W).expand(steps + 1, -1),
+        "the larger of the two": lambda prompt, W, steps: torch.maximum(width_bound(prompt, W), capacity_bound(prompt, W, steps) - width_bound(prompt, W)),
+        "nothing left to depth from m steps on": lambda prompt, W, steps: capacity_bound(prompt, W, steps + 1)[1:],
+    },
+)
+def test_width_and_depth_together_are_bounded_by_their_sum(statement):
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        k, p, ridge = *rng.integers((2, 2), (13, 8)).tolist(), 10 ** rng.uniform(-2, 2)
+        prompt = random_prompt(k, p, 4, ridge, seed=seed)
+        for W in (random_projection(p, p - 1, torch.Generator().manual_seed(seed)), best_projection(prompt, 1)):
+            gap = (narrow_predictions(prompt, W, 9) - answer(prompt)).abs()
+            assert (gap <= statement(prompt, W, 9) * (1 + 1e-9) + 1e-10 * prompt.y.norm() / prompt.ridge).all()
 
 
 def test_a_search_comes_near_the_bound_and_not_beyond_it():
@@ -60,19 +65,29 @@ def test_a_search_comes_near_the_bound_and_not_beyond_it():
     assert 0.5 < found <= 1 + 1e-8
 
 
-@certifies("thm-capacity", mutant="the condition number of the narrow system is at most that of the full one", exact=True)
-def test_a_narrow_system_has_a_smaller_effective_dimension_but_not_a_smaller_condition_number():
-    for seed in range(20):
-        prompt = random_prompt(7, 5, 0, ridge=0.4, seed=seed)
+def largest_over_ridge(prompt: Prompt) -> torch.Tensor:
+    """(mu_1 + lambda) / lambda"""
+    return torch.linalg.matrix_norm(prompt.phi, 2).square() / prompt.ridge + 1
+
+
+@certifies(
+    "thm-capacity",
+    statement=largest_over_ridge,
+    mutants={
+        "a narrow system has no larger condition number than the full one": lambda prompt: ridge_system(prompt).condition_number,
+        "mu_1 / lambda": lambda prompt: largest_over_ridge(prompt) - 1,
+    },
+)
+def test_a_narrow_system_has_a_smaller_effective_dimension_but_not_a_smaller_condition_number(statement):
+    orthogonal = Prompt(3 * torch.eye(5, dtype=torch.float64), torch.ones(5).double(), torch.zeros(0, 5).double(), ridge=0.4)  # its condition number is one
+    for seed, prompt in enumerate([orthogonal, *(random_prompt(7, 5, 0, ridge=0.4, seed=seed) for seed in range(20))]):
+        mu = torch.linalg.svdvals(prompt.phi).square()
         for m in (1, 3):
             narrow = projected(prompt, random_projection(5, m, torch.Generator().manual_seed(seed)))
-            mu, mu_narrow = (torch.linalg.svdvals(one.phi).square() for one in (prompt, narrow))
+            mu_narrow = torch.linalg.svdvals(narrow.phi).square()
             assert (mu_narrow <= mu[: len(mu_narrow)] * (1 + 1e-12)).all()
             assert depth.effective_dimension(mu_narrow, 0.4) <= depth.effective_dimension(mu, 0.4)
-            assert ridge_system(narrow).condition_number <= (mu[0] + 0.4) / 0.4 * (1 + 1e-12)
-    mu, ridge = Fraction(9), Fraction(1)  # K = 9 I: condition number one; without one direction it is ten
-    full, narrow = [mu + ridge, mu + ridge], [mu + ridge, ridge]
-    assert max(full) / min(full) == 1 < max(narrow) / min(narrow) == 10
+            assert ridge_system(narrow).condition_number <= statement(prompt) * (1 + 1e-12)
 
 
 @given(seed=seeds, n=st.integers(1, 7), steps=st.integers(0, 9))
@@ -96,65 +111,147 @@ def test_eigenvalues_at_the_ridge_count_once():
     torch.testing.assert_close(distinct_eigenvalues(wide), ridge_system(wide).eigenvalues)
 
 
-@certifies("cor-one-count", mutant="a width one short of the count; a third of sqrt(c)")
-@given(seed=seeds, log_c=st.floats(-3, 0), spare=st.integers(0, 3))
-def test_one_count_serves_width_and_depth(seed, log_c, spare):
-    c, prompt = 10.0**log_c, random_prompt(10, 7, 5, ridge=1.0, seed=seed)
-    prompt = Prompt(prompt.phi * 3.0 ** -torch.arange(7).double(), prompt.y, prompt.phi_query, prompt.ridge)
-    mu = torch.linalg.svdvals(prompt.phi).square()
-    n = int((mu > c * prompt.ridge).sum())
-    assert n <= (1 + c) / c * depth.effective_dimension(mu, prompt.ridge)
-    rate = (math.sqrt(1 + c) - 1) / (math.sqrt(1 + c) + 1)
-    assert 2 * rate <= c / 2 + 1e-15
-    for m in range(max(n, 1), 8):
-        said = narrow_predictions(prompt, best_projection(prompt, m), n + 1 + spare)[-1]
-        bound = (math.sqrt(c) / (1 + c) + 2 * rate ** (1 + spare)) * prompt.phi_query.norm(dim=-1) * prompt.y.norm() / math.sqrt(prompt.ridge)
-        assert ((said - answer(prompt)).abs() <= bound * (1 + 1e-9) + 1e-12).all()
+def slow(c: float) -> float:
+    """What CG keeps of its error in a step where the condition number is 1 + c."""
+    return (math.sqrt(1 + c) - 1) / (math.sqrt(1 + c) + 1)
 
 
-def test_the_count_is_needed_and_so_is_the_root():  # mutants of cor-one-count
-    def lost(singular_values: list[float], m: int, at: int) -> float:
-        """What the best map of width m loses, relative to |phi(x)| |y| / sqrt(lambda) = 1, where query and targets lie in one direction."""
-        phi, unit = torch.diag(torch.tensor(singular_values, dtype=torch.float64)), torch.eye(len(singular_values), dtype=torch.float64)[at]
-        prompt = Prompt(phi, unit, unit[None], 1.0)
-        return (answer(projected(prompt, best_projection(prompt, m))) - answer(prompt)).abs().item()
-
-    c = 0.25
-    assert lost([1e3, 1.0], 1, 1) > math.sqrt(c) / (1 + c)  # the second exceeds c lambda: the count is two, and one is too few
-    assert math.isclose(lost([1e3, 1e2, math.sqrt(c)], 2, 2), math.sqrt(c) / (1 + c))  # attained, so above sqrt(c) / 3
+def bracket(c: float, j: int) -> float:
+    """Of the corollary: what width leaves, and what j steps more than outliers leave."""
+    return math.sqrt(c) / (1 + c) + 2 * slow(c) ** j
 
 
-@certifies("prop-ridge-shift", mutant="the derivative -k A^-1 y; twice the step", exact=True)
-@given(seed=seeds)
-def test_a_change_of_the_ridge_shifts_predictions_by_two_solves(seed):
-    rng = np.random.default_rng(seed)
-    Phi, y, query = rationals(rng, 4, 3), rationals(rng, 4) + Fraction(1, 7), rationals(rng, 3) + Fraction(1, 9)
-    K, identity, ridge, h = Phi @ Phi.T + Fraction(0), np.eye(4, dtype=int) + Fraction(0), Fraction(1, 2), Fraction(1, 5)
-    k = Phi @ query
-    before, after = exact_solve(K + ridge * identity, y), exact_solve(K + (ridge + h) * identity, y)
-    foretold = -h * (k @ exact_solve(K + (ridge + h) * identity, before))
-    assert k @ after - k @ before == foretold
-    if foretold != 0:
-        assert k @ after - k @ before != 2 * foretold and k @ after - k @ before != -h * (k @ before)
+def along(singular_values: list[float], y: list[float], query: list[float]) -> Prompt:
+    """A prompt whose features lie along the axes, and as many supports without features as targets are left over."""
+    phi = torch.zeros(len(y), len(singular_values), dtype=torch.float64)
+    phi.diagonal().copy_(torch.tensor(singular_values, dtype=torch.float64))
+    return Prompt(phi, torch.tensor(y).double(), torch.tensor([query]).double(), ridge=1.0)
 
 
-@certifies("prop-ridge-shift", mutant="a tenth of the two depth errors")
-@given(seed=seeds, t=st.integers(0, 6))
-def test_a_network_shifts_as_ridge_regression_does_up_to_its_two_depth_errors(seed, t):
-    prompt = random_prompt(9, 6, 4, ridge=0.2, seed=seed)
-    moved = Prompt(prompt.phi, prompt.y, prompt.phi_query, 0.25)
-    whole = torch.eye(6, dtype=torch.float64)
-    network = narrow_predictions(moved, whole, t)[-1] - narrow_predictions(prompt, whole, t)[-1]
-    allowed = sum(capacity_bound(one, whole, t)[-1] for one in (prompt, moved))
-    assert ((network - (answer(moved) - answer(prompt))).abs() <= allowed + 1e-10).all()
+def one_count_cases() -> list[tuple[Prompt, float]]:
+    cases = [
+        (along([10.0, 1.0], [0, 1], [0, 1]), 1e-2),  # the second exceeds c lambda: one is too few
+        (along([1e3, 1e2, 0.5], [0, 0, 1], [0, 0, 1]), 0.25),  # what width leaves is attained
+        (along([1.0], [1, 1], [1]), 1e-3),  # two eigenvalues, both of which the answer needs
+    ]
+    for seed in range(100):
+        prompt, c = random_prompt(10, 7, 5, ridge=1.0, seed=seed), 10 ** np.random.default_rng(seed).uniform(-3, 0)
+        cases.append((Prompt(prompt.phi * 3.0 ** -torch.arange(7).double(), prompt.y, prompt.phi_query, 1.0), c))
+    return cases
 
 
-def test_the_depth_errors_do_show_in_the_shift():  # mutant of prop-ridge-shift
-    phi, y, query = torch.diag(torch.tensor([0.08, 0.32])).double(), torch.tensor([1.0, -1.2]).double(), torch.tensor([[-2.4, -0.4]]).double()
-    prompt, moved, whole = Prompt(phi, y, query, 0.1), Prompt(phi, y, query, 1.0), torch.eye(2, dtype=torch.float64)
-    network = narrow_predictions(moved, whole, 1)[-1] - narrow_predictions(prompt, whole, 1)[-1]
-    allowed = sum(capacity_bound(one, whole, 1)[-1] for one in (prompt, moved))
-    assert (network - (answer(moved) - answer(prompt))).abs() > allowed / 10
+@certifies(
+    "cor-one-count",
+    statement=lambda c, n, j: (n, n + j, bracket(c, j)),
+    mutants={
+        "a width one short of the count": lambda c, n, j: (n - 1, n + j, bracket(c, j)),
+        "one step fewer": lambda c, n, j: (n, n + j - 1, bracket(c, j)),
+        "what width leaves without its root": lambda c, n, j: (n, n + j, bracket(c, j) + (c - math.sqrt(c)) / (1 + c)),
+    },
+)
+def test_one_count_serves_width_and_depth(statement):
+    """The narrowest map, the fewest steps and the bracket, for n eigenvalues above c lambda and j steps more; lambda is one."""
+    for case, (prompt, c) in enumerate(one_count_cases()):
+        n, j = int((torch.linalg.svdvals(prompt.phi).square() > c).sum()), 1 + max(case - 2, 0) % 4
+        narrowest, steps, left = statement(c, n, j)
+        for m in range(max(narrowest, 1), prompt.n_features + 1):
+            gap = (narrow_predictions(prompt, best_projection(prompt, m), steps)[-1] - answer(prompt)).abs()
+            assert (gap <= left * prompt.phi_query.norm(dim=-1) * prompt.y.norm() * (1 + 1e-9) + 1e-12).all()
+
+
+@certifies(
+    "cor-one-count",
+    statement=lambda c: math.sqrt(c) / (1 + c),
+    mutants={"a hundredth less": lambda c: 0.99 * math.sqrt(c) / (1 + c), "a hundredth more": lambda c: 1.01 * math.sqrt(c) / (1 + c)},
+)
+def test_what_width_leaves_is_attained(statement):
+    for c in (1e-3, 0.25, 1.0):
+        prompt = along([10.0, math.sqrt(c)], [0, 1], [0, 1])
+        gap = (answer(projected(prompt, best_projection(prompt, 1))) - answer(prompt)).abs().item()
+        assert math.isclose(gap, statement(c), rel_tol=1e-9)
+
+
+@certifies(
+    "cor-one-count",
+    statement=(lambda c: c / 2, lambda c: (1 + c) / c),
+    mutants={
+        "what depth leaves at one more step, a third of c": (lambda c: c / 3, lambda c: (1 + c) / c),
+        "the count over the effective dimension, 1 / c": (lambda c: c / 2, lambda c: 1 / c),
+    },
+)
+def test_how_much_one_more_step_leaves_and_how_large_the_count_is(statement):
+    last, count = statement
+    for c in np.geomspace(1e-4, 1, 30):
+        assert 2 * slow(c) <= last(c) * (1 + 1e-9)
+        for mu in (np.full(5, c * (1 + 1e-9)), np.geomspace(1e-5, 1e3, 20)):  # the first are as small as can be and are counted all the same
+            assert (mu > c).sum() <= count(c) * depth.effective_dimension(torch.from_numpy(mu), 1.0)
+
+
+@certifies(
+    "prop-ridge-shift",
+    statement=lambda A, y, k, h: -h * (k @ exact_solve(A + h * unit(4), exact_solve(A, y))),
+    mutants={
+        "-h k A^-1 y, one solve alone": lambda A, y, k, h: -h * (k @ exact_solve(A, y)),
+        "-h k A^-2 y, as if h were small": lambda A, y, k, h: -h * (k @ exact_solve(A, exact_solve(A, y))),
+        "twice the step": lambda A, y, k, h: -2 * h * (k @ exact_solve(A + h * unit(4), exact_solve(A, y))),
+        "the other sign": lambda A, y, k, h: h * (k @ exact_solve(A + h * unit(4), exact_solve(A, y))),
+    },
+    exact=True,
+)
+def test_a_change_of_the_ridge_shifts_predictions_by_two_solves(statement):
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        Phi, y, query = rationals(rng, 4, 3), rationals(rng, 4) + Fraction(1, 7), rationals(rng, 3) + Fraction(1, 9)
+        A, k = Phi @ Phi.T + Fraction(1, 2) * unit(4), Phi @ query
+        for h in (Fraction(1, 5), Fraction(-2, 5)):  # above minus the ridge
+            assert k @ exact_solve(A + h * unit(4), y) - k @ exact_solve(A, y) == statement(A, y, k, h)
+
+
+def derivative(prompt: Prompt, power: int = 2, root: float = 0.5) -> torch.Tensor:
+    """By the ridge, at every query: minus the sum over singular vectors of mu^root / (mu + lambda)^power."""
+    U, s, Vh = torch.linalg.svd(prompt.phi, full_matrices=False)
+    return -(prompt.phi_query @ Vh.mT * s ** (2 * root) / (s**2 + prompt.ridge) ** power) @ (U.mT @ prompt.y)
+
+
+@certifies(
+    "prop-ridge-shift",
+    statement=derivative,
+    mutants={
+        "mu + lambda to the first power": lambda prompt: derivative(prompt, power=1),
+        "mu for its root": lambda prompt: derivative(prompt, root=1.0),
+        "the other sign": lambda prompt: -derivative(prompt),
+    },
+)
+@pytest.mark.parametrize("k, p", [(9, 4), (4, 9)])
+def test_the_derivative_by_the_ridge_is_that_of_autograd(statement, k, p):
+    for seed in range(10):
+        prompt = random_prompt(k, p, 3, ridge=0.2, seed=seed)
+
+        def f(ridge: torch.Tensor, prompt: Prompt = prompt) -> torch.Tensor:
+            A = prompt.phi @ prompt.phi.mT + ridge * torch.eye(k, dtype=torch.float64)
+            return prompt.phi_query @ prompt.phi.mT @ torch.linalg.solve(A, prompt.y)
+
+        by_ridge = torch.autograd.functional.jacobian(f, torch.tensor(0.2, dtype=torch.float64))
+        torch.testing.assert_close(by_ridge, statement(prompt), rtol=1e-8, atol=1e-10)
+
+
+@certifies(
+    "prop-ridge-shift",
+    statement=lambda before, after: before + after,
+    mutants={
+        "the larger of the two errors": torch.maximum,
+        "the error after the change": lambda before, after: after,
+        "the sum, one hundredth smaller": lambda before, after: 0.99 * (before + after),
+    },
+)
+def test_a_network_shifts_as_ridge_regression_does_up_to_its_two_depth_errors(statement):
+    network = assemble(two_block_conjugate_gradient(6, 4))
+    for seed in range(20):
+        prompt = random_prompt(9, 6, 4, ridge=0.2, seed=seed)
+        moved = Prompt(prompt.phi, prompt.y, prompt.phi_query, 0.5)
+        before, after = (network.run(one).prediction for one in (prompt, moved))
+        shift, errors = answer(moved) - answer(prompt), [(said - answer(one)).abs() for said, one in ((before, prompt), (after, moved))]
+        assert ((after - before - shift).abs() <= statement(*errors) + 1e-10).all()
 
 
 @pytest.mark.parametrize("law", LAWS)

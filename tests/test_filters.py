@@ -154,52 +154,70 @@ def growth(value, z):
     return float((value(2 * z) / value(z)).abs().log2())
 
 
-@certifies("prop-attention-degree", mutant="(3^L + 1) / 2, or one degree less for the network")
-@pytest.mark.parametrize("layers", [1, 2, 3])
-def test_linear_attention_has_the_degree_that_gd_plus_plus_uses_up(layers):
+@certifies(
+    "prop-attention-degree",
+    statement=lambda layers: (3**layers - 1) // 2,
+    mutants={
+        "(3^L + 1) / 2": lambda layers: (3**layers + 1) // 2,
+        "one degree less": lambda layers: (3**layers - 3) // 2,
+        "degrees that double": lambda layers: 2**layers - 1,
+    },
+)
+def test_linear_attention_has_the_degree_that_gd_plus_plus_uses_up(statement):
+    """x^T c(S) X^T y grows as z^(2 j + 1) under inputs and targets z times as large, with j the degree of 1 - s c(s)."""
+    for layers in (1, 2, 3):
+        held = {name: 5 * values + 0.1 for name, values in scalars(("eta", "gamma"), layers, seed=1).items()}
+        system, _, _ = draw(1, 5)
+
+        def prediction(z, system=system, held=held):
+            scaled = RidgeSystem(z**2 * system.A, z**2 * system.y, z * system.K_query)
+            return Spectrum.of(scaled).predict(Filter("GD++", held))[0, 0]
+
+        of_filter, of_network = growth(prediction, 2.0**24), growth(random_linear_attention(layers), 2.0**24)
+        assert round(of_filter, 3) == 2 * statement(layers) + 1
+        assert round(of_network, 3) == 2 * statement(layers) + 1  # the bound is attained by ordinary weights, and not passed
+        assert krylov_degree("GD++", layers) == statement(layers)
+
+
+def random_linear_attention(layers):
+    """Of z: what a network of ordinary weights says when all channels but a flag are z times as large."""
     block = BlockConfig((AttentionConfig("linear", 2, 3, 3),), 0)
     config = TransformerConfig(4, 5, 1, (block,) * layers, tuple(range(layers)))
     network = Transformer(config, torch.Generator().manual_seed(layers)).double()
-    generator = torch.Generator().manual_seed(7)
-    tokens = torch.randn(5, 4, generator=generator, dtype=torch.float64)
-    flags = torch.tensor([1.0, 1.0, 1.0, 0.0]).double()  # the last channel is a flag: not scaled
+    tokens = torch.randn(5, 4, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    flags = torch.tensor([1.0, 1.0, 1.0, 0.0]).double()
 
     def output(z):
         with torch.no_grad():
             return network(tokens * (flags * z + (1 - flags)), PrefixMask(4, sees_itself=True))[-1, 0]
 
-    held = {name: 5 * values + 0.1 for name, values in scalars(("eta", "gamma"), layers, seed=1).items()}
-    system, _, _ = draw(1, 5)
-
-    def prediction(z):
-        scaled = RidgeSystem(z**2 * system.A, z**2 * system.y, z * system.K_query)
-        return Spectrum.of(scaled).predict(Filter("GD++", held))[0, 0]
-
-    of_network, of_filter = growth(output, 2.0**24), growth(prediction, 2.0**24)
-    assert round(of_network, 3) == 3**layers  # the bound is attained by ordinary weights
-    assert round(of_filter, 3) == 2 * krylov_degree("GD++", layers) + 1 == 3**layers
-    assert round(of_filter, 3) != 2 * ((3**layers + 1) // 2) + 1
+    return output
 
 
-@certifies("thm-best-step", mutant="n + d in the place of n + d + 1")
-@pytest.mark.parametrize("noise", [0.0, 0.7])
-def test_the_best_step_by_quadrature(noise):
-    """n = 2, d = 2: ten normal numbers, products of degree at most four in each, so that three Gauss-Hermite nodes a number are exact."""
-    n = d = 2
+def expectation(n, d, noise):
+    """Of eta: the risk, by quadrature. Products are of degree at most four in each normal number, so three Gauss-Hermite nodes are exact."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(3)
-    weights = weights / weights.sum()
-    grid = np.stack(np.meshgrid(*[range(3)] * 10, indexing="ij"), -1).reshape(-1, 10)
-    z, weight = nodes[grid], weights[grid].prod(-1)
-    X, x, w, eps = z[:, :4].reshape(-1, n, d), z[:, 4:6], z[:, 6:8] / d**0.5, z[:, 8:]
+    grid = np.stack(np.meshgrid(*[range(3)] * (n * d + 2 * d + n), indexing="ij"), -1).reshape(3 ** (n * d + 2 * d + n), -1)
+    z, weight = nodes[grid], (weights / weights.sum())[grid].prod(-1)
+    X, x, w, eps = z[:, : n * d].reshape(-1, n, d), z[:, n * d : n * d + d], z[:, n * d + d : n * d + 2 * d] / d**0.5, z[:, n * d + 2 * d :]
     f = (w * x).sum(-1)
     g = np.einsum("za,zia,zi->z", x, X, np.einsum("zia,za->zi", X, w) + noise * eps)
+    return lambda eta: weight @ (f - eta * g) ** 2
 
-    def risk(eta):
-        return weight @ (f - eta * g) ** 2
 
-    eta = 1 / (n + d + 1 + d * noise**2)
-    assert abs(risk(eta) - (1 - n * eta)) < 1e-12
-    assert min(risk(eta * 1.01), risk(eta * 0.99)) > risk(eta)
-    mutant = 1 / (n + d + d * noise**2)
-    assert abs(risk(mutant) - (1 - n * mutant)) > 1e-2
-    assert scipy.optimize.minimize_scalar(risk).x == pytest.approx(eta, rel=1e-6)
+@certifies(
+    "thm-best-step",
+    statement=(lambda n, d, noise: 1 / (n + d + 1 + d * noise**2), lambda n, d, eta: 1 - n * eta),
+    mutants={
+        "n + d in the place of n + d + 1": (lambda n, d, noise: 1 / (n + d + d * noise**2), lambda n, d, eta: 1 - n * eta),
+        "2 n in the place of n + d": (lambda n, d, noise: 1 / (2 * n + 1 + d * noise**2), lambda n, d, eta: 1 - n * eta),
+        "noise without its factor d": (lambda n, d, noise: 1 / (n + d + 1 + noise**2), lambda n, d, eta: 1 - n * eta),
+        "a risk of 1 - d eta": (lambda n, d, noise: 1 / (n + d + 1 + d * noise**2), lambda n, d, eta: 1 - d * eta),
+    },
+)
+def test_the_best_step_by_quadrature(statement):
+    for n, d, noise in ((1, 2, 0.7), (3, 1, 0.7), (2, 2, 0.0), (2, 2, 0.7)):
+        risk, eta = expectation(n, d, noise), statement[0](n, d, noise)
+        assert abs(risk(eta) - statement[1](n, d, eta)) < 1e-12
+        assert min(risk(eta * 1.01), risk(eta * 0.99)) > risk(eta)
+        assert scipy.optimize.minimize_scalar(risk).x == pytest.approx(eta, rel=1e-6)

@@ -1,7 +1,9 @@
 """Identification: candidates against the solvers, marks against algebra, the method against networks whose algorithm is known."""
 
+import itertools
 from fractions import Fraction
 
+import flint
 import numpy as np
 import pytest
 import torch
@@ -283,25 +285,60 @@ def test_a_filter_is_found_with_its_gain(seed):
 
 # theorems of the chapter
 
-@certifies("prop-additive", mutant="as many steps as there are distinct eigenvalues", exact=True)
-@given(seed=seeds, t=st.integers(1, 2))
-@settings(max_examples=15)
-def test_conjugate_gradient_is_not_additive_before_it_ends_and_a_filter_always_is(seed, t):
-    rng = np.random.default_rng(seed)
-    values = np.array(sorted(rng.choice(np.arange(1, 40), size=3, replace=False)), dtype=object) * Fraction(1, 3)
-    A, e = np.diag(values), np.eye(3, dtype=int) + Fraction(0)
+def descended(A: np.ndarray, y: np.ndarray, steps: int) -> np.ndarray:
+    """Gradient descent with step sizes that know nothing of the targets."""
+    x = 0 * y
+    for t in range(steps):
+        x = x + Fraction(1, 40 + t) * (y - A @ x)
+    return x
 
-    def reach(y: np.ndarray, steps: int) -> np.ndarray:
-        return rational_cg(A, y, steps)[steps]["alpha"]
 
-    def additive(steps: int) -> bool:
-        return all(sum(reach(e[i], steps)[j] for i in range(3)) == reach(e.sum(0), steps)[j] for j in range(3))
+def steepest(A: np.ndarray, y: np.ndarray, steps: int) -> np.ndarray:
+    x = 0 * y
+    for _ in range(steps):
+        r = y - A @ x
+        x = x + (r @ r) / (r @ A @ r) * r
+    return x
 
-    assert not additive(t)
-    assert additive(3)
-    x, z = rationals(rng, 3), rationals(rng, 3)
-    descend = lambda y: [sum((1 - values[i] / 40) ** s for s in range(t)) * y[i] / 40 for i in range(3)]  # noqa: E731
-    assert all(a + b == c for a, b, c in zip(descend(x), descend(z), descend(x + z)))
+
+def conjugate(A: np.ndarray, y: np.ndarray, steps: int) -> np.ndarray:
+    return rational_cg(A, y, steps)[steps]["alpha"]
+
+
+@certifies(
+    "prop-additive",
+    statement=(descended,),
+    mutants={"step sizes fitted to the targets": (descended, steepest), "conjugate gradient before it ends": (descended, conjugate)},
+    exact=True,
+)
+def test_a_function_of_the_matrix_alone_is_additive(statement):
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        B, x, z, t = rationals(rng, 3, 3), rationals(rng, 3) + Fraction(1, 7), rationals(rng, 3) + Fraction(1, 11), int(rng.integers(1, 3))
+        A = B @ B.T + unit(3)
+        for method in statement:
+            assert (method(A, x, t) + method(A, z, t) == method(A, x + z, t)).all()
+
+
+@certifies(
+    "prop-additive",
+    statement=lambda values: len(set(values)),
+    mutants={
+        "one step earlier": lambda values: len(set(values)) - 1,
+        "one step later": lambda values: len(set(values)) + 1,
+        "eigenvalues counted with their multiplicity": len,
+    },
+    exact=True,
+)
+def test_conjugate_gradient_is_additive_from_the_number_of_distinct_eigenvalues_on(statement):
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        values = [Fraction(int(v), 3) for v in rng.choice(np.arange(1, 40), size=rng.integers(1, 5), replace=False)]
+        values += values[:2]
+        A, y, z = np.diag(values), rationals(rng, len(values)) + Fraction(1, 7), rationals(rng, len(values)) + Fraction(1, 11)
+        for t in range(1, len(values) + 1):
+            additive = (conjugate(A, y, t) + conjugate(A, z, t) == conjugate(A, y + z, t)).all()
+            assert additive == (t >= statement(values))
 
 
 def test_the_gap_of_networks_is_what_the_proposition_says():
@@ -313,94 +350,123 @@ def test_the_gap_of_networks_is_what_the_proposition_says():
         assert (gap < 1e-20) == additive and (additive or gap > 1e-4)
 
 
-@certifies("prop-newton-is-descent", mutant="as many steps of gradient descent as of Newton", exact=True)
-@given(seed=seeds, t=st.integers(0, 4))
-@settings(max_examples=15)
-def test_newton_is_gradient_descent_seen_at_powers_of_two(seed, t):
-    rng = np.random.default_rng(seed)
-    B = rationals(rng, 3, 3)
-    A, c, identity = B @ B.T + np.eye(3, dtype=int), Fraction(1, int(rng.integers(5, 50))), np.eye(3, dtype=int) + Fraction(0)
-
-    def descended(steps: int) -> np.ndarray:
-        X = 0 * identity
-        for _ in range(steps):
-            X = X + c * (identity - A @ X)
-        return X
-
-    X = c * identity
-    for _ in range(t):
-        X = 2 * X - X @ A @ X
-    assert (X == descended(2**t)).all()
-    assert t < 2 or (X != descended(t + 1)).any()
-
-
-@certifies("prop-distinct-eigenvalues", mutant="one eigenvalue fewer", exact=True)
-@given(seed=seeds, t=st.integers(1, 3))
-@settings(max_examples=15)
-def test_as_many_gains_as_steps_fix_the_polynomial_and_fewer_do_not(seed, t):
-    rng = np.random.default_rng(seed)
-    s = [Fraction(int(v), 7) for v in rng.choice(np.arange(1, 60), size=t, replace=False)]
-    coefficients = [Fraction(int(v), 5) for v in rng.integers(-9, 9, size=t)]
-
-    def value(c: list[Fraction], x: Fraction) -> Fraction:
-        return 1 + sum(a * x ** (j + 1) for j, a in enumerate(c))
-
-    matrix = np.array([[x ** (j + 1) for j in range(t)] for x in s], dtype=object)
-    solved = solve_exactly(matrix, np.array([value(coefficients, x) - 1 for x in s], dtype=object))
-    assert list(solved) == coefficients  # t gains: one polynomial
-    bump = np.array([Fraction(1)], dtype=object)  # x prod (1 - x / s_i) over t - 1 of them: another one with the same gains there
-    for x in s[1:]:
-        bump = np.append(bump, 0) - np.append(0, bump) / x
-    other = [a + b for a, b in zip(coefficients, bump)]
-    assert all(value(other, x) == value(coefficients, x) for x in s[1:])
-    assert value(other, s[0]) != value(coefficients, s[0])
+@certifies(
+    "prop-newton-is-descent",
+    statement=lambda t: 2**t,
+    mutants={
+        "as many steps of gradient descent as of Newton, and one": lambda t: t + 1,
+        "one step fewer": lambda t: 2**t - 1,
+        "twice as many": lambda t: 2 ** (t + 1),
+    },
+    exact=True,
+)
+def test_newton_is_gradient_descent_seen_at_powers_of_two(statement):
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        B, y, c = rationals(rng, 3, 3), rationals(rng, 3) + Fraction(1, 7), Fraction(1, int(rng.integers(5, 50)))
+        A, alpha = B @ B.T + unit(3), [0 * y]
+        for _ in range(2**5):
+            alpha.append(alpha[-1] + c * (y - A @ alpha[-1]))
+        X = c * unit(3)
+        for t in range(5):
+            assert (X @ y == alpha[statement(t)]).all()
+            X = 2 * X - X @ A @ X
 
 
-def solve_exactly(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    rows = np.column_stack([matrix, right])
-    for i in range(len(rows)):
-        pivot = next(j for j in range(i, len(rows)) if rows[j, i] != 0)
-        rows[[i, pivot]] = rows[[pivot, i]]
-        rows[i] = rows[i] / rows[i, i]
-        for j in range(len(rows)):
-            if j != i:
-                rows[j] = rows[j] - rows[j, i] * rows[i]
-    return rows[:, -1]
+def unit(n: int) -> np.ndarray:
+    return np.eye(n, dtype=int) + Fraction(0)
 
 
-@certifies("prop-overshoot", mutant="gradient descent with a step size above 1 / s", exact=True)
-@given(seed=seeds)
-@settings(max_examples=30)
-def test_what_can_overshoot_and_what_cannot(seed):
-    rng = np.random.default_rng(seed)
-    s, mu, t = Fraction(int(rng.integers(1, 99)), 9), Fraction(int(rng.integers(1, 99)), 50), int(rng.integers(1, 5))
-    assert 0 < s / (s + mu) < 1
-    eta = Fraction(int(rng.integers(1, 50)), 50) / s
-    assert 1 - (1 - eta * s) ** t <= 1
-    larger = eta + 1 / s
-    assert 1 - (1 - larger * s) ** (2**t) <= 1  # Newton after t >= 1 steps, whatever its start
-    assert 1 - (1 - larger * s) ** (2 * t - 1) > 1  # the mutant: odd steps of gradient descent
+def distinct(rng: np.random.Generator, t: int) -> list[int]:
+    """t distinct numbers other than zero."""
+    return rng.choice(np.arange(1, 60), size=t, replace=False).tolist()
 
 
-@certifies("prop-ridge-by-polynomial", mutant="a polynomial of one degree less, at the same bound")
-@pytest.mark.parametrize("t, kappa", [(1, 4.0), (3, 9.0), (6, 40.0)])
-def test_a_polynomial_comes_this_close_to_the_ridge_filter_and_no_closer(t, kappa):
-    a, b = 1.0, kappa
-    bound = 1 / np.cosh(t * np.arccosh((b + a) / (b - a)))
-    x = np.linspace(a, b, 4001)
-    best = lambda degree: remez(x, degree)  # noqa: E731
-    assert np.isclose(best(t), bound, rtol=1e-3)
-    assert best(t - 1) > 1.05 * bound
+@certifies(
+    "prop-distinct-eigenvalues",
+    statement=distinct,
+    mutants={
+        "one number fewer": lambda rng, t: distinct(rng, t - 1),
+        "one number more": lambda rng, t: distinct(rng, t + 1),
+        "two of them equal": lambda rng, t: (2 * distinct(rng, max(t - 1, 1)))[:t],
+        "zero among them": lambda rng, t: [0, *distinct(rng, t - 1)],
+    },
+    exact=True,
+)
+def test_as_many_gains_as_steps_fix_the_polynomial_and_fewer_do_not(statement):
+    """P - Q = sum_j a_j s^j over 1 <= j <= t: it vanishes at the numbers for a = 0 alone exactly if the matrix of powers has rank t."""
+    for seed, t in itertools.product(range(15), range(1, 5)):
+        numbers = statement(np.random.default_rng(seed), t)
+        rows = [[number ** (j + 1) for j in range(t)] for number in numbers]
+        assert rank(rows, t) == t
+        assert all(rank(rows[:i] + rows[i + 1 :], t) < t for i in range(len(rows)))
 
 
-def remez(x: np.ndarray, degree: int) -> float:
-    """The smallest maximum of |P| on the grid over P of this degree with P(0) = 1, by linear programming."""
+def rank(rows: list[list[int]], width: int) -> int:
+    return flint.fmpz_mat(len(rows), width, [entry for row in rows for entry in row]).rank()
+
+
+OVERSHOOTS = {
+    "ridge path": lambda rate, t: False,
+    "Newton": lambda rate, t: False,
+    "gradient descent": lambda rate, t: rate > 1 and t % 2 == 1,
+}
+
+
+@certifies(
+    "prop-overshoot",
+    statement=OVERSHOOTS,
+    mutants={
+        "Newton from a large start": OVERSHOOTS | {"Newton": lambda rate, t: rate > 1},
+        "gradient descent with a large step size, always": OVERSHOOTS | {"gradient descent": lambda rate, t: rate > 1},
+        "gradient descent after odd steps, always": OVERSHOOTS | {"gradient descent": lambda rate, t: t % 2 == 1},
+        "gradient descent never": OVERSHOOTS | {"gradient descent": lambda rate, t: False},
+        "the ridge path with a large ridge": OVERSHOOTS | {"ridge path": lambda rate, t: rate > 1},
+    },
+    exact=True,
+)
+def test_what_can_overshoot_and_what_cannot(statement):
+    """The methods are run for one eigenvalue s and one target; rate is eta s, c s or mu s."""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        s, y = Fraction(int(rng.integers(1, 99)), 9), Fraction(int(rng.integers(1, 99)), 7)
+        for rate in (Fraction(1, 3), Fraction(1), Fraction(3, 2), Fraction(2), Fraction(7, 3)):
+            descent, newton = Fraction(0), rate / s
+            for t in range(1, 6):
+                descent = descent + rate / s * (y - s * descent)
+                newton = 2 * newton - newton * s * newton
+                gains = {"ridge path": y / (s + rate / s) * s / y, "Newton": newton * s, "gradient descent": descent * s / y}
+                for method, gain in gains.items():
+                    assert (gain > 1) == statement[method](rate, t), (method, rate, t)
+                assert gains["ridge path"] != 1
+
+
+def ridge_residual(t: int, a: float, b: float, mu: float) -> float:
+    """1 / T_t(sigma)"""
+    return 1 / np.cosh(t * np.arccosh((b + a + 2 * mu) / (b - a)))
+
+
+@certifies(
+    "prop-ridge-by-polynomial",
+    statement=ridge_residual,
+    mutants={
+        "a polynomial of one degree less": lambda t, a, b, mu: ridge_residual(t - 1, a, b, mu),
+        "a polynomial of one degree more": lambda t, a, b, mu: ridge_residual(t + 1, a, b, mu),
+        "the ridge once": lambda t, a, b, mu: ridge_residual(t, a, b, mu / 2),
+        "no ridge": lambda t, a, b, mu: ridge_residual(t, a, b, 0.0),
+    },
+)
+def test_a_polynomial_comes_this_close_to_the_ridge_filter_and_no_closer(statement):
+    for t, a, b, mu in [(1, 1.0, 4.0, 0.5), (3, 0.2, 9.0, 0.3), (6, 0.1, 40.0, 1.0)]:
+        assert np.isclose(remez(np.linspace(a, b, 4001), t, -mu), statement(t, a, b, mu), rtol=1e-3)
+
+
+def remez(x: np.ndarray, degree: int, one_at: float) -> float:
+    """The smallest maximum of |P| on the grid over P of this degree that is one at `one_at`, by linear programming; here P = 1 - (s + mu) c."""
     from scipy.optimize import linprog
 
-    if degree == 0:
-        return 1.0
     basis = np.stack([np.cos(j * np.arccos(2 * (x - x.min()) / (x.max() - x.min()) - 1)) for j in range(degree + 1)], axis=1)
-    at_zero = np.polynomial.chebyshev.chebvander(np.array([-2 * x.min() / (x.max() - x.min()) - 1]), degree)
+    at_zero = np.polynomial.chebyshev.chebvander(np.array([2 * (one_at - x.min()) / (x.max() - x.min()) - 1]), degree)
     ones = np.ones((len(x), 1))
     A_ub = np.block([[basis, -ones], [-basis, -ones]])
     result = linprog([*np.zeros(degree + 1), 1], A_ub=A_ub, b_ub=np.zeros(2 * len(x)), A_eq=np.append(at_zero, [[0]], axis=1), b_eq=[1], bounds=(None, None))

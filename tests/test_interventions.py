@@ -161,26 +161,51 @@ def dropped(program, *targets):
     return [Edit(head, Put(0.0)) for target in targets for head in heads_into(program, target)]
 
 
-@certifies("prop-dropped-heads", mutant="without the second reduction, steepest descent with half its step")
 def test_a_network_without_a_head_runs_the_recurrence_without_its_term():
     prompt, program = batch(), conjugate_gradient(3, 6)
-    network = assemble(program)
     names = ("w", "rho_next", "beta", "gamma")
-    runs = intervene(network, prompt, {name: dropped(program, name) for name in names} | {"all sums": dropped(program, "rho", "sigma", "rho_next")})
+    runs = intervene(assemble(program), prompt, {name: dropped(program, name) for name in names})
     for name in names:
         close(runs[name], prompt, 6, without=(name,))
-    assert torch.equal(runs["all sums"]["r", "support"], prompt.y.expand(7, *prompt.y.shape))
-    assert not runs["all sums"].prediction.any() and not runs["w"].prediction.any()
-    torch.testing.assert_close(runs["w"]["alpha", "support"][-1], prompt.y / prompt.ridge)
-    for b in range(BATCH):  # steepest descent, written out; r is the true residual
-        A = (prompt.phi[b] @ prompt.phi[b].T).numpy() + prompt.ridge * np.eye(10)
-        for step in (1.0, 0.5):
-            alpha = np.zeros(10)
-            for _ in range(6):
-                r = prompt.y[b].numpy() - A @ alpha
-                alpha = alpha + step * (r @ r) / (r @ A @ r) * r
-            same = np.allclose(runs["rho_next"]["alpha", "support"][-1, b], alpha, rtol=1e-8)
-            assert same == (step == 1.0)
+
+
+def descended(A: np.ndarray, y: np.ndarray, ridge: float, t: int, part: float = 1.0) -> np.ndarray:
+    """Steepest descent, or that part of its step."""
+    alpha = 0 * y
+    for _ in range(t):
+        r = y - A @ alpha
+        alpha = alpha + part * (r @ r) / (r @ A @ r) * r
+    return alpha
+
+
+DROPPED = {
+    ("w",): lambda A, y, ridge, t: y / ridge if t else 0 * y,
+    ("rho_next",): descended,
+    ("rho", "sigma", "rho_next"): lambda A, y, ridge, t: 0 * y,
+}
+
+
+@certifies(
+    "prop-dropped-heads",
+    statement=DROPPED,
+    mutants={
+        "steepest descent with half its step": DROPPED | {("rho_next",): lambda A, y, ridge, t: descended(A, y, ridge, t, part=0.5)},
+        "without the second reduction, a step of constant length": DROPPED | {("rho_next",): lambda A, y, ridge, t: t * descended(A, y, ridge, 1)},
+        "without the mat-vec, a step of length one": DROPPED | {("w",): lambda A, y, ridge, t: y if t else 0 * y},
+        "without any reduction, the ridge alone": DROPPED | {("rho", "sigma", "rho_next"): DROPPED["w",]},
+        "the first reduction dropped like the second": {("rho",): descended},
+    },
+)
+def test_what_dropped_heads_leave(statement):
+    prompt, program = batch(), conjugate_gradient(3, 6)
+    runs = intervene(assemble(program), prompt, {"+".join(names): dropped(program, *names) for names in statement})
+    for names, alpha in statement.items():
+        run = runs["+".join(names)]
+        for b, (phi, y, phi_query) in enumerate(zip(prompt.phi.numpy(), prompt.y.numpy(), prompt.phi_query.numpy())):
+            expected = np.stack([alpha(phi @ phi.T + prompt.ridge * np.eye(10), y, prompt.ridge, t) for t in range(7)])
+            np.testing.assert_allclose(run["alpha", "support"][:, b], expected, rtol=1e-8, atol=1e-9)
+            f = expected @ phi @ phi_query.T if names == ("rho_next",) else np.zeros((7, 2))
+            np.testing.assert_allclose(run.prediction[:, b], f, rtol=1e-8, atol=1e-9)
 
 
 def test_without_its_mat_vec_or_its_norm_the_two_block_network_solves_for_the_ridge_alone_or_stands_still():
@@ -191,50 +216,73 @@ def test_without_its_mat_vec_or_its_norm_the_two_block_network_solves_for_the_ri
     assert not runs["rho"].prediction.any() and not runs["rho"]["alpha", "support"].any()
 
 
-@certifies("prop-injected-direction", mutant="a direction of the right angle and another length: not the line search")
-@settings(max_examples=15)
-@given(seed=st.integers(0, 10**6), mix=st.floats(0.05, 1.0))
-def test_an_injected_direction_of_the_right_length_takes_the_sine_of_its_angle_off_the_error(seed, mix):
-    prompt, program, t = batch(seed=seed), conjugate_gradient(3, 3), 1
+def kept(cosine: torch.Tensor, theta: float) -> torch.Tensor:
+    """||e'||^2 / ||e||^2, in the A-norm, of the cosine of d and e."""
+    return 1 - cosine**2 * (1 - (1 - 1 / theta) ** 2)
+
+
+@certifies(
+    "prop-injected-direction",
+    statement=kept,
+    mutants={
+        "the sine of the angle, whatever the length": lambda cosine, theta: 1 - cosine**2,
+        "the cosine not squared": lambda cosine, theta: 1 - cosine.abs() * (1 - (1 - 1 / theta) ** 2),
+        "theta for its inverse": lambda cosine, theta: kept(cosine, 1 / theta),
+        "half the cosine's square": lambda cosine, theta: kept(cosine / 2**0.5, theta),
+    },
+)
+def test_an_injected_direction_takes_what_its_angle_and_length_say_off_the_error(statement):
+    program, t, thetas = conjugate_gradient(3, 3), 1, (1.0, 2.0, 0.6, 0.4, -1.0)
+    network, at = assemble(program), Stream(program.step_ends[t], "p", "support")
+    for seed in range(15):
+        rng, prompt = np.random.default_rng(seed), batch(seed=seed)
+        A = prompt.phi @ prompt.phi.mT + prompt.ridge * torch.eye(10, dtype=torch.float64)
+        r = numbers(network.run(prompt), "r", t)
+        e, noise = torch.linalg.solve(A, r), torch.from_numpy(rng.standard_normal(r.shape))
+        mix = 1.0 if seed == 0 else rng.uniform(0.05, 1)  # one: the error itself
+        d = mix * e + (1 - mix) * e.norm(dim=-1, keepdim=True) * noise / noise.norm(dim=-1, keepdim=True)
+        energy = lambda a, b, A=A: (a * (A @ b.unsqueeze(-1)).squeeze(-1)).sum(-1, keepdim=True)  # noqa: E731
+        right = d * (r * r).sum(-1, keepdim=True) / (d * r).sum(-1, keepdim=True)
+        runs = intervene(network, prompt, {str(theta): [Edit(at, Put(theta * right))] for theta in thetas})
+        for theta in thetas:
+            gap = numbers(runs[str(theta)], "alpha", t + 1) - torch.linalg.solve(A, prompt.y)
+            part = energy(gap, gap) / energy(e, e)
+            torch.testing.assert_close(part, statement(energy(d, e) / (energy(d, d) * energy(e, e)).sqrt(), theta), rtol=1e-6, atol=1e-9)
+            assert ((part > 1) == (theta < 0.5)).all()
+
+
+def stale(prompt: Prompt, new: float, alpha_t: torch.Tensor, of: float = 1.0) -> torch.Tensor:
+    """y + (lambda' - lambda) alpha_t: what A' alpha_T + r_T stays at."""
+    return prompt.y + of * (new - prompt.ridge) * alpha_t
+
+
+@certifies(
+    "prop-stale-residual",
+    statement=stale,
+    mutants={
+        "as if the residual were computed anew": lambda prompt, new, alpha_t: stale(prompt, new, alpha_t, of=0.0),
+        "the other sign": lambda prompt, new, alpha_t: stale(prompt, new, alpha_t, of=-1.0),
+        "the old ridge not subtracted": lambda prompt, new, alpha_t: prompt.y + new * alpha_t,
+    },
+)
+def test_a_ridge_changed_on_the_way_is_answered_with_the_stale_residual(statement):
+    program = conjugate_gradient(3, 8)
     network = assemble(program)
-    clean = network.run(prompt)
-    r = numbers(clean, "r", t)
-    K = prompt.phi @ prompt.phi.mT + prompt.ridge * torch.eye(10, dtype=torch.float64)
-    e = torch.linalg.solve(K, r)
-    noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(r.shape))
-    d = mix * e + (1 - mix) * e.norm(dim=-1, keepdim=True) * noise / noise.norm(dim=-1, keepdim=True)
-    dot = lambda a, b: (a * b).sum(-1, keepdim=True)  # noqa: E731
-    energy = lambda a, b: dot(a, (K @ b.unsqueeze(-1)).squeeze(-1))  # noqa: E731
-    right = d * dot(r, r) / dot(d, r)
-    at = Stream(program.step_ends[t], "p", "support")
-    runs = intervene(network, prompt, {"right": [Edit(at, Put(right))], "double": [Edit(at, Put(2 * right))]})
-    alpha_star = torch.linalg.solve(K, prompt.y)
-    cosine = energy(d, e).square() / (energy(d, d) * energy(e, e))
-    sine = (1 - cosine).clamp(min=0)
-    for name, theta in (("right", 1.0), ("double", 2.0)):
-        gap = numbers(runs[name], "alpha", t + 1) - alpha_star
-        part = energy(gap, gap) / energy(e, e)
-        torch.testing.assert_close(part, 1 - cosine * (1 - (1 - 1 / theta) ** 2), rtol=1e-6, atol=1e-9)
-        assert torch.allclose(part, sine, rtol=1e-3) == (name == "right")
-
-
-@certifies("prop-stale-residual", mutant="the residual of the new system, as if it had been computed anew")
-@settings(max_examples=20)
-@given(seed=st.integers(0, 10**6), t=st.integers(0, 3), new=st.floats(0.05, 3.0).filter(lambda x: abs(x - 0.3) > 0.02))
-def test_a_ridge_changed_on_the_way_is_answered_with_the_stale_residual(seed, t, new):
-    prompt, program = batch(seed=seed), conjugate_gradient(3, 8)
-    edits = [Edit(Stream(program.step_ends[t], "ridge", "support"), Put(new))]
-    run = intervene(assemble(program), prompt, {"new ridge": edits})["new ridge"]
-    A_new = prompt.phi @ prompt.phi.mT + new * torch.eye(10, dtype=torch.float64)
-    alpha_t = numbers(run, "alpha", t)
-    for step in range(t, 9):
-        alpha, r = numbers(run, "alpha", step), numbers(run, "r", step)
-        fresh = prompt.y - (A_new @ alpha.unsqueeze(-1)).squeeze(-1)
-        size = 1e-9 * (1 + alpha.abs().max() * 50).item()
-        torch.testing.assert_close(r, fresh + (new - prompt.ridge) * alpha_t, rtol=0, atol=size)
-        assert torch.allclose(r, fresh, rtol=0, atol=size) == (t == 0)
-    said = (prompt.phi_query @ prompt.phi.mT @ run["alpha", "support"].unsqueeze(-1)).squeeze(-1)
-    torch.testing.assert_close(run.prediction, said, rtol=1e-9, atol=1e-9)
+    for seed in range(20):
+        rng, prompt, t = np.random.default_rng(seed), batch(seed=seed), seed % 4
+        new = rng.uniform(0.05, 0.28) if seed % 2 else rng.uniform(0.32, 3.0)
+        run = intervene(network, prompt, {"new ridge": [Edit(Stream(program.step_ends[t], "ridge", "support"), Put(new))]})["new ridge"]
+        K, identity = prompt.phi @ prompt.phi.mT, torch.eye(10, dtype=torch.float64)
+        A_new, alpha_t = K + new * identity, numbers(run, "alpha", t)
+        star = torch.linalg.solve(K + prompt.ridge * identity, prompt.y)
+        limit = star + (new - prompt.ridge) * torch.linalg.solve(A_new, alpha_t - star)
+        for step in range(t, 9):
+            alpha, r = numbers(run, "alpha", step), numbers(run, "r", step)
+            size = 1e-9 * (1 + alpha.abs().max() * 50).item()
+            torch.testing.assert_close(r, statement(prompt, new, alpha_t) - (A_new @ alpha.unsqueeze(-1)).squeeze(-1), rtol=0, atol=size)
+            torch.testing.assert_close(alpha + torch.linalg.solve(A_new, r), limit, rtol=0, atol=20 * size)  # so r to zero is alpha to the limit
+        said = (prompt.phi_query @ prompt.phi.mT @ run["alpha", "support"].unsqueeze(-1)).squeeze(-1)
+        torch.testing.assert_close(run.prediction, said, rtol=1e-9, atol=1e-9)
 
 
 @settings(max_examples=15)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from certificates import certifies
 from factories import DTYPES
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -186,67 +187,90 @@ def searched(c: float, dtype: torch.dtype, seed: int, score, start: float, gener
     return n[kept], d[kept], [errors[i] for i in kept]
 
 
-@certifies("prop-division-rounding", mutant="two roundings")
+@cache
+def worst_when_scaled(c: float, dtype: torch.dtype) -> Fraction:
+    """The largest error that three searches find at tau <= 1."""
+    return max(searched(c, dtype, seed, lambda error, tau: error, start=1.0)[2][0] for seed in range(3))
+
+
+@certifies(
+    "prop-division-rounding",
+    statement=scaled_bound,
+    mutants={"two roundings": lambda u: 2 * u / (1 - 2 * u), "two roundings and a half": lambda u: Fraction(5, 2) * u / (1 - 2 * u)},
+)
 @dtypes
 @pytest.mark.parametrize("c", [1.0, 2.0**-40])
-def test_a_search_comes_close_to_three_roundings_and_not_beyond(dtype, c):
+def test_a_search_comes_close_to_three_roundings_and_not_beyond(statement, dtype, c):
     u = unit_roundoff(dtype)
-    worst = max(errors[0] for errors in (searched(c, dtype, seed, lambda error, tau: error, start=1.0)[2] for seed in range(3)))
-    assert worst <= scaled_bound(u)
-    assert worst >= Fraction(27, 10) * u  # tight; mutant: two roundings, which the search refutes
-    assert worst > 2 * u / (1 - 2 * u)
+    assert Fraction(27, 10) * u <= worst_when_scaled(c, dtype) <= statement(u)
 
 
-@certifies("prop-division-rounding")
+@cache
+def largest_quotients(dtype: torch.dtype) -> list[tuple[Fraction, Fraction]]:
+    """(error, tau) of the operands with tau <= 2^8 that a search finds to use most of the bound."""
+    u, c = unit_roundoff(dtype), 2.0**-10
+    N, D, errors = searched(c, dtype, 0, lambda error, tau: error / general_bound(tau, u), start=2.0**8)
+    return list(zip(errors, sizes(N, D, c), strict=True))
+
+
+@certifies(
+    "prop-division-rounding",
+    statement=general_bound,
+    mutants={
+        "the bound of tau <= 1 for every tau": lambda tau, u: scaled_bound(u),
+        "4 / 5 of tau": lambda tau, u: general_bound(Fraction(4, 5) * tau, u),
+    },
+)
 @dtypes
-def test_a_search_comes_close_to_the_bound_of_large_quotients_and_not_beyond(dtype):
-    u, c, limit = unit_roundoff(dtype), 2.0**-10, 2.0**8
-    N, D, errors = searched(c, dtype, 0, lambda error, tau: error / general_bound(tau, u), start=limit)
-    ratios = [error / general_bound(tau, u) for error, tau in zip(errors, sizes(N, D, c))]
-    assert Fraction(9, 10) <= max(ratios) <= 1
-    assert max(errors) > scaled_bound(u)  # mutant: the bound of the scaled circuit, without its hypothesis tau <= 1
+def test_a_search_comes_close_to_the_bound_of_large_quotients_and_not_beyond(statement, dtype):
+    u = unit_roundoff(dtype)
+    used = [error / statement(tau, u) for error, tau in largest_quotients(dtype)]
+    assert Fraction(9, 10) <= max(used) <= 1
 
 
-@certifies("prop-division-rounding")
+@certifies("prop-division-rounding", statement=lambda u: u / 4, mutants={"tau <= u": lambda u: u})
 @given(case=divisions(largest=0), shrink=st.integers(0, 10))
-def test_quotients_far_below_the_scale_are_correctly_rounded(case, shrink):
+@example(case=(torch.tensor([-1.5, -0.75]).double(), torch.ones(2).double(), 1.0, torch.float64), shrink=0)
+def test_quotients_far_below_the_scale_are_correctly_rounded(statement, case, shrink):
     N, D, _, dtype = case
-    c = 2.0 ** np.floor(np.log2((2.0 ** -PRECISION[dtype] / 4 / (N / D).abs().double()).min().item()) - shrink)
-    c = min(c, 1.0)
+    limit = float(statement(unit_roundoff(dtype)))
+    c = min(2.0 ** np.floor(np.log2(limit / (N / D).abs().double().max().item()) - shrink), 1.0)
     if (c * N.abs().double()).min() < torch.finfo(dtype).tiny:
         return  # outside the range of the dtype
-    assert max(sizes(N, D, c)) <= unit_roundoff(dtype) / 4
+    assert max(sizes(N, D, c)) <= limit
     assert torch.equal(divide(N, D, c), N / D)
 
 
-@certifies("prop-division-rounding", mutant="correct rounding for larger quotients")
+@certifies(
+    "prop-division-rounding",
+    statement=lambda P: (range(1, P - 1), lambda m, u: 2**m * u),
+    mutants={
+        "m = P - 1 as well": lambda P: (range(1, P), lambda m, u: 2**m * u),
+        "a loss of |N / D| u": lambda P: (range(1, P - 1), lambda m, u: (2**m + 2) * u / (1 + 2**m * u)),
+    },
+    exact=True,
+)
 @dtypes
-def test_larger_quotients_are_not_all_correctly_rounded(dtype):  # mutant of the hypothesis tau <= u / 4
-    rng = np.random.default_rng(0)
-    D = torch.from_numpy(rng.uniform(1, 2, 2000)).to(dtype)
-    N = -(D * torch.from_numpy(rng.uniform(0.5, 1, 2000)).to(dtype))
-    assert (divide(N, D, 1.0) != N / D).any()
+def test_the_loss_of_large_quotients_is_exactly_as_stated(statement, dtype):
+    u, (exponents, loss) = unit_roundoff(dtype), statement(PRECISION[dtype])
+    m = torch.tensor(list(exponents), dtype=dtype)
+    N, D = 2**m + 2, 1 + 2 ** (m - PRECISION[dtype])
+    for i, error, q in zip(exponents, relative_errors(divide(N, D, 1.0), N, D), sizes(N, D, 1.0), strict=True):
+        assert error == loss(i, u) > (q - 2) * u
 
 
-@certifies("prop-division-rounding")
-@dtypes
-def test_the_loss_of_large_quotients_is_exactly_as_stated(dtype):
-    P, u = PRECISION[dtype], unit_roundoff(dtype)
-    m = torch.arange(1, P - 1, dtype=dtype)
-    N, D = 2**m + 2, 1 + 2 ** (m - P)
-    for i, (error, q) in enumerate(zip(relative_errors(divide(N, D, 1.0), N, D), sizes(N, D, 1.0)), start=1):
-        assert error == 2**i * u > (q - 2) * u
-    beyond = torch.tensor([2.0 ** (P - 1) + 2], dtype=dtype), torch.tensor([1.5], dtype=dtype)  # mutant: m = P - 1
-    assert relative_errors(divide(*beyond, 1.0), *beyond)[0] != 2 ** (P - 1) * u
-
-
-@certifies("prop-division-rounding")
+@certifies("prop-division-rounding", statement=True, mutants={"no guard": False})
 @dtypes
 @pytest.mark.parametrize("c", [1.0, 2.0**-40])
-def test_the_guard_makes_zero_of_nothing_by_nothing_and_of_nothing_else(dtype, c):
-    zero, one = torch.zeros(1, dtype=dtype), torch.ones(1, dtype=dtype)
-    assert divide(zero, zero, c).item() == 0
-    assert divide(zero, zero, c, guard=False).isnan().all()  # mutant: no guard
+def test_the_guard_makes_zero_of_nothing_by_nothing(statement, dtype, c):
+    zero = torch.zeros(1, dtype=dtype)
+    assert divide(zero, zero, c, guard=statement).item() == 0
+
+
+@dtypes
+@pytest.mark.parametrize("c", [1.0, 2.0**-40])
+def test_the_guard_makes_zero_of_nothing_else_and_is_too_small_to_be_seen(dtype, c):
+    one, zero = torch.ones(1, dtype=dtype), torch.zeros(1, dtype=dtype)
     assert not divide(one, zero, c).isfinite().any()
     smallest = torch.tensor([8 * guard_of(dtype) * 2.0 ** PRECISION[dtype]], dtype=dtype)  # D = 8 g / u
     assert abs(divide(smallest, smallest, c).item() - 1) <= scaled_bound(unit_roundoff(dtype))

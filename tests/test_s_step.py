@@ -1,5 +1,7 @@
 """s steps of conjugate gradient at once: the solver against conjugate gradient, its bases, and how many blocks its order takes."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import tolerances
@@ -142,11 +144,19 @@ def two_block_order(steps: int) -> dict[str, Operation]:
     return operations
 
 
-@certifies("prop-s-step-blocks", mutant="all quotients of a cycle at once; a block fewer")
-@pytest.mark.parametrize("s", [1, 2, 3, 8, 20])
-def test_a_cycle_of_s_steps_takes_two_s_blocks_like_s_steps_of_two_blocks(s):
-    cycle = earliest_blocks(s_step_order(s), {"power 0"})
-    assert cycle["r"] == 2 * s == earliest_blocks(two_block_order(s), {"r 0"})[f"r {s}"]
-    assert cycle["sums"] == s and all(cycle[f"gamma {j}"] == s + 1 + j for j in range(s))
-    merged = earliest_blocks(s_step_order(s, merged=True), {"power 0"})["r"]
-    assert merged == s + 1 and (merged < 2 * s or s == 1)  # mutant: what merged quotients would give
+@certifies(
+    "prop-s-step-blocks",
+    statement=(s_step_order, lambda s: 2 * s),
+    mutants={
+        "a block fewer": (s_step_order, lambda s: 2 * s - 1),
+        "all quotients of a cycle at once": (partial(s_step_order, merged=True), lambda s: 2 * s),
+        "s + 1 blocks": (s_step_order, lambda s: s + 1),
+    },
+    exact=True,
+)
+def test_a_cycle_of_s_steps_takes_two_s_blocks_like_s_steps_of_two_blocks(statement):
+    order, blocks = statement
+    for s in (1, 2, 3, 8, 20):
+        cycle = earliest_blocks(order(s), {"power 0"})
+        assert cycle["r"] == blocks(s) == earliest_blocks(two_block_order(s), {"r 0"})[f"r {s}"]
+        assert cycle["sums"] == s and all(cycle[f"gamma {j}"] == s + 1 + j for j in range(s))

@@ -2,19 +2,19 @@
 
 import math
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
-import survivors as known
-import tolerances
 import torch
-from certificates import certifies
-from factories import integer_network, integers, random_prompt, unchecked
 from sklearn.kernel_ridge import KernelRidge
 from torch import Tensor
 
+import tolerances
+from certificates import certifies
+from factories import integer_network, integers, random_prompt, unchecked
 from metarep_lib import (
     CausalMask,
     ExponentialKernel,
@@ -42,17 +42,17 @@ from metarep_lib.construct import input_basis, prefix_mask, tokenise
 from metarep_lib.construct.degree import Degree
 from metarep_lib.construct.exact import ExactTransformer
 from metarep_lib.evidence import (
-    Recurrence,
     certify_end_to_end,
     certify_step,
     pipelined_recurrence,
     richardson_recurrence,
     softmax_conjugate_gradient_recurrence,
-    survivors,
 )
 from metarep_lib.evidence.rings import Degrees, Field
 from metarep_lib.network import AttentionConfig, BlockConfig
 from metarep_lib.numerics import log_sink_mass
+from networks import NETWORKS, U, as_built, feature_doubled, target_added
+from test_theorems import size
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,66 +62,118 @@ def without_checks_of_annotations():
         yield
 
 
-U = torch.tensor([[0.5, 2.0], [1.0, -1.0], [0.0, 3.0]], dtype=torch.float64)
 DTYPES = (torch.float64, torch.float32)
 
-
-@dataclass(frozen=True)
-class Case:
-    """A program of two steps on two features, its recurrence, and what it should say of itself."""
-
-    program: Program
-    recurrence: Recurrence
-    blocks_per_step: int
-    width: int
-
-
+# blocks per step and width, as the chapter states them
 CASES = {
-    "richardson": Case(richardson(2, 2, 0.5), richardson_recurrence(0.5), 1, 2 + 13),
-    "richardson, U": Case(richardson(2, 2, 0.5, U), richardson_recurrence(0.5, U), 1, 2 + 13),
-    "cg": Case(softmax_conjugate_gradient(2, 2, 0.5), softmax_conjugate_gradient_recurrence(0.5), 3, 2 + 37),
-    "cg, U, plain": Case(softmax_conjugate_gradient(2, 2, 2.0, U, "none"), softmax_conjugate_gradient_recurrence(2.0, U, "none"), 3, 2 + 37),
-    "cg, jacobi": Case(softmax_conjugate_gradient(2, 2, 0.5, None, "jacobi"), softmax_conjugate_gradient_recurrence(0.5, None, "jacobi"), 3, 2 + 41),
-    "pipelined": Case(pipelined_conjugate_gradient(2, 2, 0.5), pipelined_recurrence(0.5), 2, 2 + 45),
-    "pipelined, U, jacobi": Case(pipelined_conjugate_gradient(2, 2, 0.5, U, "jacobi"), pipelined_recurrence(0.5, U, "jacobi"), 2, 2 + 49),
+    "richardson": (1, 2 + 13),
+    "richardson, U": (1, 2 + 13),
+    "softmax cg": (3, 2 + 37),
+    "softmax cg, U, plain": (3, 2 + 37),
+    "softmax cg, jacobi": (3, 2 + 41),
+    "pipelined": (2, 2 + 45),
+    "pipelined, U, jacobi": (2, 2 + 49),
 }
-cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-NETWORKS = ("prop-richardson-network", "thm-softmax-cg-network", "prop-pipelined-network")
+names = pytest.mark.parametrize("name", CASES)
 
 
 # ---------------------------------------------------------------- sizes and exact certificates
 
 
-@certifies("prop-richardson-network", "thm-softmax-cg-network", "prop-pipelined-network")
-@cases
-def test_a_program_states_its_own_size(case):
-    network = assemble(case.program)
-    assert case.program.width == case.width == network.transformer.config.d_model
-    assert case.program.n_blocks == case.recurrence.n_prelude + 2 * case.blocks_per_step
-    assert case.program.n_parameters == sum(weight.numel() for weight in network.transformer.parameters())
-    assert len(case.program.distinct_layers) == case.recurrence.n_prelude + case.blocks_per_step  # all steps share tensors
+@names
+def test_a_program_states_its_own_size(name):
+    program, recurrence = NETWORKS[name].program, NETWORKS[name].recurrence
+    blocks_per_step, width = CASES[name]
+    network = assemble(program)
+    assert program.width == width == network.transformer.config.d_model
+    assert program.n_blocks == recurrence.n_prelude + 2 * blocks_per_step
+    assert program.n_parameters == sum(weight.numel() for weight in network.transformer.parameters())
+    assert len(program.distinct_layers) == recurrence.n_prelude + blocks_per_step  # all steps share tensors
 
 
-@certifies("prop-richardson-network", "thm-softmax-cg-network", "prop-pipelined-network", mutant="one entry more per channel")
-@pytest.mark.parametrize("p", [1, 4, 10])
-def test_the_number_of_entries_is_as_stated(p):
-    assert richardson(p, 5).n_parameters == (p + 13) * (5 * p + 42) != (p + 13) * (5 * p + 43)
-    for preconditioner in ("none", "normaliser"):
-        assert softmax_conjugate_gradient(p, 5, preconditioner=preconditioner).n_parameters == (p + 37) * (5 * p + 231)
-        assert pipelined_conjugate_gradient(p, 5, preconditioner=preconditioner).n_parameters == (p + 45) * (7 * p + 316)
-    assert softmax_conjugate_gradient(p, 5, preconditioner="jacobi").n_parameters == (p + 41) * (8 * p + 253)
+def size_and_entries(program: Program) -> tuple[int, ...]:
+    """Channels, blocks, blocks that store tensors, and entries of all matrices, of the transformer itself."""
+    return *size(program), sum(weight.numel() for weight in assemble(program).transformer.parameters())
 
 
-@certifies("prop-richardson-network", "thm-softmax-cg-network", "prop-pipelined-network", exact=True)
-@cases
+SIZES = [(p, t) for p in (1, 4, 10) for t in (2, 5)]
+
+
+def richardson_size(p: int, t: int, channels: int = 13, prepared: int = 2, per_channel: int = 42) -> tuple[int, ...]:
+    return p + channels, t + prepared, 3, (p + 13) * (5 * p + per_channel)
+
+
+@certifies(
+    "prop-richardson-network",
+    statement=richardson_size,
+    mutants={
+        "one channel fewer": partial(richardson_size, channels=12),
+        "one block fewer to prepare": partial(richardson_size, prepared=1),
+        "one entry fewer per channel": partial(richardson_size, per_channel=41),
+    },
+)
+def test_richardsons_network_is_as_large_as_stated(statement):
+    for p, t in SIZES:
+        assert size_and_entries(richardson(p, t)) == statement(p, t)
+
+
+def softmax_cg_size(p: int, t: int, jacobi: bool, more: int = 4, per_step: int = 3, per_channel: int = 231) -> tuple[int, ...]:
+    if jacobi:
+        return p + 37 + more, per_step * t + 3, 6, (p + 41) * (8 * p + 253)
+    return p + 37, per_step * t + 2, 5, (p + 37) * (5 * p + per_channel)
+
+
+@certifies(
+    "thm-softmax-cg-network",
+    statement=softmax_cg_size,
+    mutants={
+        "Jacobi in three more channels": partial(softmax_cg_size, more=3),
+        "two blocks per step": partial(softmax_cg_size, per_step=2),
+        "one entry fewer per channel": partial(softmax_cg_size, per_channel=230),
+    },
+)
+def test_conjugate_gradients_network_is_as_large_as_stated(statement):
+    for p, t in SIZES:
+        for preconditioner in ("none", "normaliser", "jacobi"):
+            made = size_and_entries(softmax_conjugate_gradient(p, t, preconditioner=preconditioner))
+            assert made == statement(p, t, preconditioner == "jacobi")
+
+
+def pipelined_size(p: int, t: int, jacobi: bool, channels: int = 45, prepared: int = 3, per_channel: int = 316) -> tuple[int, ...]:
+    return (p + channels + 4, 2 * t + prepared + 1) if jacobi else (p + channels, 2 * t + prepared, 5, (p + 45) * (7 * p + per_channel))
+
+
+@certifies(
+    "prop-pipelined-network",
+    statement=pipelined_size,
+    mutants={
+        "one channel fewer": partial(pipelined_size, channels=44),
+        "one block fewer to prepare": partial(pipelined_size, prepared=2),
+        "one entry fewer per channel": partial(pipelined_size, per_channel=315),
+    },
+)
+def test_the_pipelined_network_is_as_large_as_stated(statement):
+    for p, t in SIZES:
+        for preconditioner in ("none", "normaliser", "jacobi"):
+            stated = statement(p, t, preconditioner == "jacobi")
+            assert size_and_entries(pipelined_conjugate_gradient(p, t, preconditioner=preconditioner))[: len(stated)] == stated
+
+
+@certifies(
+    "prop-richardson-network",
+    "thm-softmax-cg-network",
+    "prop-pipelined-network",
+    statement=as_built,
+    mutants={"a feature doubled": feature_doubled, "the target also written into the last direction": target_added},
+    exact=True,
+)
+@names
 @pytest.mark.parametrize("dtype, k", [(torch.float64, 1), (torch.float32, 3)])
-def test_the_weights_run_the_recurrence_for_every_function_of_the_score(case, dtype, k):
-    network = assemble(case.program, dtype=dtype)
-    weights, config = network.transformer.state_dict(), network.transformer.config
-    for certificate in (
-        certify_step(weights, config, network.basis, case.recurrence, seed=k, n_support=k, n_query=2),
-        certify_end_to_end(weights, config, case.recurrence, seed=k, n_features=2, n_support=k, n_query=2),
-    ):
+def test_the_weights_run_the_recurrence_for_every_function_of_the_score(statement, name, dtype, k):
+    network, recurrence = assemble(NETWORKS[name].program, dtype=dtype), NETWORKS[name].recurrence
+    weights, config = statement(network), network.transformer.config
+    for certify in (certify_step, certify_end_to_end):
+        certificate = certify(weights, config, network.basis, recurrence, seed=k, n_support=k, n_query=2)
         assert certificate.holds, certificate
         assert certificate.log2_error < -400
 
@@ -131,31 +183,17 @@ def test_the_weights_run_the_recurrence_for_every_function_of_the_score(case, dt
 )
 @pytest.mark.parametrize("preconditioner", ["none", "normaliser", "jacobi"])
 def test_the_solution_is_reached_after_as_many_steps_as_supports(make, recurrence, preconditioner):
-    settings = {"seed": 4, "n_features": 1, "n_support": 3, "terminates": True, "bound_error": False}
     for steps in (3, 2):
         network = assemble(make(1, steps, preconditioner=preconditioner))
-        whole = certify_end_to_end(
-            network.transformer.state_dict(), network.transformer.config, recurrence(preconditioner=preconditioner), **settings
-        )
+        weights, config = network.transformer.state_dict(), network.transformer.config
+        expected = recurrence(preconditioner=preconditioner)
+        whole = certify_end_to_end(weights, config, network.basis, expected, seed=4, terminates=True, bound_error=False)
         assert [entry[:2] for entry in whole.mismatches] == ([] if steps == 3 else ["f*"])  # mutant: one step fewer
-
-
-@certifies(
-    "prop-richardson-network",
-    "thm-softmax-cg-network",
-    "prop-pipelined-network",
-    mutant="every weight tripled, every gated unit dropped, every two blocks swapped",
-)
-@pytest.mark.parametrize("name, harmless", [("richardson", known.RICHARDSON), ("cg, jacobi", known.SOFTMAX_JACOBI), ("pipelined", known.PIPELINED)])
-def test_every_mutant_dies_or_is_known_to_be_harmless(name, harmless):
-    left, tried = survivors(assemble(CASES[name].program), CASES[name].recurrence, seed=5, n_support=2)
-    assert set(left) == harmless.keys()
-    assert tried > 60
 
 
 @pytest.mark.parametrize("wrong", [richardson_recurrence(0.25), richardson_recurrence(0.5, U)])
 def test_another_kernel_is_noticed(wrong):
-    network = assemble(CASES["richardson"].program)
+    network = assemble(NETWORKS["richardson"].program)
     assert not certify_step(network.transformer.state_dict(), network.transformer.config, network.basis, wrong, seed=1, bound_error=False).holds
 
 
@@ -276,28 +314,35 @@ def test_targets_of_any_size_in_double_precision(make, target_scale):
     tolerances.assert_within(error, tolerances.solution(torch.float64, 1e4))
 
 
-@certifies("prop-pipelined-network")
 @pytest.mark.parametrize("preconditioner", ["none", "normaliser", "jacobi"])
 @pytest.mark.parametrize("kappa", [1e2, 1e4, 1e6])
-def test_the_pipelined_floor_is_higher_and_within_its_own_constant(preconditioner, kappa):
+def test_the_pipelined_floor_is_within_its_own_constant(preconditioner, kappa):
     prompt = prompt_of_kappa(kappa, spread=False)
     error, _ = errors(pipelined_conjugate_gradient(3, 60, 1.0, None, preconditioner), prompt, ExponentialKernel(), torch.float64)
     tolerances.assert_within(error, tolerances.pipelined(kappa))
-    if kappa == 1e4:
-        assert error > tolerances.solution(torch.float64, kappa)  # mutant: the floor of the three-block order
 
 
-@certifies("prop-richardson-network")
+def test_the_pipelined_floor_is_mostly_above_what_three_blocks_a_step_keep_to():
+    """The median of nine draws; that of sixty is twenty times the tolerance, their lower quartile four times, the least below it."""
+    prompts = [prompt_of_kappa(1e4, spread=False, seed=seed) for seed in range(9)]
+    floors = [errors(pipelined_conjugate_gradient(3, 60, 1.0), prompt, ExponentialKernel(), torch.float64)[0] for prompt in prompts]
+    assert np.median(floors) > tolerances.solution(torch.float64, 1e4)
+
+
+@certifies(
+    "prop-richardson-network",
+    statement=lambda K, ridge: K.sum(-1) + ridge,
+    mutants={"the ridge left out of D": lambda K, ridge: K.sum(-1), "the diagonal alone": lambda K, ridge: K.diagonal() + ridge},
+)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_richardson_is_damped_averaging_step_by_step(dtype):
-    prompt, kernel = random_prompt(9, 2, 4, ridge=0.7, seed=1), ExponentialKernel(0.8, U)
+def test_richardson_is_damped_averaging_step_by_step(statement, dtype):
+    prompt, kernel = random_prompt(9, 2, 4, ridge=0.7, seed=1), ExponentialKernel(0.8, U / 4)  # kappa is 16
     system = ridge_system(prompt, kernel)
-    D, alpha, alphas = system.A.sum(-1), torch.zeros(9, dtype=torch.float64), [torch.zeros(9, dtype=torch.float64)]
+    D, alphas = statement(kernel(prompt.phi, prompt.phi), prompt.ridge), [torch.zeros(9, dtype=torch.float64)]
     for _ in range(30):
-        alpha = alpha + (prompt.y - system.A @ alpha) / D
-        alphas.append(alpha)
+        alphas.append(alphas[-1] + (prompt.y - system.A @ alphas[-1]) / D)
     alphas = torch.stack(alphas)
-    trace = run(richardson(2, 30, 0.8, U), prompt.to(dtype), dtype)
+    trace = run(richardson(2, 30, 0.8, U / 4), prompt.to(dtype), dtype)
     tolerance = 64 * tolerances.unit_roundoff(dtype) * float(system.condition_number)
     tolerances.assert_within(tolerances.relative(trace["lambda_alpha", "support"] / prompt.ridge, alphas), tolerance)
     tolerances.assert_within(tolerances.relative(trace.prediction, system.predict(alphas)), tolerance)
@@ -434,15 +479,22 @@ def test_a_preconditioner_that_there_is_not_is_refused():
         softmax_conjugate_gradient(2, 3, preconditioner="d")
 
 
-@certifies("prop-un-normalise-rounding")
+@certifies(
+    "prop-un-normalise-rounding",
+    statement=lambda dtype: torch.finfo(dtype).tiny,
+    mutants={
+        "subnormal masses as well": lambda dtype: torch.finfo(dtype).tiny * torch.finfo(dtype).eps,
+        "masses above the root of nu alone": lambda dtype: torch.finfo(dtype).tiny ** 0.5,
+    },
+)
 @pytest.mark.parametrize("make", [kernel_product, lambda p: softmax_conjugate_gradient(p, 2), lambda p: richardson(p, 2)])
 @pytest.mark.parametrize("dtype, largest", [(torch.float32, 87.0), (torch.float64, 707.0)])
-def test_a_sink_that_underflows_is_reported_and_one_that_does_not_is_not(make, dtype, largest):
+def test_a_sink_that_underflows_is_reported_and_one_that_does_not_is_not(statement, make, dtype, largest):
     network = assemble(make(1), dtype=dtype)
     for logit in (largest - 2, largest + 2, largest + 40):
         phi = torch.tensor([[logit**0.5], [0.1]], dtype=dtype)
         prompt = Prompt(phi, torch.ones(2, dtype=dtype), phi[:1], ridge=1.0)
-        range_left = log_sink_mass(prompt.to(torch.float64), ExponentialKernel()).min() - math.log(torch.finfo(dtype).tiny)
+        range_left = log_sink_mass(prompt.to(torch.float64), ExponentialKernel()).min() - math.log(statement(dtype))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             answer = network.predict(prompt)

@@ -1,9 +1,12 @@
-"""The certificates: every labelled statement of the book, checked by running it, with a wrong version that fails.
+"""The certificates: every labelled statement of the book, checked by running it, with wrong versions that fail.
 
 Statements about rational functions are checked in exact arithmetic; inequalities on random inputs,
 up to a committed floor for rounding (searched inputs: test_bounds.py).
 """
 
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -29,14 +32,15 @@ from metarep_lib import (
 from metarep_lib.construct import circuits, prefix_mask, token_groups, tokenise
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.exact import ExactTransformer
-from metarep_lib.construct.program import Layer, Program
-from metarep_lib.evidence import certify_end_to_end, certify_step, conjugate_gradient_recurrence, gradient_descent_recurrence
-from metarep_lib.numerics.recurrences import conjugate_gradient_step, two_block_step
+from metarep_lib.construct.program import Form, Layer, Product, Program, Write
+from metarep_lib.evidence import Recurrence, certify_end_to_end, certify_step, conjugate_gradient_recurrence, gradient_descent_recurrence
+from metarep_lib.evidence.algorithms import kernel_alone
+from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step, two_block_step
 
 U = torch.finfo(torch.float64).eps
 SHAPES = [(1, 1), (1, 3), (4, 2), (3, 5), (12, 4)]  # (supports, features): k = 1, p > k, k > p
 shapes = pytest.mark.parametrize("k, p", SHAPES)
-seeds = st.integers(0, 10**6)
+N_SEEDS = 100
 
 
 # ---------------------------------------------------------------- the problem (chapter kernel-ridge)
@@ -59,69 +63,96 @@ def rationals(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return np.vectorize(lambda n, d: Fraction(int(n), int(d)), otypes=[object])(rng.integers(-5, 6, shape), rng.integers(1, 4, shape))
 
 
-@certifies("thm-krr", mutant="twice the ridge", exact=True)
-@shapes
-def test_the_dual_solution_is_the_only_zero_of_the_gradient(k, p):
-    rng = np.random.default_rng(k + 10 * p)
-    Phi, y, ridge = rationals(rng, k, p), rationals(rng, k), Fraction(1, 3)
-    alpha = exact_solve(Phi @ Phi.T + ridge * np.eye(k, dtype=int), y)
-    weights = Phi.T @ alpha
+def identity(n: int) -> np.ndarray:
+    return np.eye(n, dtype=int) + Fraction(0)
 
-    def gradient(w, shown_ridge=ridge):
-        return Phi.T @ (Phi @ w - y) + shown_ridge * w
+
+@certifies(
+    "thm-krr",
+    statement=lambda K, ridge: K + ridge * identity(len(K)),
+    mutants={
+        "twice the ridge": lambda K, ridge: K + 2 * ridge * identity(len(K)),
+        "the square of the ridge": lambda K, ridge: K + ridge**2 * identity(len(K)),
+    },
+    exact=True,
+)
+@shapes
+def test_the_dual_solution_is_the_only_zero_of_the_gradient(statement, k, p):
+    rng, ridge = np.random.default_rng(k + 10 * p), Fraction(1, 3)
+    Phi, y, phi_query = rationals(rng, k, p) + Fraction(1, 7), rationals(rng, k) + Fraction(1, 9), rationals(rng, p)
+    alpha = exact_solve(statement(Phi @ Phi.T, ridge), y)
+    weights = Phi.T @ alpha
 
     def J(w):
         return ((y - Phi @ w) ** 2).sum() + ridge * (w**2).sum()
 
-    assert (gradient(weights) == 0).all()
-    step = rationals(rng, p) + 1
+    assert (Phi.T @ (Phi @ weights - y) + ridge * weights == 0).all()
+    assert (weights == exact_solve(Phi.T @ Phi + ridge * identity(p), Phi.T @ y)).all()  # elimination ends: there is one zero only
+    step = rationals(rng, p) + Fraction(1, 7)
     assert J(weights + step) > J(weights) < J(weights - step)
-    assert (gradient(weights, 2 * ridge) != 0).any() or (weights == 0).all()  # mutant: the wrong ridge
+    assert phi_query @ weights == (Phi @ phi_query) @ alpha
 
 
-@certifies("prop-kappa", mutant="without the one")
-@shapes
-def test_kappa_is_at_most_one_plus_norm_over_ridge_with_equality_iff_singular(k, p):
-    system = ridge_system(random_prompt(k, p, 1, ridge=0.5, seed=k * p))
-    norm_K = system.eigenvalues[-1] - 0.5
-    bound = 1 + norm_K / 0.5
-    assert system.condition_number <= bound * (1 + 1e-10)
-    assert (system.condition_number > bound * (1 - 1e-10)) == (p < k)
-    if p < k:  # mutant: without the one
-        assert system.condition_number > norm_K / 0.5
-
-
-@certifies("prop-primal-dual", mutant="another step size in the primal")
-def test_primal_and_dual_gradient_descent_agree_and_conjugate_gradients_do_not():
-    prompt = random_prompt(7, 3, 4, ridge=0.5, seed=1)
-    dual = ridge_system(prompt)
-    primal = RidgeSystem(prompt.phi.T @ prompt.phi + 0.5 * torch.eye(3), prompt.phi.T @ prompt.y, prompt.phi_query)
-    step_size = float(1 / dual.eigenvalues[-1])
-    paths = [s.predict(solvers.gradient_descent(s, 20, step_size).history["alpha"]) for s in (dual, primal)]
-    torch.testing.assert_close(*paths, rtol=1e-12, atol=1e-12)
-    wrong = primal.predict(solvers.gradient_descent(primal, 20, 1.1 * step_size).history["alpha"])  # mutant: another step size
-    assert (wrong - paths[0]).abs().max() > 1e-3
-
-    # the proof's own example, in fractions
-    phi, y, A = np.array([[1, 0], [0, 2]]), np.array([1, 1]), np.diag([2, 5])
-    w_dual = phi.T @ first_step(A, y)
-    w_primal = first_step(A, phi.T @ y)
-    assert list(w_dual) == [Fraction(2, 7), Fraction(4, 7)]
-    assert list(w_primal) == [Fraction(5, 22), Fraction(5, 11)]
-
-
-def first_step(A: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return rational_cg(A, y, 1)[-1]["alpha"]
+@certifies(
+    "prop-kappa",
+    statement=lambda norm, ridge: 1 + norm / ridge,
+    mutants={"without the one": lambda norm, ridge: norm / ridge, "twice the norm": lambda norm, ridge: 1 + 2 * norm / ridge},
+)
+def test_kappa_is_at_most_one_plus_norm_over_ridge_with_equality_iff_singular(statement):
+    for k, p in SHAPES:
+        phi = random_prompt(k, p, 1, ridge=0.5, seed=k * p).phi
+        for supports, singular in ((phi, p < k), (torch.cat([phi, phi[:1]]), True)):
+            K = supports @ supports.T
+            kappa, bound = torch.linalg.cond(K + 0.5 * torch.eye(len(K))), statement(torch.linalg.matrix_norm(K, 2), 0.5)
+            assert kappa <= bound * (1 + 1e-10)
+            assert (kappa > bound * (1 - 1e-10)) == singular
 
 
 def rational_cg(A: np.ndarray, y: np.ndarray, steps: int) -> list[dict[str, np.ndarray]]:
     """States of conjugate gradient over the rationals, 0 / 0 = 0."""
     y = np.vectorize(Fraction, otypes=[object])(y)
     states = [{"alpha": 0 * y, "r": y, "p": y}]
-    divide = np.vectorize(lambda n, d: Fraction(0) if n == d == 0 else n / d, otypes=[object])
+    divide = np.vectorize(exact_quotient, otypes=[object])
     for _ in range(steps):
         states.append(conjugate_gradient_step(states[-1], lambda v: A @ v, lambda a, b: np.array([a @ b]), divide))
     return states
+
+
+def exact_quotient(numerator: Fraction, denominator: Fraction) -> Fraction:
+    return Fraction(0) if numerator == denominator == 0 else numerator / denominator
+
+
+def conjugate_gradients(A: np.ndarray, y: np.ndarray, steps: int) -> list[np.ndarray]:
+    return [state["alpha"] for state in rational_cg(A, y, steps)]
+
+
+def descent(A: np.ndarray, y: np.ndarray, steps: int) -> list[np.ndarray]:
+    """Iterates of gradient descent over the rationals."""
+    alphas = [0 * y]
+    for _ in range(steps):
+        alphas.append(alphas[-1] + Fraction(1, 9) * (y - A @ alphas[-1]))
+    return alphas
+
+
+@certifies(
+    "prop-primal-dual",
+    statement={descent},
+    mutants={"conjugate gradients agree as well": {descent, conjugate_gradients}, "no method's iterates agree": set()},
+    exact=True,
+)
+def test_primal_and_dual_gradient_descent_agree_and_conjugate_gradients_do_not(statement):
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        Phi, y = rationals(rng, 5, 3) + Fraction(1, 7), rationals(rng, 5) + Fraction(1, 9)
+        for method in (descent, conjugate_gradients):
+            dual = [Phi.T @ alpha for alpha in method(Phi @ Phi.T + identity(5), y, 4)]
+            primal = method(Phi.T @ Phi + identity(3), Phi.T @ y, 4)
+            assert all((one == other).all() for one, other in zip(dual, primal, strict=True)) == (method in statement)
+        assert (dual[-1] == primal[-1]).all()  # p + 1 steps: conjugate gradients have the same limit
+
+    Phi, y, A = np.array([[1, 0], [0, 2]]), np.array([1, 1]), np.diag([2, 5])  # the proof's own example
+    assert list(Phi.T @ conjugate_gradients(A, y, 1)[1]) == [Fraction(2, 7), Fraction(4, 7)]
+    assert list(conjugate_gradients(A, Phi.T @ y, 1)[1]) == [Fraction(5, 22), Fraction(5, 11)]
 
 
 # ---------------------------------------------------------------- the circuits
@@ -130,183 +161,220 @@ def rational_cg(A: np.ndarray, y: np.ndarray, steps: int) -> list[dict[str, np.n
 REGISTERS = dict.fromkeys(["a", "b", "n", "d", "s", "out", "r"], 1)
 
 
-def one_block(attention=(), mlp=(), n_features: int = 2) -> Program:
-    """A program of one block over registers a, b, n, d, s and out; a starts at y, out is read."""
-    layers = [Layer(1, "circuit", tuple(attention), tuple(mlp))]
-    return krr_program("circuit", n_features, ["is_aggregator", "is_sink"], REGISTERS, {"a": TARGET}, layers)
+def circuit(*layers: Layer) -> Program:
+    """A program on two features over the registers; a starts at y."""
+    return krr_program("circuit", 2, ["is_aggregator", "is_sink"], REGISTERS, {"a": TARGET}, layers)
 
 
-def run_block(program: Program, seed: int, zero_on_registers=("a", "b")) -> tuple[np.ndarray, np.ndarray, dict]:
-    """A random rational stream before and after the block, exactly; phi, ridge, flags and one as in a prompt."""
-    prompt = random_prompt(3, program.stream.width("phi"), 2, ridge=0.5, seed=seed)
-    network = assemble(program)
-    exact = ExactTransformer(network.transformer.state_dict(), network.transformer.config, Fraction, lambda n, d: n / d)
-    rng = np.random.default_rng(seed)
-    tokens = np.vectorize(Fraction, otypes=[object])(tokenise(prompt).numpy())
-    before = next(exact.stream(tokens, prefix_mask(prompt)))
-    for name in ("a", "b", "n", "d"):
-        before[:, program.stream[name]] = rationals(rng, len(before), 1) + Fraction(1, 7)
-    for name in zero_on_registers:
-        before[:2, program.stream[name]] = Fraction(0)
-    (after,) = exact.blocks(before, prefix_mask(prompt), (0,))
-    return before, after, dict(token_groups(prompt))
+def one_block(attention: tuple[Write, ...] = (), mlp: tuple[Write, ...] = ()) -> Program:
+    return circuit(Layer(1, "circuit", attention, mlp))
 
 
-def column(x: np.ndarray, program: Program, name: str) -> np.ndarray:
-    return x[:, program.stream[name]][:, 0]
+def passes(program: Program, zero_on_registers: tuple[str, ...] = ()) -> Iterator[tuple[dict, dict, dict]]:
+    """What every name holds before and after the blocks, exactly, and who is who: a prompt, random in a, b, n and d.
+
+    Both registers hold the same n and d.
+    """
+    network = assemble(program).transformer
+    exact = ExactTransformer(network.state_dict(), network.config, Fraction, lambda n, d: n / d)
+    for seed in range(N_SEEDS):
+        prompt, rng = random_prompt(3, 2, 2, ridge=0.5, seed=seed), np.random.default_rng(seed)
+        tokens = np.vectorize(Fraction, otypes=[object])(tokenise(prompt).numpy())
+        before = next(exact.stream(tokens, prefix_mask(prompt)))
+        for name in ("a", "b", "n", "d"):
+            before[:, program.stream[name]] = rationals(rng, len(before), 1) + Fraction(1, 7)
+            if name in zero_on_registers or name in "nd":
+                before[:2, program.stream[name]] = Fraction(0) if name in zero_on_registers else before[0, program.stream[name]]
+        *_, after = exact.blocks(before, prefix_mask(prompt), network.config.schedule)
+        yield named(before, program), named(after, program), dict(token_groups(prompt))
 
 
-@certifies("lem-mat-vec", mutant="queries are read too", exact=True)
-@given(seed=seeds)
-def test_mat_vec_adds_the_kernel_matrix_times_a_vector(seed):
-    program = one_block(attention=[circuits.mat_vec("a", into="out")])
-    before, after, groups = run_block(program, seed)
-    phi, a = before[:, program.stream["phi"]], column(before, program, "a")
-    supports = groups["support"]
-    expected = phi @ phi[supports].T @ a[supports]
-    assert (column(after, program, "out") == expected).all()
-    assert (expected != phi @ phi.T @ a).any()  # mutant: if the queries were read too
+def named(x: np.ndarray, program: Program) -> dict[str, np.ndarray]:
+    """name -> [T] or, for phi, [T, p]."""
+    return {name: x[:, program.stream[name]] if name == "phi" else x[:, program.stream[name]][:, 0] for name in program.stream}
 
 
-@certifies("lem-reduction", mutant="registers that are not zero", exact=True)
-@given(seed=seeds)
-def test_reduction_adds_the_inner_product_on_the_registers_and_nowhere_else(seed):
-    program = one_block(attention=[circuits.reduce("a", "b", into="out")])
-    before, after, groups = run_block(program, seed)
-    a, b, out = (column(x, program, name) for x, name in ((before, "a"), (before, "b"), (after, "out")))
-    total = a[groups["support"]] @ b[groups["support"]]
-    assert (out[:2] == total).all() and (out[2:] == 0).all()
-    before, after, _ = run_block(program, seed, zero_on_registers=())  # mutant: the proviso dropped
-    a, b = column(before, program, "a"), column(before, program, "b")
-    assert column(after, program, "out")[0] != a[groups["support"]] @ b[groups["support"]]
+@certifies(
+    "lem-mat-vec",
+    statement=lambda phi, v, supports: phi @ phi[supports].T @ v[supports],
+    mutants={
+        "queries are read too": lambda phi, v, supports: phi @ phi.T @ v,
+        "the first support is not read": lambda phi, v, supports: phi @ phi[supports][1:].T @ v[supports][1:],
+    },
+    exact=True,
+)
+def test_mat_vec_adds_the_kernel_matrix_times_a_vector(statement):
+    for before, after, groups in passes(one_block(attention=(circuits.mat_vec("a", into="out"),))):
+        assert (after["out"] == statement(before["phi"], before["a"], groups["support"])).all()
 
 
-@certifies("lem-division", mutant="scores and gain of different scale", exact=True)
+@certifies("lem-reduction", statement=(("a",), ("b",)), mutants={"neither is zero on the registers": ((),)}, exact=True)
+def test_reduction_adds_the_inner_product_on_the_registers_and_nowhere_else(statement):
+    for zero_on_registers in statement:
+        for before, after, groups in passes(one_block(attention=(circuits.reduce("a", "b", into="out"),)), zero_on_registers):
+            total = before["a"][groups["support"]] @ before["b"][groups["support"]]
+            assert (after["out"][:2] == total).all() and (after["out"][2:] == 0).all()
+
+
+def division(scale: float, read_scale: float | None = None, on_sink: Form | None = None) -> Program:
+    """N / D by the scores c N and D - c N (or others on the sink) and the gain 1 / c (or that of another scale)."""
+    scores = circuits.quotient_scores("n", "d", into="s", scale=scale)
+    if on_sink is not None:
+        scores = Write("s", (scores.terms[0], Product(Form("is_sink"), on_sink)))
+    read = circuits.quotient("s", into="out", scale=read_scale or scale)
+    return circuit(Layer(1, "scores", mlp=(scores,)), Layer(1, "read", attention=(read,)))
+
+
+@certifies(
+    "lem-division",
+    statement=division,
+    mutants={
+        "half of the gain 1 / c": lambda c: division(c, read_scale=2 * c),
+        "D in the place of D - c N on the sink": lambda c: division(c, on_sink=Form("d")),
+    },
+    exact=True,
+)
 @pytest.mark.parametrize("scale", [1.0, 2.0**-40, 2.0**3])
-@given(seed=seeds)
-def test_division_gives_the_quotient_to_every_token(scale, seed):
-    program = division_program(scale, scale)
-    quotients, out = divided(program, seed)
-    assert (out == quotients[0]).all()
-    _, wrong = divided(division_program(scale, 2 * scale), seed)  # mutant: gain and scores of different scale
-    assert (wrong != quotients[0]).all()
+def test_division_gives_the_quotient_to_every_token(statement, scale):
+    for before, after, _ in passes(statement(scale)):
+        assert (after["out"] == before["n"][0] / before["d"][0]).all()
 
 
-def division_program(scale: float, read_scale: float) -> Program:
-    scores = Layer(1, "scores", mlp=(circuits.quotient_scores("n", "d", into="s", scale=scale),))
-    read = Layer(1, "read", attention=(circuits.quotient("s", into="out", scale=read_scale),))
-    return krr_program("division", 2, ["is_aggregator", "is_sink"], REGISTERS, {"a": TARGET}, [scores, read])
-
-
-def divided(program: Program, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    prompt = random_prompt(3, 2, 2, ridge=0.5, seed=seed)
-    network = assemble(program)
-    exact = ExactTransformer(network.transformer.state_dict(), network.transformer.config, Fraction, lambda n, d: n / d)
-    tokens = np.vectorize(Fraction, otypes=[object])(tokenise(prompt).numpy())
-    before = next(exact.stream(tokens, prefix_mask(prompt)))
-    rng = np.random.default_rng(seed)
-    numerator, denominator = rationals(rng, 2) + Fraction(1, 7)
-    before[:2, program.stream["n"]], before[:2, program.stream["d"]] = numerator, denominator
-    *_, after = exact.blocks(before, prefix_mask(prompt), (0, 1))
-    return np.array([numerator / denominator]), column(after, program, "out")
-
-
-@certifies("lem-update", mutant="the other sign", exact=True)
-@given(seed=seeds)
-def test_an_update_adds_products_of_the_same_token_and_clears_exactly(seed):
-    writes = [circuits.update("out", circuits.times("a", "b", -2.0), circuits.copy("n")), circuits.clear("d")]
-    program = one_block(mlp=writes)
-    before, after, _ = run_block(program, seed)
-    a, b, n = (column(before, program, name) for name in "abn")
-    assert (column(after, program, "out") == -2 * a * b + n).all()
-    assert (column(after, program, "d") == 0).all() and (column(before, program, "d") != 0).all()
-    assert (column(after, program, "out") != 2 * a * b + n).any()  # mutant: the sign
+@certifies(
+    "lem-update",
+    statement=lambda a, b, n, d: -2 * a * b + a * d / 2 + n,
+    mutants={
+        "the other sign": lambda a, b, n, d: 2 * a * b + a * d / 2 + n,
+        "one product forgotten": lambda a, b, n, d: -2 * a * b + n,
+        "d read after it has been cleared": lambda a, b, n, d: -2 * a * b + a * (d - d) / 2 + n,
+    },
+    exact=True,
+)
+def test_an_update_adds_products_of_the_same_token_and_clears_exactly(statement):
+    products = circuits.times("a", "b", -2.0), circuits.times("a", "d", 0.5), circuits.copy("n")
+    for before, after, _ in passes(one_block(mlp=(circuits.update("out", *products), circuits.clear("d")))):
+        assert (after["out"] == statement(*(before[name] for name in "abnd"))).all()
+        assert (after["d"] == 0).all() and (before["d"] != 0).all()
 
 
 # ---------------------------------------------------------------- the networks, exactly
+
 
 def parts(program: Program, dtype: torch.dtype = torch.float64) -> tuple:
     network = assemble(program, dtype=dtype)
     return network.transformer.state_dict(), network.transformer.config, network.basis
 
 
-@certifies("prop-gd-network", mutant="a step size off by a millionth", exact=True)
+def changed(recurrence: Recurrence, step: Callable) -> Recurrence:
+    """The same with another step, made of the step it has: (state before, problem, state after) to the state after."""
+    return replace(recurrence, step=lambda state, problem, t: step(state, problem, recurrence.step(state, problem, t)))
+
+
+@certifies(
+    "prop-gd-network",
+    statement=gradient_descent_recurrence(0.25),
+    mutants={
+        "a step size off by a millionth": gradient_descent_recurrence(0.25 * (1 + 1e-6)),
+        "the ridge forgotten": changed(
+            gradient_descent_recurrence(0.25),
+            lambda state, problem, after: gradient_descent_step(state, kernel_alone(problem), problem.number(0.25)),
+        ),
+    },
+    exact=True,
+)
 @shapes
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_gradient_descent_network_is_certified(k, p, dtype):
+def test_gradient_descent_network_is_certified(statement, k, p, dtype):
     weights, config, basis = parts(gradient_descent(p, 3, step_size=0.25), dtype)
-    recurrence = gradient_descent_recurrence(0.25)
-    certificates = [
-        certify_step(weights, config, basis, recurrence, seed=k, n_support=k, n_query=2),
-        certify_end_to_end(weights, config, recurrence, seed=p, n_features=p, n_support=k, n_query=2),
-    ]
-    for certificate in certificates:
-        assert certificate.holds, certificate
-        assert certificate.log2_error < -400
-    assert not certify_step(weights, config, basis, gradient_descent_recurrence(0.2500001), seed=k, n_support=k).holds  # mutant
+    step = certify_step(weights, config, basis, statement, seed=k, n_support=k, n_query=2)
+    assert step.holds, step
+    assert step.log2_error < -400
+    whole = certify_end_to_end(weights, config, basis, statement, seed=p, n_support=k, n_query=2)
+    assert whole.holds, whole
+    assert whole.log2_error < -400
 
 
-@certifies("thm-cg-network", mutant="one step fewer than termination needs", exact=True)
+@certifies(
+    "thm-cg-network",
+    statement=conjugate_gradient_recurrence(),
+    mutants={
+        "directions that forget those before": changed(
+            conjugate_gradient_recurrence(), lambda state, problem, after: after | {"p": after["r"]}
+        ),
+        "a residual that is not updated": changed(
+            conjugate_gradient_recurrence(), lambda state, problem, after: after | {"r": state["r"]}
+        ),
+    },
+    exact=True,
+)
 @shapes
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_conjugate_gradient_network_is_certified_through_termination(k, p, dtype):
-    steps = min(k, p + 1)
-    weights, config, basis = parts(conjugate_gradient(p, steps + 1), dtype)
-    recurrence = conjugate_gradient_recurrence()
-    certificates = [
-        certify_step(weights, config, basis, recurrence, seed=k, n_support=k, n_query=2),
-        certify_end_to_end(weights, config, recurrence, seed=p, n_features=p, n_support=k, n_query=2, terminates=True),
-    ]
-    for certificate in certificates:
-        assert certificate.holds, certificate
-        assert certificate.log2_error < -400
-    if steps > 1:  # mutant: one step too few cannot be the solution
-        weights, config, _ = parts(conjugate_gradient(p, steps - 1), dtype)
-        short = certify_end_to_end(weights, config, recurrence, seed=p, n_features=p, n_support=k, terminates=True, bound_error=False)
-        assert [entry[:2] for entry in short.mismatches] == ["f*"]
+def test_conjugate_gradient_network_is_certified_through_termination(statement, k, p, dtype):
+    weights, config, basis = parts(conjugate_gradient(p, min(k, p + 1) + 1), dtype)
+    step = certify_step(weights, config, basis, statement, seed=k, n_support=k, n_query=2)
+    assert step.holds, step
+    assert step.log2_error < -400
+    whole = certify_end_to_end(weights, config, basis, statement, seed=p, n_support=k, n_query=2, terminates=True)
+    assert whole.holds, whole
+    assert whole.log2_error < -400
 
 
-@certifies("prop-gd-network", "thm-cg-network")
-def test_depth_and_width_are_as_stated():
-    for p in (1, 2, 9):
-        assert (conjugate_gradient(p, 7).stream.size, len(conjugate_gradient(p, 7).layers)) == (p + 16, 35)
-        assert (gradient_descent(p, 7, 0.1).stream.size, len(gradient_descent(p, 7, 0.1).layers)) == (p + 5, 7)
-        assert len(assemble(conjugate_gradient(p, 7)).transformer.blocks) == 5
-        assert len(assemble(gradient_descent(p, 7, 0.1)).transformer.blocks) == 1
+def size(program: Program) -> tuple[int, int, int]:
+    """Channels, blocks, and blocks that store tensors, of the transformer itself."""
+    network = assemble(program).transformer
+    return network.W_E.shape[-1], len(network.config.schedule), len(network.blocks)
+
+
+@certifies(
+    "prop-gd-network",
+    statement=lambda p, t: (p + 5, t, 1),
+    mutants={"one channel fewer": lambda p, t: (p + 4, t, 1), "tensors of its own for every step": lambda p, t: (p + 5, t, t)},
+)
+def test_gradient_descent_takes_one_block_a_step_and_p_plus_five_channels(statement):
+    for p, t in ((1, 2), (2, 7), (9, 3)):
+        assert size(gradient_descent(p, t, 0.1)) == statement(p, t)
+
+
+@certifies(
+    "thm-cg-network",
+    statement=lambda p, t: (p + 16, 5 * t, 5),
+    mutants={"one channel fewer": lambda p, t: (p + 15, 5 * t, 5), "four blocks a step": lambda p, t: (p + 16, 4 * t, 4)},
+)
+def test_conjugate_gradient_takes_five_blocks_a_step_and_p_plus_sixteen_channels(statement):
+    for p, t in ((1, 2), (2, 7), (9, 3)):
+        assert size(conjugate_gradient(p, t)) == statement(p, t)
 
 
 # ---------------------------------------------------------------- conjugate gradient and its rate
 
 
-@certifies("lem-cg-optimal", mutant="optimal over one more direction", exact=True)
-@given(seed=seeds, k=st.integers(2, 4))
-def test_conjugate_gradient_is_orthogonal_conjugate_and_optimal(seed, k):
-    rng = np.random.default_rng(seed)
-    Phi, y = rng.integers(-3, 4, (k, k)).astype(object), rng.integers(1, 5, k).astype(object)
-    A = Phi @ Phi.T + np.eye(k, dtype=object)
-    states = rational_cg(A, y, k)
-    t = next((s for s, state in enumerate(states) if (state["r"] == 0).all()), k)  # where it ends
-    R, P = (np.array([state[name] for state in states[:t]]) for name in "rp")
-    for gram in (R @ R.T, P @ A @ P.T):
-        assert (gram[~np.eye(t, dtype=bool)] == 0).all() and (gram.diagonal() > 0).all()
-    assert all((state["r"] == y - A @ state["alpha"]).all() for state in states)
+def in_span(V: np.ndarray, v: np.ndarray) -> bool:
+    """Whether v is a combination of the independent columns of V."""
+    return bool((V @ exact_solve(V.T @ V, V.T @ v) == v).all())
 
-    def error(alpha):
-        e = alpha - exact_solve(A + Fraction(0), y + Fraction(0))
-        return e @ A @ e
 
-    for s in range(1, t):
-        basis = [y + Fraction(0)]
-        for _ in range(s - 1):
-            basis.append(A @ basis[-1])
-        alpha = states[s]["alpha"]
-        for direction in basis:  # a minimum over the span: moving along any of its directions is worse
-            assert error(alpha + direction / 1000) > error(alpha) < error(alpha - direction / 1000)
-        assert error(alpha + states[s]["r"] / 10**6) < error(alpha)  # mutant: over a larger space it is none
+@certifies("lem-cg-optimal", statement=lambda t: t, mutants={"over one more direction": lambda t: t + 1}, exact=True)
+def test_conjugate_gradient_is_orthogonal_conjugate_and_optimal(statement):
+    for seed in range(N_SEEDS):
+        rng, k = np.random.default_rng(seed), 2 + seed % 3
+        Phi, y = rng.integers(-3, 4, (k, k)).astype(object), rng.integers(1, 5, k) + Fraction(0)
+        A = Phi @ Phi.T + identity(k)
+        states = rational_cg(A, y, k)
+        end = next((s for s, state in enumerate(states) if (state["r"] == 0).all()), k)
+        R, P = (np.array([state[name] for state in states[:end]]) for name in "rp")
+        for gram in (R @ R.T, P @ A @ P.T):
+            assert (gram[~np.eye(end, dtype=bool)] == 0).all() and (gram.diagonal() > 0).all()
+        assert all((state["r"] == y - A @ state["alpha"]).all() for state in states)
+        krylov = [y]
+        for t in range(1, end):
+            assert in_span(np.array(krylov).T, P[t - 1]) and in_span(np.array(krylov).T, R[t - 1])
+            krylov.append(A @ krylov[-1])
+            V = np.array(krylov[: statement(t)]).T  # the best in their span, by elimination, in the norm of A
+            assert (states[t]["alpha"] == V @ exact_solve(V.T @ A @ V, V.T @ y)).all()
 
 
 @certifies("thm-cg-rate", "prop-gd-rate", "cor-prediction")
-@given(seed=seeds, log_kappa=st.floats(0.3, 5))
+@given(seed=st.integers(0, 10**6), log_kappa=st.floats(0.3, 5))
 def test_rates_and_prediction_bound_hold_up_to_rounding(seed, log_kappa):
     prompts = prompt_of(10**log_kappa, 20, 12, 4, seed=seed, n_prompts=3)
     systems = ridge_system(prompts)
@@ -330,81 +398,127 @@ def test_rates_and_prediction_bound_hold_up_to_rounding(seed, log_kappa):
         assert (ratio <= gradient_descent_bound(kappa[i], t[:, 0]) + floor[i]).all()
 
 
-@certifies("thm-cg-rate", mutant="without the factor two")
-def test_the_rate_without_the_factor_two_is_false():
-    """Mutant: at Chebyshev nodes of degree t, with the worst right-hand side, the error is 1 / T_t > ((sqrt kappa - 1) / (sqrt kappa + 1))^t."""
-    kappa, t = 100.0, 6
+def slow_system(kappa: float, t: int) -> tuple[RidgeSystem, torch.Tensor]:
+    """A system on which t steps do as badly as t steps can, and its solution: the error is 1 / T_t of {eq}`eq-minmax`."""
     nodes = np.cos(np.arange(t + 1) * np.pi / t)  # extrema of T_t, ends included
     eigenvalues = (kappa + 1) / 2 + (kappa - 1) / 2 * nodes
     pulls = np.array([np.prod([abs(b / (b - a)) for b in eigenvalues if b != a]) for a in eigenvalues])
     alpha = np.sqrt(pulls / pulls.sum() / eigenvalues)  # the weights that make P's extrema equal the minimum of sum w P^2
     system = RidgeSystem(torch.diag(torch.tensor(eigenvalues)), torch.tensor(eigenvalues * alpha), torch.zeros(1, t + 1).double())
-    star = torch.tensor(alpha)
-    error = (system.norm(solvers.conjugate_gradient(system, t).alpha - star) / system.norm(star)).item()
-    bound = conjugate_gradient_bound(torch.tensor(kappa, dtype=torch.float64), torch.tensor(t)).item()
-    assert bound / 2 < error <= bound
-    assert error > 0.9 * bound  # the constant is sharp
+    return system, torch.tensor(alpha)
 
 
-@certifies("prop-gd-rate", mutant="a smaller factor for another step size")
-def test_the_gradient_descent_rate_is_attained_and_no_step_size_beats_it():
+@certifies(
+    "thm-cg-rate",
+    statement=lambda kappa, t: 2 * ((math.sqrt(kappa) - 1) / (math.sqrt(kappa) + 1)) ** t,
+    mutants={
+        "a factor of 1.99": lambda kappa, t: 1.99 * ((math.sqrt(kappa) - 1) / (math.sqrt(kappa) + 1)) ** t,
+        "one step ahead": lambda kappa, t: 2 * ((math.sqrt(kappa) - 1) / (math.sqrt(kappa) + 1)) ** (t + 1),
+    },
+)
+def test_the_rate_is_attained_up_to_a_thousandth(statement):
+    for kappa, t in ((9.0, 6), (100.0, 20)):
+        system, star = slow_system(kappa, t)
+        error = float(system.norm(solvers.conjugate_gradient(system, t).alpha - star) / system.norm(star))
+        assert 0.999 * statement(kappa, t) < error <= statement(kappa, t)
+        assert_within(float(conjugate_gradient_bound(torch.tensor(kappa).double(), torch.tensor(t))) / statement(kappa, t) - 1, 1e-12)
+
+
+def prediction_bound(system: RidgeSystem, star: torch.Tensor, kappa: float, t: int, share: float = 1.0) -> torch.Tensor:
+    return share * prediction_factor(system, star) * conjugate_gradient_bound(torch.tensor(kappa).double(), torch.tensor(t))
+
+
+@certifies(
+    "cor-prediction",
+    statement=prediction_bound,
+    mutants={
+        "a factor of 1.99": lambda *given: prediction_bound(*given, share=0.995),
+        "the plain length of alpha*": lambda system, star, *given: prediction_bound(system, star, *given) * star.norm() / system.norm(star),
+        "k(x)^T A^-1 k(x) without its root": lambda system, star, *given: (
+            prediction_bound(system, star, *given) * prediction_factor(system, star) / system.norm(star)
+        ),
+    },
+)
+def test_a_query_attains_the_bound_on_its_prediction(statement):
+    for kappa, t in ((9.0, 6), (100.0, 20)):
+        system, star = slow_system(kappa, t)
+        error = solvers.conjugate_gradient(system, t).alpha - star
+        system = RidgeSystem(system.A, system.y, (system.A @ error)[None])  # k(x) = A e: equal sides in Cauchy and Schwarz
+        gap, bound = (system.K_query @ error).abs(), statement(system, star, kappa, t)
+        assert 0.999 * bound < gap <= bound
+
+
+@certifies(
+    "prop-gd-rate",
+    statement=lambda low, high: (2 / (low + high), (high - low) / (high + low)),
+    mutants={
+        "the step size 1 / lambda_max is the best": lambda low, high: (1 / high, 1 - low / high),
+        "the factor of conjugate gradient": lambda low, high: (2 / (low + high), (high**0.5 - low**0.5) / (high**0.5 + low**0.5)),
+        "one hundredth faster": lambda low, high: (2 / (low + high), 0.99 * (high - low) / (high + low)),
+    },
+)
+def test_the_gradient_descent_rate_is_attained_and_no_step_size_beats_it(statement):
     eigenvalues = torch.tensor([1.0, 4.0, 9.0], dtype=torch.float64)
-    factor = gradient_descent_bound(torch.tensor(9.0, dtype=torch.float64), torch.tensor(1)).item()
-    for step_size in np.linspace(0.01, 0.25, 49):
-        worst = 0.0
-        for i in range(3):
-            star = torch.eye(3, dtype=torch.float64)[i]
+
+    def slowest(step_size: float, t: int) -> float:
+        """The largest ratio of errors over targets along an eigenvector."""
+        found = 0.0
+        for star in torch.eye(3, dtype=torch.float64):
             system = RidgeSystem(torch.diag(eigenvalues), eigenvalues * star, torch.zeros(1, 3).double())
-            worst = max(worst, (system.norm(solvers.gradient_descent(system, 1, step_size).alpha - star) / system.norm(star)).item())
-        assert worst >= factor - 1e-12
-        if abs(step_size - 0.2) < 1e-9:  # 2 / (1 + 9)
-            assert_within(abs(worst - factor), 1e-12)
+            found = max(found, float(system.norm(solvers.gradient_descent(system, t, step_size).alpha - star) / system.norm(star)))
+        return found
+
+    step_size, factor = statement(1.0, 9.0)
+    assert all(slowest(other, 1) >= factor - 1e-12 for other in np.linspace(0.01, 0.25, 49))
+    for t in (1, 5):
+        assert_within(slowest(step_size, t) - factor**t, 1e-12)
+        assert_within(gradient_descent_bound(torch.tensor(9.0).double(), torch.tensor(t)) - factor**t, 1e-12)
 
 
-@certifies("cor-termination", mutant="one step fewer", exact=True)
+@certifies("cor-termination", statement=len, mutants={"one step fewer": lambda multiplicities: len(multiplicities) - 1}, exact=True)
 @pytest.mark.parametrize("multiplicities", [(5,), (3, 2), (1, 4, 2), (2, 1, 1, 3)])
-def test_conjugate_gradient_ends_after_as_many_steps_as_distinct_eigenvalues(multiplicities):
-    m = len(multiplicities)
+def test_conjugate_gradient_ends_after_as_many_steps_as_distinct_eigenvalues(statement, multiplicities):
     k = sum(multiplicities)
     v = np.arange(1, k + 1)
-    reflection = np.eye(k, dtype=int) + np.zeros((k, k), dtype=object) - 2 * Fraction(1, int(v @ v)) * np.outer(v, v)  # rational, orthogonal
-    A = reflection @ np.diag(np.repeat(np.arange(1, m + 1), multiplicities)) @ reflection
+    reflection = identity(k) - 2 * Fraction(1, int(v @ v)) * np.outer(v, v)  # rational, orthogonal
+    A = reflection @ np.diag(np.repeat(np.arange(1, len(multiplicities) + 1), multiplicities)) @ reflection
     states = rational_cg(A, np.arange(1, k + 1) ** 2, k)
-    assert (states[m]["r"] == 0).all() and (states[k]["alpha"] == states[m]["alpha"]).all()
-    assert (states[m - 1]["r"] != 0).any()  # mutant: one step fewer
+    end = statement(multiplicities)
+    assert (states[end]["r"] == 0).all() and (states[k]["alpha"] == states[end]["alpha"]).all()
 
 
-@certifies("cor-termination")
-@shapes
-def test_a_linear_kernel_has_few_distinct_eigenvalues(k, p):
-    rng = np.random.default_rng(3)
-    Phi, y = rng.integers(-3, 4, (k, p)).astype(object), rng.integers(1, 5, k).astype(object)
-    states = rational_cg(Phi @ Phi.T + np.eye(k, dtype=object), y, min(k, p + 1))
-    assert (states[-1]["r"] == 0).all()
+@certifies("cor-termination", statement=lambda k, p: min(k, p + 1), mutants={"p steps are enough": min}, exact=True)
+def test_a_linear_kernel_has_few_distinct_eigenvalues_and_its_network_ends_as_early(statement):
+    for k, p in SHAPES:
+        rng, steps = np.random.default_rng(3), statement(k, p)
+        Phi, y = rng.integers(-3, 4, (k, p)).astype(object), rng.integers(1, 5, k).astype(object)
+        assert (rational_cg(Phi @ Phi.T + identity(k), y, steps)[-1]["r"] == 0).all()
+        asked = {"n_support": k, "terminates": True, "bound_error": False}
+        assert certify_end_to_end(*parts(conjugate_gradient(p, steps)), conjugate_gradient_recurrence(), seed=p, **asked).holds
 
 
-@certifies("thm-two-block", mutant="the other sign in the denominator of gamma", exact=True)
-@given(seed=seeds, k=st.integers(2, 4))
-def test_one_round_of_sums_is_enough(seed, k):
-    rng = np.random.default_rng(seed)
-    Phi, y = rng.integers(-3, 4, (k, k)).astype(object), rng.integers(1, 5, k).astype(object)
-    A = Phi @ Phi.T + np.eye(k, dtype=object)
-    textbook = rational_cg(A, y, k)
-    one, zero = np.array([Fraction(1)]), np.array([Fraction(0)])
-    y = y + Fraction(0)
-    state = {"alpha": 0 * y, "r": y, "p": 0 * y, "s": 0 * y, "c": one, "rho_old": one, "gamma": zero, "started": zero}
-    for t in range(k):
-        if (textbook[t]["r"] == 0).all():
-            break
-        rho, delta, old = state["r"] @ state["r"], state["r"] @ A @ state["r"], state
-        state = two_block_step(state, lambda v: A @ v, lambda a, b: np.array([a @ b]), np.vectorize(exact_quotient, otypes=[object]), one, one)
-        assert (state["p"] == textbook[t]["p"]).all() and (state["s"] == A @ textbook[t]["p"]).all()
-        for name in ("alpha", "r"):
-            assert (state[name] == textbook[t + 1][name]).all()
-        if t:  # the formula itself, and a mutant: the other sign
-            gamma = rho * old["c"] / (delta * old["c"] - rho**2)
-            assert gamma == textbook[t + 1]["gamma"] != rho * old["c"] / (delta * old["c"] + rho**2)
-
-
-def exact_quotient(numerator: Fraction, denominator: Fraction) -> Fraction:
-    return Fraction(0) if numerator == denominator == 0 else numerator / denominator
+@certifies(
+    "thm-two-block",
+    statement=lambda rho, delta, c: rho * c / (delta * c - rho**2),
+    mutants={
+        "the other sign in the denominator": lambda rho, delta, c: rho * c / (delta * c + rho**2),
+        "rho / delta at every step": lambda rho, delta, c: rho / delta,
+    },
+    exact=True,
+)
+def test_one_round_of_sums_is_enough(statement):
+    divide = np.vectorize(exact_quotient, otypes=[object])
+    for seed in range(N_SEEDS):
+        rng, k = np.random.default_rng(seed), 2 + seed % 3
+        Phi, y = rng.integers(-3, 4, (k, k)).astype(object), rng.integers(1, 5, k) + Fraction(0)
+        A, one, zero = Phi @ Phi.T + identity(k), np.array([Fraction(1)]), np.array([Fraction(0)])
+        textbook = rational_cg(A, y, k)
+        state = {"alpha": 0 * y, "r": y, "p": 0 * y, "s": 0 * y, "c": one, "rho_old": one, "gamma": zero, "started": zero}
+        for before, after in zip(textbook, textbook[1:], strict=False):
+            if (before["r"] == 0).all():
+                break
+            rho, delta, c = before["r"] @ before["r"], before["r"] @ A @ before["r"], state["c"]
+            assert after["gamma"] == (statement(rho, delta, c) if state["started"] else rho / delta)
+            state = two_block_step(state, lambda v: A @ v, lambda a, b: np.array([a @ b]), divide, one, one)
+            assert (state["p"] == before["p"]).all() and (state["s"] == A @ before["p"]).all()
+            assert state["c"] == after["gamma"] * rho and (state["alpha"] == after["alpha"]).all() and (state["r"] == after["r"]).all()

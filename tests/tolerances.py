@@ -4,10 +4,14 @@ u is the unit roundoff of a dtype (half its machine epsilon), kappa the conditio
 constants were fixed from the derivations with a margin over what was measured; none is computed from a value it judges.
 """
 
+import json
 import math
+import os
 
 import torch
 from torch import Tensor
+
+from metarep_lib.settings import claims_log
 
 
 def unit_roundoff(dtype: torch.dtype) -> float:
@@ -91,8 +95,16 @@ def spectrum(largest: float, n: int) -> float:
 
 
 def assert_within(value: float | Tensor, tolerance: float, what: str = "error") -> None:
-    """The largest |value| is at most the tolerance; a failure prints their ratio. NaN never passes."""
+    """The largest |value| is at most the tolerance; a failure prints their ratio. NaN never passes.
+
+    Both go to the log of claims, if one is kept: `make portability` looks how far they move from one arithmetic to the next.
+    """
     worst = float(torch.as_tensor(value).detach().abs().double().max())
+    if path := claims_log():
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0]
+        line = {"id": f"{test}: {what}", "value": repr(worst), "relation": "<=", "bound": tolerance, "holds": worst <= tolerance}
+        with path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
     ratio = worst / tolerance if tolerance else math.inf
     assert worst <= tolerance, f"{what} {worst:.3e} is {ratio:.3g} times the tolerance {tolerance:.3e}"
 

@@ -1,8 +1,11 @@
-"""The directive `claims-table`: every claim of the book, as its chapters asserted it in this very build.
+"""The directive `claims-table`: every claim of the book, as its chapters asserted it in this very build; and their count at its end.
 
 `metarep_lib.show.claim` leaves each claim in the metadata of an output, and myst-nb writes a chapter's outputs of that sort to
 ``<output folder>/<chapter>.glue.json`` when it reads the chapter, executed or cached. A page with such a table is therefore
 read after all the others, and again in every build, whatever has changed.
+
+A measurement that did not hold is marked in the table and named by the count. Where claims are strict (`metarep_lib.settings`) the
+build has then failed, even if the outputs are those of an earlier build that was not.
 """
 
 import json
@@ -13,6 +16,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from metarep_lib.settings import claims_are_strict
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -30,15 +34,15 @@ def read_tables_last(app, env, docnames: list[str]) -> None:
 
 
 def stored_claims(env) -> Iterator[tuple[str, dict]]:
-    """All (chapter, claim), in the order of the table of contents and of the cells."""
+    """All (chapter, claim), in the order of the table of contents and of the cells; NaN and infinities are numbers again."""
     pages = getattr(env, "nb_metadata", {})
     for chapter in env.external_site_map:
         docname = chapter.removesuffix(".md")
         if pages.get(docname, {}).get("glue"):  # else a file on disk would be of an earlier build
             stored = json.loads(Path(env.mystnb_config.output_folder, f"{docname}.glue.json").read_text(encoding="utf-8"))
             for output in stored.values():
-                if "claim" in output["metadata"]:
-                    yield docname, output["metadata"]["claim"]
+                if claim := output["metadata"].get("claim"):
+                    yield docname, claim | {key: float(claim[key]) for key in ("value", "bound") if isinstance(claim[key], str)}
 
 
 def row(claim: dict) -> tuple[str, ...]:
@@ -47,8 +51,24 @@ def row(claim: dict) -> tuple[str, ...]:
     ratio = f"{claim['value'] / claim['bound']:.2g}" if claim["bound"] else "–"
     by = f"{claim['kind']}, {{prf:ref}}`{claim['source']}`" if claim["source"] else claim["kind"]
     relation = {"<=": "≤", ">=": "≥", "==": "=", "<": "\\<", ">": "\\>"}[claim["relation"]]
-    text = " ".join(claim["text"].split())
+    text = " ".join(claim["text"].split()) + ("" if claim["holds"] else " (**did not hold on this machine**)")
     return text, number(claim["value"]), relation, number(claim["bound"]), by, ratio
+
+
+def count(claims: list[dict]) -> str:
+    """How many claims there are, and which of them did not hold."""
+    failed = [claim["id"] for claim in claims if not claim["holds"]]
+    said = f"{len(failed)} measurement{'s' * (len(failed) > 1)} did not hold on this machine: {', '.join(failed)}" if failed else "all held"
+    return f"{len(claims)} claims: {said}"
+
+
+def announce_count(app, exception) -> None:
+    """Print the count when everything is built, even under `-q`."""
+    if exception is None:
+        claims = [claim for _, claim in stored_claims(app.env)]
+        print(count(claims), flush=True)
+        if claims_are_strict() and not all(claim["holds"] for claim in claims):
+            app.statuscode = 1
 
 
 class ClaimsTable(SphinxDirective):
@@ -75,4 +95,5 @@ class ClaimsTable(SphinxDirective):
 def setup(app) -> dict:
     app.add_directive(DIRECTIVE, ClaimsTable)
     app.connect("env-before-read-docs", read_tables_last)
+    app.connect("build-finished", announce_count)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -79,6 +79,12 @@ class ExactTransformer:
         other.weights = self.weights | {name: self.sparse(name, weight)}
         return other
 
+    def with_config(self, config: TransformerConfig) -> "ExactTransformer":
+        """The same weights in another order of blocks."""
+        other = copy(self)
+        other.config = config
+        return other
+
     def sparse(self, name: str, weight: Tensor) -> list[Sparse]:
         """The non-zero entries of a matrix, or of every head's matrix, as exact scalars."""
         matrices = (weight if weight.ndim == 3 else weight.unsqueeze(0)).tolist()

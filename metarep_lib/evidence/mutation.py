@@ -6,18 +6,17 @@ unequal blocks swapped. Each is called by the directions it touches, so that its
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from copy import copy
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from metarep_lib.construct.assemble import ConstructedTransformer
 from metarep_lib.construct.basis import Basis
-from metarep_lib.construct.exact import ExactTransformer
 from metarep_lib.evidence.certificate import StepTrial, WholeTrial, exact, outputs_of, pose, steps_to_certify
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.rings import Field, Isotropic
+from metarep_lib.network.transformer import TransformerConfig
 
 KINDS = ("tripled", "added", "dropped", "swapped")
 WRITING = ("W_E", "W_O", "W_out")  # the matrices in which a zero is an absent write
@@ -30,26 +29,29 @@ class Mutant:
     Args:
         kind: one of KINDS.
         where: what was touched, by the names of the stream.
-        tensor: the name of the weights changed, with `weights` in their place; None when blocks were swapped.
+        tensor: the name of the weights changed; None when blocks were swapped.
+        at: where in them; a unit is a whole row.
+        value: what stands there now.
         schedule: the blocks in their new order; None when they stay.
     """
 
     kind: str
     where: str
     tensor: str | None = None
-    weights: Tensor | None = None
+    at: tuple[int, ...] = ()
+    value: float = 0.0
     schedule: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
         return f"{self.kind} {self.where}"
 
-    def of(self, network: ExactTransformer) -> ExactTransformer:
-        """The exact network with this wrong in it."""
-        if self.tensor is not None:
-            return network.with_weight(self.tensor, self.weights)
-        swapped = copy(network)
-        swapped.config = replace(network.config, schedule=self.schedule)
-        return swapped
+    def of(self, weights: Mapping[str, Tensor], config: TransformerConfig) -> tuple[dict[str, Tensor], TransformerConfig]:
+        """Weights and configuration with this wrong in them."""
+        if self.tensor is None:
+            return dict(weights), replace(config, schedule=self.schedule)
+        changed = weights[self.tensor].clone()
+        changed[self.at] = self.value
+        return {**weights, self.tensor: changed}, config
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,9 @@ def mutants(network: ConstructedTransformer) -> Iterator[Mutant]:
         if tensor.split(".")[-1] in WRITING:
             changes += [("added", at, 1.0) for at in (weights == 0).nonzero().tolist()]
         for kind, at, value in changes:
-            yield Mutant(kind, f"{tensor}[{called(at, names)}]", tensor, with_entry(weights, at, value))
+            yield Mutant(kind, f"{tensor}[{called(at, names)}]", tensor, tuple(at), value)
         if tensor.endswith("mlp.W_out"):
-            yield from (Mutant("dropped", f"unit {unit} of {tensor}", tensor, with_entry(weights, [unit], 0.0)) for unit in range(len(weights)))
+            yield from (Mutant("dropped", f"unit {unit} of {tensor}", tensor, (unit,)) for unit in range(len(weights)))
     for i, (one, other) in enumerate(zip(schedule, schedule[1:])):
         if one != other:
             yield Mutant("swapped", f"blocks {i} and {i + 1}", schedule=(*schedule[:i], other, one, *schedule[i + 2 :]))
@@ -99,12 +101,6 @@ def called(at: list[int], names: tuple[list[str] | None, ...]) -> str:
     return ", ".join(str(i) if of_axis is None else of_axis[i] for i, of_axis in zip(at, names, strict=True))
 
 
-def with_entry(weights: Tensor, at: list[int], value: float) -> Tensor:
-    changed = weights.clone()
-    changed[tuple(at)] = value
-    return changed
-
-
 class Harness:
     """The certificates of one network, drawn once and run on as many mutants as one likes.
 
@@ -114,15 +110,16 @@ class Harness:
     def __init__(self, network: ConstructedTransformer, recurrence: Recurrence, *, seed: int, n_support: int = 3):
         config, stream, field = network.transformer.config, network.basis, Field(seed)
         problem = pose(recurrence, field, network.program.inputs.width("phi"), n_support, 1, outputs_of(stream))
-        self.network = exact(network.transformer.state_dict(), config, field)
-        self.schedule = config.schedule
+        self.weights, self.config = network.transformer.state_dict(), config
+        self.network = exact(self.weights, config, field)
         self.whole = WholeTrial(stream, recurrence, problem, network.program.n_steps)
         self.steps = [StepTrial(stream, recurrence, problem, t) for t in steps_to_certify(config, recurrence)]
 
     def accepts(self, mutant: Mutant) -> bool:
         """Whether every certificate holds: the whole pass first, in which most die early; a step only where the blocks are in order."""
-        network = mutant.of(self.network)
-        trials = [self.whole, *(self.steps if mutant.schedule is None else ())]
+        weights, config = mutant.of(self.weights, self.config)
+        network = self.network.with_weight(mutant.tensor, weights[mutant.tensor]) if mutant.tensor else self.network.with_config(config)
+        trials = [self.whole, *(self.steps if mutant.tensor else ())]
         try:
             return all((ours == theirs).all() for trial in trials for _, ours, theirs in trial.compare(network))
         except Isotropic:  # a divisor that vanishes at a random point is zero as a function

@@ -121,9 +121,10 @@ def feature_scaled_recurrence() -> Recurrence:
     emptied += ("rho", "phi_z", "phi_p_old", "beta", "chi", "delta", "psi", "gamma")
 
     def fixed(problem: Problem) -> State:
-        G = gram(problem)
-        diagonal = np.stack([G[:, a, a] for a in range(G.shape[1])], axis=1)
-        return {"d": problem.divide(np.full_like(diagonal, problem.number(1.0)[0]), diagonal), "lambda": problem.ridge}
+        squares = problem.phi * problem.phi
+        diagonal = reads(problem) @ squares[: problem.n_support]
+        d = problem.divide(np.full_like(diagonal, problem.number(1.0)[0]), diagonal + problem.ridge)
+        return {"squares": squares, "diagonal": diagonal, "d": d, "lambda": problem.ridge}
 
     def start(problem: Problem) -> State:
         zero, scalar = problem.zeros(*problem.phi.shape), problem.zeros(len(problem.phi), 1)
@@ -140,7 +141,7 @@ def feature_scaled_recurrence() -> Recurrence:
         held = fixed(problem) | {"started": on_token(AGGREGATOR, problem.number(1.0), problem)}
         return held | {"z": held["d"] * state["r"]}
 
-    loose = ("w", "r", "z", "d", "p", "s", "c", "rho_old")
+    loose = ("w", "r", "z", "d", "diagonal", "p", "s", "c", "rho_old")
     everywhere = ("started", "lambda")
     recurrence = Recurrence("feature_scaled_conjugate_gradient", 3, start, step, n_prelude=3, known=known, everywhere=everywhere, empty=emptied)
     return replace(recurrence, loose=loose, predict=said)

@@ -4,19 +4,27 @@ A chapter never types a number that code can compute. It writes
 
     claim("floor-error", error, "<=", 1e-12, kind="measurement", text="error at the floor")
 
-in a cell and ``{glue:text}`floor-error:.1e` `` in its prose. The call asserts the relation, so a chapter whose claim has
-become false does not build. Inside IPython it also stores the number as an invisible output of the cell, in the
-format that myst-nb's *glue* reads; nothing of myst-nb is needed to run the notebook. The book's Claims page is a table of
-all stored claims.
+in a cell and ``{glue:text}`floor-error:.1e` `` in its prose. The call asserts the relation. A theorem that has become false
+stops the chapter. A measurement depends on the machine's arithmetic, which nobody has tried on every machine: one that does not
+hold says so in a line at its cell and on the Claims page, and the book still builds. Who checks the book sets
+``METAREP_CLAIMS=strict``, and a measurement that does not hold stops the chapter, too (`metarep_lib.settings`).
+
+Inside IPython the call also stores the number as an invisible output of the cell, in the format that myst-nb's *glue* reads;
+nothing of myst-nb is needed to run the notebook. The book's Claims page is a table of all stored claims.
 
 The bound is committed: written down beforehand or given by a theorem, never computed from the value it bounds.
 """
 
+import json
 import math
 import operator
+import os
 import re
+import sys
 from dataclasses import asdict, dataclass
 from typing import SupportsFloat
+
+from metarep_lib.settings import claims_are_strict, claims_log
 
 RELATIONS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
 KINDS = ("theorem", "measurement")
@@ -25,12 +33,12 @@ _GLUE = "application/papermill.record/"  # mime prefix of an output that glue st
 
 
 class ClaimFailed(AssertionError):
-    """A claim whose relation does not hold."""
+    """A theorem's relation that does not hold, or under ``METAREP_CLAIMS=strict`` a measurement's."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim that held when it was made. Its fields are those of `claim`."""
+    """A claim as it was made, whether it held or not. Its fields are those of `claim`."""
 
     id: str
     value: int | float
@@ -44,12 +52,27 @@ class Claim:
     @property
     def ratio(self) -> float | None:
         """Value over bound, the part of the bound that is used up; None where the bound is zero."""
-        return self.value / self.bound if self.bound else None
+        try:
+            return self.value / self.bound if self.bound else None
+        except OverflowError:  # of integers whose ratio no float can hold
+            return math.inf
 
     @property
     def holds(self) -> bool:
         """Whether the relation holds between finite numbers. NaN and infinities satisfy nothing."""
         return _finite(self.value) and _finite(self.bound) and RELATIONS[self.relation](self.value, self.bound)
+
+    @property
+    def data(self) -> dict[str, object]:
+        """What is stored: the fields, whether the relation held, and strings for the numbers that JSON does not know."""
+        return asdict(self) | {"value": _plain(self.value), "bound": _plain(self.bound), "holds": self.holds}
+
+    def __str__(self) -> str:
+        """The claim in a line, with the verdict."""
+        verdict = "holds" if self.holds else "is false" if _finite(self.value) and _finite(self.bound) else "is not between finite numbers"
+        ratio = "undefined, the bound is 0" if self.ratio is None else f"{self.ratio:.3g}"
+        said = " ".join(self.text.split())
+        return f"{self.id} ({said}): {self.value!r} {self.relation} {self.bound!r} {verdict}; value / bound = {ratio}"
 
     def _ipython_display_(self) -> None:
         """Echo nothing when a cell ends in a claim: its place on the page is where the prose quotes it."""
@@ -69,6 +92,9 @@ def claim(
 ) -> Claim:
     """Assert ``value relation bound`` and keep the value for the prose and the Claims page.
 
+    A measurement that does not hold prints a line that says so, and is kept: the sentence that quotes it still stands, and the
+    Claims page marks it. Every claim, held or not, is appended to the file of `settings.claims_log`, if there is one.
+
     Args:
         id: Name for the prose to quote, unique in the book: lower-case letters, digits and hyphens.
         value: The number computed, of Python, numpy or torch (any scalar with an `item` method).
@@ -85,7 +111,8 @@ def claim(
         The claim, as a record.
 
     Raises:
-        ClaimFailed: The relation does not hold, or one of the two numbers is NaN or infinite.
+        ClaimFailed: The relation does not hold, or one of the two numbers is NaN or infinite: always of a theorem, of a
+            measurement under ``METAREP_CLAIMS=strict``.
         ValueError: The id, relation or kind is not one of those above.
         TypeError: The value or bound is not a number.
 
@@ -95,37 +122,34 @@ def claim(
     >>> claim("depth", 20, "<=", 16, kind="theorem", text="blocks used")
     Traceback (most recent call last):
     ...
-    metarep_lib.show.claims.ClaimFailed: claim 'depth' (blocks used): 20 <= 16 is false; value / bound = 1.25
+    metarep_lib.show.claims.ClaimFailed: claim depth (blocks used): 20 <= 16 is false; value / bound = 1.25
     """
     if relation not in RELATIONS:
         raise ValueError(f"claim {id!r}: relation {relation!r} is not one of {', '.join(RELATIONS)}")
     if kind not in KINDS:
         raise ValueError(f"claim {id!r}: kind {kind!r} is not one of {', '.join(KINDS)}")
     made = Claim(_checked(id), _number(id, value), relation, _number(id, bound), kind, text, source, searched)
+    _log(made)
     if not made.holds:
-        ratio = "undefined, the bound is 0" if made.ratio is None else f"{made.ratio:.3g}"
-        raise ClaimFailed(
-            f"claim {id!r} ({text}): {made.value!r} {relation} {made.bound!r} is false; value / bound = {ratio}"
-        )
-    _store(id, made.value, exact, claim=asdict(made))
+        if kind == "theorem" or claims_are_strict():
+            raise ClaimFailed(f"claim {made}")
+        print(f"did not hold on this machine: {made}  # measured")
+    _store(id, made.value, exact, claim=made.data)
     return made
 
 
 def record(id: str, value: SupportsFloat, *, exact: bool | None = None) -> None:
-    """Keep a number for the prose without claiming anything about it.
+    """Keep a number for the prose without claiming anything about it, but that it is finite.
 
-    Args and errors are those of `claim`; the number must be finite.
+    Args and errors are those of `claim`. A number that is not finite is a measurement that does not hold.
 
     >>> record("supports", 64)
-    >>> record("loss", float("nan"))
-    Traceback (most recent call last):
-    ...
-    ValueError: record 'loss': nan is not finite, so no sentence can quote it
     """
     number = _number(_checked(id), value)
-    if not _finite(number):
-        raise ValueError(f"record {id!r}: {number!r} is not finite, so no sentence can quote it")
-    _store(id, number, exact)
+    if _finite(number):
+        _store(id, number, exact)
+    else:
+        claim(id, number, "<=", sys.float_info.max, kind="measurement", text="a finite number")
 
 
 def _checked(id: str) -> str:
@@ -148,17 +172,35 @@ def _finite(number: int | float) -> bool:
     return isinstance(number, int) or math.isfinite(number)
 
 
+def _plain(number: int | float) -> int | float | str:
+    """The number, or the string that `float` reads back: of NaN and infinities neither JSON nor a Python literal knows."""
+    return number if _finite(number) else repr(number)
+
+
+def _log(made: Claim) -> None:
+    """Append the claim to the log of claims, if one is kept: one write to the end of the file, so that processes can share it."""
+    if path := claims_log():
+        ratio = None if made.ratio is None else _plain(made.ratio)
+        line = json.dumps(made.data | {"ratio": ratio}, allow_nan=False) + "\n"
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            os.write(file, line.encode())
+        finally:
+            os.close(file)
+
+
 def _store(id: str, number: int | float, exact: bool | None, **metadata: object) -> None:
     """Add the number to the outputs of the running cell; do nothing outside IPython.
 
     Glue reads the text back with `ast.literal_eval`, which skips a comment. So a number that differs from machine to machine
-    says so exactly as a printed line does, by ending in ``# measured``, and nbval ignores it by the same rule.
+    says so exactly as a printed line does, by ending in ``# measured``, and nbval ignores it by the same rule. Of NaN it reads
+    the string, which every format for floats shows as nan.
     """
     from IPython import display, get_ipython  # here, so that scripts do not pay for importing IPython
 
     if get_ipython() is None:
         return
     compared = isinstance(number, int) if exact is None else exact
-    text = repr(number) if compared else f"{number!r}  # measured"
+    text = repr(_plain(number)) + ("" if compared else "  # measured")
     scrapbook = {"name": id, "mime_prefix": _GLUE}
     display.display({_GLUE + "text/plain": text}, raw=True, metadata={"scrapbook": scrapbook, **metadata})
