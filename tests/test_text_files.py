@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("metarep_lib", "scripts", "book/_ext", "tests", "benchmarks", "sweeps")
 SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 TEXT = {"read_text", "write_text", "open"}
+BINARY = {"rb", "wb", "ab", "xb", "rb+", "wb+"}
 NOT_OF_TEXT = {"Image", "os"}  # modules whose `open` opens something else
 
 
@@ -16,8 +17,8 @@ def is_of_text(call: ast.Call) -> bool:
     """Whether a call reads, writes or pipes text: `open` and its like but in binary, and processes asked for text."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     of = getattr(getattr(call.func, "value", None), "id", "")
-    constants = [value.value for value in [*call.args, *(word.value for word in call.keywords if word.arg == "mode")] if isinstance(value, ast.Constant)]
-    binary = any(isinstance(value, str) and "b" in value and set(value) <= set("rwxab+") for value in constants)
+    given = [*call.args, *(word.value for word in call.keywords if word.arg == "mode")]
+    binary = any(isinstance(value, ast.Constant) and value.value in BINARY for value in given)
     piped = any(word.arg in ("text", "universal_newlines") and getattr(word.value, "value", None) is True for word in call.keywords)
     return piped or (name in TEXT and of not in NOT_OF_TEXT and not binary)
 
