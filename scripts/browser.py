@@ -63,7 +63,8 @@ def opened(browser: Browser, home: str, found: list[str], size: str = "desktop",
     page = context.new_page()
     page.on("request", lambda r: r.url.startswith((home, "data:", "blob:")) or found.append(f"asks another host: {r.url}"))
     page.on("response", lambda r: r.status >= 400 and found.append(f"HTTP {r.status}: {r.url}"))
-    page.on("requestfailed", lambda r: found.append(f"request failed: {r.url} ({r.failure})"))
+    # A request that we cut off ourselves by going to the next page has not failed.
+    page.on("requestfailed", lambda r: r.failure == "net::ERR_ABORTED" or found.append(f"request failed: {r.url} ({r.failure})"))
     page.on("console", lambda m: m.type == "error" and found.append(f"console: {m.text}"))
     page.on("pageerror", lambda e: found.append(f"page error: {e}"))
     return page
