@@ -325,7 +325,8 @@ def test_the_pipelined_floor_is_within_its_own_constant(preconditioner, kappa):
 def test_the_pipelined_floor_is_mostly_above_what_three_blocks_a_step_keep_to():
     """The median of nine draws; that of sixty is twenty times the tolerance, their lower quartile four times, the least below it."""
     prompts = [prompt_of_kappa(1e4, spread=False, seed=seed) for seed in range(9)]
-    floors = [errors(pipelined_conjugate_gradient(3, 60, 1.0), prompt, ExponentialKernel(), torch.float64)[0] for prompt in prompts]
+    program = pipelined_conjugate_gradient(3, 60, 1.0)
+    floors = [errors(program, prompt, ExponentialKernel(), torch.float64)[0] for prompt in prompts]
     assert np.median(floors) > tolerances.solution(torch.float64, 1e4)
 
 

@@ -601,9 +601,8 @@ def heads_of(config: TransformerConfig) -> list[list[tuple[str, int]]]:
         "two channels for every pair of heads": lambda p, J, t: stated_sizes(p - 2 * J, J, t),
     },
 )
-@pytest.mark.parametrize("pairs", [1, 2, 4])
-def test_sizes_are_as_stated(statement, pairs):
-    for p, t in ((1, 1), (4, 3), (9, 2)):
+def test_sizes_are_as_stated(statement):
+    for p, pairs, t in ((1, 1, 1), (4, 1, 3), (1, 3, 2), (9, 2, 1)):
         plain = gradient_descent(p, t, 0.1), conjugate_gradient(p, t)
         programs = [with_softmax_products(program, central_difference(pairs, 0.5)) for program in plain]
         assert [size(program) for program in programs] == statement(p, pairs, t)
