@@ -1,8 +1,8 @@
 """Steps that conjugate gradient takes in floats: the solver, the textbook network and the two-block network on the same prompts.
 
-Twenty prompts a seed, so that no statement hangs on one drawing of roundings. "crowded" is the hard spectrum of chapter depth-frontier with
-equal shares and another rotation for every prompt, kappa = 1e4 and 48 supports, up to an error of 1e-4 in the norm of A; the other four are those whose
-networks the chapter runs, 32 supports and white targets, up to 1e-6.
+Twenty prompts a seed, so that no statement hangs on one drawing of roundings. "crowded" is the hard spectrum of chapter depth-frontier
+(kappa = 1e4, 48 supports), with equal shares and another rotation for every prompt, up to an error of 1e-4 in the norm of A. The other
+four are those whose networks the chapter runs, 32 supports and white targets, up to 1e-6.
 """
 
 import numpy as np
