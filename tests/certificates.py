@@ -28,7 +28,7 @@ class Mutant:
     statement: object
 
 
-def certifies(*labels: str, statement: object = None, mutants: Mapping[str, object] | None = None, exact: bool = False, mutant: str | None = None) -> Callable:
+def certifies(*labels: str, statement: object = None, mutants: Mapping[str, object] | None = None, exact: bool = False) -> Callable:
     """Mark a test as a certificate of the theorems, lemmas, propositions or corollaries with these labels.
 
     Args:

@@ -12,16 +12,15 @@ from math import ceil, comb, exp, factorial, log
 import mpmath
 import numpy as np
 import pytest
-import tolerances
 import torch
-from certificates import certifies
-from factories import DTYPES, prompt_of, random_prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
-from test_theorems import size
 
+import tolerances
+from certificates import certifies
+from factories import DTYPES, prompt_of, random_prompt
 from metarep_lib import (
     Program,
     Prompt,
@@ -43,7 +42,7 @@ from metarep_lib.construct import (
     two_block_conjugate_gradient,
     with_softmax_products,
 )
-from metarep_lib.evidence import certify_end_to_end, conjugate_gradient_recurrence, worst_case
+from metarep_lib.evidence import all_to_all_recurrence, certify_end_to_end, conjugate_gradient_recurrence, worst_case
 from metarep_lib.numerics import (
     StencilKernel,
     best_spacing,
@@ -53,6 +52,7 @@ from metarep_lib.numerics import (
     stencil_error,
     stencil_error_in_floats,
 )
+from test_theorems import size
 
 PAIRS = (1, 2, 3, 4, 7)
 every_pairs = pytest.mark.parametrize("pairs", PAIRS)
@@ -727,8 +727,8 @@ def test_a_lost_head_leaves_an_intercept_and_twice_the_ridge(statement, sign):
 def test_all_to_all_is_conjugate_gradient_exactly(k, n_outputs):
     program = conjugate_gradient(2, 4, n_outputs=n_outputs)
     network = assemble(all_to_all(program))
-    settings = {"seed": k, "n_features": 2, "n_support": k, "n_query": 2, "n_outputs": n_outputs, "terminates": True}
-    certificate = certify_end_to_end(network.transformer.state_dict(), network.transformer.config, conjugate_gradient_recurrence(), **settings)
+    weights, config, recurrence = network.transformer.state_dict(), network.transformer.config, all_to_all_recurrence(conjugate_gradient_recurrence())
+    certificate = certify_end_to_end(weights, config, network.basis, recurrence, seed=k, n_support=k, n_query=2, terminates=True)
     assert certificate.holds and certificate.log2_error < -400
     assert network.program.width == program.width - 2 * n_outputs and network.program.n_blocks == program.n_blocks
     tokens_that_sum = {query for layer in network.program.layers for write in layer.attention for head in write.terms for query, _ in head.score}

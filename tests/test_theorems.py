@@ -289,7 +289,7 @@ def test_gradient_descent_network_is_certified(statement, k, p, dtype):
     step = certify_step(weights, config, basis, statement, seed=k, n_support=k, n_query=2)
     assert step.holds, step
     assert step.log2_error < -400
-    whole = certify_end_to_end(weights, config, statement, seed=p, n_features=p, n_support=k, n_query=2)
+    whole = certify_end_to_end(weights, config, basis, statement, seed=p, n_support=k, n_query=2)
     assert whole.holds, whole
     assert whole.log2_error < -400
 
@@ -314,7 +314,7 @@ def test_conjugate_gradient_network_is_certified_through_termination(statement, 
     step = certify_step(weights, config, basis, statement, seed=k, n_support=k, n_query=2)
     assert step.holds, step
     assert step.log2_error < -400
-    whole = certify_end_to_end(weights, config, statement, seed=p, n_features=p, n_support=k, n_query=2, terminates=True)
+    whole = certify_end_to_end(weights, config, basis, statement, seed=p, n_support=k, n_query=2, terminates=True)
     assert whole.holds, whole
     assert whole.log2_error < -400
 
@@ -493,9 +493,8 @@ def test_a_linear_kernel_has_few_distinct_eigenvalues_and_its_network_ends_as_ea
         rng, steps = np.random.default_rng(3), statement(k, p)
         Phi, y = rng.integers(-3, 4, (k, p)).astype(object), rng.integers(1, 5, k).astype(object)
         assert (rational_cg(Phi @ Phi.T + identity(k), y, steps)[-1]["r"] == 0).all()
-        weights, config, _ = parts(conjugate_gradient(p, steps))
-        asked = {"n_features": p, "n_support": k, "terminates": True, "bound_error": False}
-        assert certify_end_to_end(weights, config, conjugate_gradient_recurrence(), seed=p, **asked).holds
+        asked = {"n_support": k, "terminates": True, "bound_error": False}
+        assert certify_end_to_end(*parts(conjugate_gradient(p, steps)), conjugate_gradient_recurrence(), seed=p, **asked).holds
 
 
 @certifies(

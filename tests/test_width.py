@@ -223,9 +223,10 @@ def test_below_the_rank_some_targets_are_lost_altogether_by_every_map(statement)
 @pytest.mark.parametrize("m", [1, 2, 3, 4])
 def test_a_network_of_width_m_is_done_after_m_plus_one_steps_and_more_change_nothing(statement, m):
     for steps in (statement(m), statement(m) + 2):
-        network = assemble(conjugate_gradient(m, steps)).transformer
-        asked = {"seed": m, "n_features": m, "n_support": 9, "n_query": 2, "terminates": True, "bound_error": False}
-        certificate = certify_end_to_end(network.state_dict(), network.config, conjugate_gradient_recurrence(), **asked)
+        network = assemble(conjugate_gradient(m, steps))
+        weights, config = network.transformer.state_dict(), network.transformer.config
+        asked = {"seed": m, "n_support": 9, "n_query": 2, "terminates": True, "bound_error": False}
+        certificate = certify_end_to_end(weights, config, network.basis, conjugate_gradient_recurrence(), **asked)
         assert certificate.holds, certificate
 
 

@@ -183,7 +183,7 @@ def block_recurrence(n_outputs: int, damping: float) -> Recurrence:
         np.fill_diagonal(identity, problem.number(1.0)[0])
         return block_step(state, problem.matvec, problem.gram, problem.divide, identity, problem.number(damping))
 
-    emptied = ["p_new", "s_new", "gamma", "mu", "delta", "lambda"]
+    emptied = ["p_new", "s_new", "gamma", "lambda", *(["mu"] if n_outputs > 1 else []), *(["delta"] if damping else [])]
     emptied += [f"{name}_{a}" for name in ("rho", "sigma", "beta", "h", "g") for a in range(n_outputs)]
     return Recurrence("block_conjugate_gradient", n_outputs + 1, start, step, empty=tuple(emptied))
 
