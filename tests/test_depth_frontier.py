@@ -109,15 +109,16 @@ def test_rounding_delays_the_networks_as_it_delays_the_solver_and_breaks_the_law
     law = depth.outlier_steps(torch.from_numpy(values), accuracy)
     exact = spectral.settling_step(torch.from_numpy(exact_errors(values, np.ones(24), 24)), accuracy)
     assert exact <= law
-    prompt, system, star = prompt_with(values, seed=0)
     for dtype in DTYPES:
-        steps = {
-            name: int(spectral.settling_step(system.norm(alpha - star) / system.norm(star), accuracy))
-            for name, alpha in paths(prompt, 100, dtype).items()
-        }
-        assert steps["solver"] > 1.2 * law
-        assert abs(steps["textbook"] / steps["solver"] - 1) <= 0.2
-        assert abs(steps["two blocks"] / steps["solver"] - 1) <= 0.5
+        steps = {"solver": [], "textbook": [], "two blocks": []}
+        for seed in range(7):  # medians over rotations: on one of them a rounding decides
+            prompt, system, star = prompt_with(values, seed)
+            for name, alpha in paths(prompt, 100, dtype).items():
+                steps[name].append(int(spectral.settling_step(system.norm(alpha - star) / system.norm(star), accuracy)))
+        taken = {name: float(np.median(counts)) for name, counts in steps.items()}
+        assert taken["solver"] > 1.2 * law
+        assert abs(taken["textbook"] / taken["solver"] - 1) <= 0.2
+        assert abs(taken["two blocks"] / taken["solver"] - 1) <= 0.5
 
 
 @pytest.mark.parametrize("name", ["spread", "one outlier", "fast decay"])
