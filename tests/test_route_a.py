@@ -506,7 +506,7 @@ def test_equal_row_sums_change_nothing(statement):
 
 
 def inverse(problem, row_sums: np.ndarray) -> np.ndarray:
-    return problem.divide(problem.number(1.0), row_sums)
+    return problem.ratio(problem.number(1.0), row_sums)
 
 
 @certifies(
