@@ -4,6 +4,7 @@ from metarep_lib.tasks.classes import class_prompt
 from metarep_lib.tasks.designs import clusters, designed_prompts, isotropic, spread
 from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk, bayes_untold
 from metarep_lib.tasks.real import diabetes_prompt
+from metarep_lib.tasks.rounding import in_last_place
 from metarep_lib.tasks.shifts import Rescaled, SpherePrior, shifted
 from metarep_lib.tasks.spectra import SPECTRA, crowded
 from metarep_lib.tasks.sphere import SphereTask, random_sphere_task, sphere_task
@@ -29,6 +30,7 @@ __all__ = [
     "designed_prompts",
     "diabetes_prompt",
     "geometric_spectrum",
+    "in_last_place",
     "isotropic",
     "load_table",
     "random_sphere_task",
