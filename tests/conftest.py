@@ -16,6 +16,7 @@ WITHOUT_FLOATS = {
     "test_induction",
     "test_mutants",
     "test_notebook_rendering",
+    "test_portability",
     "test_program",
     "test_site",
     "test_sweep",

@@ -14,7 +14,7 @@ from factories import prompt_of
 from metarep_lib import Program, assemble, conjugate_gradient, two_block_conjugate_gradient
 from metarep_lib.construct.assemble import ConstructedTransformer
 from metarep_lib.construct.program import guard_of
-from metarep_lib.evidence import Recurrence, StepTrial, WholeTrial, conjugate_gradient_recurrence, two_block_recurrence
+from metarep_lib.evidence import Recurrence, StepTrial, WholeTrial, certify_end_to_end, conjugate_gradient_recurrence, two_block_recurrence
 from metarep_lib.evidence.certificate import exact, pose
 from metarep_lib.evidence.rings import Field
 
@@ -131,6 +131,16 @@ def test_no_planted_fault_passes_both_certificates(statement):
     for program, recurrence in (TWO_BLOCKS, FIVE_BLOCKS):
         assert statement(Planted(assemble(program), recurrence))
     assert not [name for name, plant in PLANTED.items() if statement(plant())]
+
+
+def test_a_step_certified_for_other_states_than_the_first_one_is_refused():
+    """Hypothesis 1 asks that s_1 is one of the states of hypothesis 2: here every step is said to find started = 2."""
+    program, recurrence = TWO_BLOCKS
+    network = assemble(program)
+    weights, config = network.transformer.state_dict(), network.transformer.config
+    wrong = replace(recurrence, known=lambda state, problem, t: {"started": problem.number(2.0)})
+    whole = certify_end_to_end(weights, config, network.basis, wrong, seed=1, bound_error=False)
+    assert {entry.partition("[")[0] for entry in whole.mismatches} == {f"step {t}: known started" for t in range(1, STEPS + 1)}
 
 
 @pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED.keys())

@@ -136,8 +136,7 @@ class StepTrial:
             raise ValueError(f"certify_step(t={self.t}): the network has {len(network.config.schedule)} blocks, too few for step {self.t + 1}")
         *_, after = network.blocks(self.before, self.problem.mask, blocks)
         yield from on_every_name("", after, self.expected, self.stream, self.recurrence)
-        for name, value in self.recurrence.known(self.state, self.problem, self.t + 1).items():
-            yield f"known {name}", self.state[name], value
+        yield from taken_for_granted("", self.recurrence, self.state, self.problem, self.t + 1)
 
 
 class WholeTrial:
@@ -157,6 +156,8 @@ class WholeTrial:
             if n_blocks in t_at:
                 t = t_at[n_blocks]
                 yield from on_every_name(f"step {t}: ", x, self.expected[t], self.stream, self.recurrence)
+                if t:  # the first step may find something else
+                    yield from taken_for_granted(f"step {t}: ", self.recurrence, self.states[t], self.problem, t)
                 if not self.recurrence.n_epilogue:
                     yield self.output(f"f_{t}", network, x, self.predictions[t])
         if self.recurrence.n_epilogue:
@@ -190,6 +191,12 @@ def stand(stream: Basis, recurrence: Recurrence, state: dict, problem: Problem) 
             f" it says nothing of {unknown}, and {missing} are not in the stream; give each name a place in `start` or `empty`"
         )
     return expected
+
+
+def taken_for_granted(when: str, recurrence: Recurrence, state: dict, problem: Problem, t: int) -> Iterator[Entries]:
+    """What step t + 1 takes for granted is so in a state: it is one of those that the step is certified for."""
+    for name, value in recurrence.known(state, problem, t).items():
+        yield f"{when}known {name}", state[name], value
 
 
 def on_every_name(when: str, x: np.ndarray, expected: dict[str, np.ndarray], stream: Basis, recurrence: Recurrence) -> Iterator[Entries]:
