@@ -11,9 +11,12 @@ settings.load_profile("metarep")
 WITHOUT_FLOATS = {
     "test_certificates",
     "test_claims",
+    "test_claims_page",
     "test_colab",
     "test_exact",
+    "test_floors",
     "test_induction",
+    "test_lint",
     "test_mutants",
     "test_notebook_rendering",
     "test_portability",
