@@ -36,8 +36,8 @@ SETTINGS = {
 }
 BUILD = ROOT / "_build" / "portability"
 MOVES, NEAR = 0.1, 0.1  # of itself, and of its bound: more of both and a claim is no claim
-TESTS = ("-m", "floats", "-n", "2", "--dist", "worksteal", "tests")
-NOTEBOOKS = ("-n", "2", "--dist", "loadfile", "--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval-sanitize.cfg", "book")
+TESTS = ("-m", "floats", "--dist", "worksteal", "tests")
+NOTEBOOKS = ("--dist", "loadfile", "--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval-sanitize.cfg", "book")
 READ_BACK = """
 import ctypes, hashlib, pathlib, torch
 x = torch.randn(64, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -63,7 +63,8 @@ def effect(setting: str) -> str:
 
 def passes(setting: str, what: tuple[str, ...], **more: str) -> bool:
     """Whether pytest passes under a setting. Its caches are its own: those of the build know nothing of settings."""
-    command = [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={BUILD / setting}", *what]
+    workers = "1" if environment(setting)["OMP_NUM_THREADS"] == "2" else "2"  # threads of two workers on two cores wait for one another
+    command = [sys.executable, "-m", "pytest", "-q", "-n", workers, "-o", f"cache_dir={BUILD / setting}", *what]
     return subprocess.run(command, cwd=ROOT, env=environment(setting) | more).returncode == 0
 
 
