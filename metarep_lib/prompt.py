@@ -7,10 +7,13 @@ Every wing speaks of a `Prompt`: tasks make it, a network reads its tokens, solv
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from metarep_lib.rounding import redrawn
 
 EXAMPLE = "Prompt(phi=float64[k, p], y=float64[k], phi_query=float64[q, p], ridge=0.1)"
 
@@ -104,8 +107,21 @@ class Prompt:
 
     def to(self, *args: torch.dtype | torch.device | str) -> "Prompt":
         """The same prompt in another dtype or on another device; arguments as for `Tensor.to`."""
-        held_out = None if self.y_query is None else self.y_query.to(*args)
-        return replace(self, phi=self.phi.to(*args), y=self.y.to(*args), phi_query=self.phi_query.to(*args), y_query=held_out)
+        moved = self._each(lambda x: x.to(*args))
+        # a shorter dtype swallows the rounding that was drawn for the longer one: draw again
+        is_shorter = torch.finfo(moved.phi.dtype).eps > torch.finfo(self.phi.dtype).eps
+        return moved.rounded() if is_shorter else moved
+
+    def rounded(self) -> "Prompt":
+        """The prompt as the rounding draw of the environment has it, itself when there is none (`metarep_lib.rounding`).
+
+        The ridge stays, being an input and no result.
+        """
+        return self._each(redrawn)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Prompt":
+        held_out = None if self.y_query is None else change(self.y_query)
+        return replace(self, phi=change(self.phi), y=change(self.y), phi_query=change(self.phi_query), y_query=held_out)
 
 
 def describe(value: object) -> str:

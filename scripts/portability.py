@@ -7,10 +7,9 @@ A setting is an environment: the machine as it is, three draws of another roundi
 code paths of MKL and torch, two threads. Under each of them run the tests that depend on floats and all notebooks, compared with
 their stored outputs. What took effect is read back from a fresh process, and a setting that changes nothing here is not run twice.
 
-A fault, and exit status 1: a test fails, a notebook's compared outputs change, a claim does not hold, or a claim moves by more than a tenth
-between settings while it comes over a tenth of its bound: then it was a draw of roundings and has to be restated. What tests hold to a
-tolerance that is derived from the rounding itself is shown, too, and is no fault while it holds. For every claim and tolerance the range of
-value / bound goes to _build/portability.json, and those that move to a table beside it.
+A fault, and exit status 1: a test fails, a notebook's compared outputs change, a claim does not hold, or a claim or what a test holds to a
+tolerance moves by more than a tenth between settings while it comes over a tenth of its bound: then it was a draw of roundings and has to
+be restated. For all of them the range of value / bound goes to _build/portability.json, and those that move to a table beside it.
 """
 
 import argparse
@@ -126,7 +125,7 @@ def table(found: dict[str, dict]) -> str:
 def restless(found: dict[str, dict]) -> Iterator[str]:
     """Claims that a rounding decides."""
     for id, entry in found.items():
-        if entry["kind"] != "tolerance" and entry["moved"] > MOVES and entry["used"] > NEAR:
+        if entry["moved"] > MOVES and entry["used"] > NEAR:
             yield f"claim {id!r} moves by {entry['moved']:.2f} between settings and uses {entry['used']:.2g} of its bound: restate it"
 
 

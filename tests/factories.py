@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from metarep_lib import Prompt, Transformer, TransformerConfig, geometric_spectrum, synthetic_prompt
-from metarep_lib.tasks.rounding import rounded
 
 DTYPES = (torch.float64, torch.float32)
 
@@ -37,7 +36,7 @@ def random_prompt(n_support: int, n_features: int, n_query: int, ridge: float, *
     """Independent normal features and targets, any shape, float64."""
     rng = np.random.default_rng(seed)
     shapes = (*batch, n_support, n_features), (*batch, n_support), (*batch, n_query, n_features)
-    return rounded(Prompt(*(torch.from_numpy(rng.standard_normal(shape)) for shape in shapes), ridge=ridge))
+    return Prompt(*(torch.from_numpy(rng.standard_normal(shape)) for shape in shapes), ridge=ridge).rounded()
 
 
 def integers(*shape: int, seed: int, size: int = 2, dtype: torch.dtype = torch.float64) -> Tensor:

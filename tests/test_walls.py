@@ -17,11 +17,12 @@ WINGS = ("network", "construct", "numerics", "tasks", "evidence", "exercises", "
 # what a wing may import of the library; what it may import of other people; STDLIB is always allowed
 MAY_IMPORT = {
     "settings": (set(), set()),
-    "prompt": (set(), {"torch"}),
+    "rounding": ({"settings"}, {"torch", "numpy"}),
+    "prompt": ({"rounding"}, {"torch"}),
     "network": (set(), {"torch", "jaxtyping"}),
     "construct": ({"prompt", "network"}, {"torch", "jaxtyping", "numpy"}),
     "numerics": ({"prompt"}, {"torch", "jaxtyping", "numpy", "scipy"}),
-    "tasks": ({"prompt", "settings", "numerics.kernels"}, {"torch", "jaxtyping", "numpy", "sklearn"}),
+    "tasks": ({"prompt", "rounding", "numerics.kernels"}, {"torch", "jaxtyping", "numpy", "sklearn"}),
     "evidence": ({"prompt", "network", "construct", "numerics", "tasks"}, None),
     "exercises": ({"prompt", "network", "construct", "numerics", "tasks"}, {"torch"}),
     "show": ({"settings"}, None),

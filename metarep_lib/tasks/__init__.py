@@ -1,10 +1,10 @@
 """The question: prompts made of synthetic or real data, and laws of tasks to train on."""
 
+from metarep_lib.rounding import in_last_place, redrawn
 from metarep_lib.tasks.classes import class_prompt
 from metarep_lib.tasks.designs import clusters, designed_prompts, isotropic, spread
 from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk, bayes_untold
 from metarep_lib.tasks.real import diabetes_prompt
-from metarep_lib.tasks.rounding import in_last_place
 from metarep_lib.tasks.shifts import Rescaled, SpherePrior, shifted
 from metarep_lib.tasks.spectra import SPECTRA, crowded
 from metarep_lib.tasks.sphere import SphereTask, random_sphere_task, sphere_task
@@ -34,6 +34,7 @@ __all__ = [
     "isotropic",
     "load_table",
     "random_sphere_task",
+    "redrawn",
     "shifted",
     "sphere_task",
     "spread",

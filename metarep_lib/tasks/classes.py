@@ -13,7 +13,6 @@ from sklearn.datasets import load_digits, load_iris, load_wine
 
 from metarep_lib.prompt import Prompt
 from metarep_lib.tasks.real import standardise
-from metarep_lib.tasks.rounding import rounded
 
 DATA = {"digits": load_digits, "wine": load_wine, "iris": load_iris}
 
@@ -51,4 +50,4 @@ def class_prompt(data: Literal["digits", "wine", "iris"], n_support: int, n_quer
     X = standardise(X[None, chosen], n_support)[0]
     Y = one_hot - one_hot[:n_support].mean(axis=0)
     phi, y, phi_query, y_query = map(torch.from_numpy, (X[:n_support], Y[:n_support], X[n_support:], Y[n_support:]))
-    return rounded(Prompt(phi, y, phi_query, ridge=ridge, y_query=y_query))
+    return Prompt(phi, y, phi_query, ridge=ridge, y_query=y_query).rounded()

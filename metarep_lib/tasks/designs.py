@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from metarep_lib.prompt import Prompt
-from metarep_lib.tasks.rounding import rounded
 
 Spectra = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -68,4 +67,4 @@ def designed_prompts(spectra: Spectra, n_prompts: int, n_support: int, n_query: 
     phi, phi_query = np.sqrt(n_support) * U @ features, bases.standard_normal((n_prompts, n_query, n_features)) @ features
     w = weights.standard_normal((n_prompts, n_features, 1)) / np.sqrt(n_features)
     y = (phi @ w)[..., 0] + noise * errors.standard_normal((n_prompts, n_support))
-    return rounded(Prompt(*map(torch.from_numpy, (phi, y, phi_query)), ridge=ridge, y_query=torch.from_numpy((phi_query @ w)[..., 0])))
+    return Prompt(*map(torch.from_numpy, (phi, y, phi_query)), ridge=ridge, y_query=torch.from_numpy((phi_query @ w)[..., 0])).rounded()

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from metarep_lib.tasks.rounding import redrawn
+from metarep_lib.rounding import redrawn
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import torch
 from sklearn.datasets import load_diabetes
 
 from metarep_lib.prompt import Prompt
-from metarep_lib.tasks.rounding import rounded
 
 
 def diabetes_prompt(n_support: int, n_query: int, ridge: float, *, seed: int, n_prompts: int | None = None, among: np.ndarray | None = None) -> Prompt:
@@ -48,7 +47,7 @@ def diabetes_prompt(n_support: int, n_query: int, ridge: float, *, seed: int, n_
     X, y = (standardise(values, n_support) for values in (X, outcome))
     parts = X[:, :n_support], y[:, :n_support, 0], X[:, n_support:], y[:, n_support:, 0]
     phi, y, phi_query, y_query = (torch.from_numpy(part if n_prompts else part[0]).contiguous() for part in parts)
-    return rounded(Prompt(phi, y, phi_query, ridge=ridge, y_query=y_query))
+    return Prompt(phi, y, phi_query, ridge=ridge, y_query=y_query).rounded()
 
 
 def standardise(values: np.ndarray, n_support: int) -> np.ndarray:

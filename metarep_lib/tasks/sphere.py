@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from metarep_lib.prompt import Prompt
-from metarep_lib.tasks.rounding import rounded
 from metarep_lib.tasks.synthetic import geometric_spectrum
 
 
@@ -80,7 +79,7 @@ def sphere_task(
     own, across = covariance[:n_support, :n_support] / variance, covariance[n_support:, :n_support] / variance
     oracle = across @ np.linalg.solve(own + noise**2 * np.eye(n_support), y[:n_support])
     parts = x[:n_support], y[:n_support], x[n_support:]
-    prompt = rounded(Prompt(*map(torch.from_numpy, parts), ridge=noise**2, y_query=torch.from_numpy(y[n_support:])))
+    prompt = Prompt(*map(torch.from_numpy, parts), ridge=noise**2, y_query=torch.from_numpy(y[n_support:])).rounded()
     return SphereTask(prompt, torch.from_numpy(f[n_support:]), torch.from_numpy(oracle))
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from metarep_lib.prompt import Prompt
-from metarep_lib.tasks.rounding import rounded
 
 
 def geometric_spectrum(n: int, condition: float) -> np.ndarray:
@@ -68,4 +67,4 @@ def synthetic_prompt(
     signal = weights.standard_normal((*batch, p, 1)) * np.sqrt(n_support / spectrum.sum())
     y = (phi @ signal)[..., 0] + noise * errors.standard_normal((*batch, n_support))
     y_query = (phi_query @ signal)[..., 0] + noise * errors.standard_normal((*batch, n_query))
-    return rounded(Prompt(*map(torch.from_numpy, (phi, y, phi_query)), ridge=ridge, y_query=torch.from_numpy(y_query)))
+    return Prompt(*map(torch.from_numpy, (phi, y, phi_query)), ridge=ridge, y_query=torch.from_numpy(y_query)).rounded()

@@ -10,7 +10,6 @@ from sklearn.datasets import load_diabetes, load_wine
 
 from metarep_lib.prompt import Prompt
 from metarep_lib.tasks.real import standardise
-from metarep_lib.tasks.rounding import rounded
 from metarep_lib.tasks.sphere import on_sphere
 
 
@@ -59,4 +58,4 @@ def column_prompt(name: str, column: int, n_support: int, n_query: int, *, ridge
     x, y = on_sphere(np.delete(values, column, axis=1)), values[:, column]
     parts = x[:n_support], y[:n_support].copy(), x[n_support:], y[n_support:].copy()
     phi, y, phi_query, y_query = map(torch.from_numpy, parts)
-    return rounded(Prompt(phi, y, phi_query, ridge=ridge, y_query=y_query))
+    return Prompt(phi, y, phi_query, ridge=ridge, y_query=y_query).rounded()

@@ -2,7 +2,7 @@
 
 Two processors agree on a prompt to a few units in the last place and on nothing finer, so a statement about prompts that
 one of them refutes is false. With ``METAREP_ROUNDING=SEED`` in the environment every prompt and every draw of `tasks` is moved within
-that distance; without it nothing happens.
+that distance, and again where `Prompt.to` takes it to a shorter dtype; without it nothing happens.
 """
 
 import zlib
@@ -11,25 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metarep_lib.prompt import Prompt
 from metarep_lib.settings import rounding_draw
-
-
-def rounded(prompt: Prompt) -> Prompt:
-    """The prompt as the rounding draw of the environment has it: the prompt itself when there is none.
-
-    The same draw moves the same prompt alike wherever and whenever it is made. The ridge stays, being an input and no result.
-    """
-    if rounding_draw() is None:
-        return prompt
-    held_out = None if prompt.y_query is None else redrawn(prompt.y_query)
-    return Prompt(redrawn(prompt.phi), redrawn(prompt.y), redrawn(prompt.phi_query), prompt.ridge, held_out)
 
 
 def redrawn(x: Tensor) -> Tensor:
     """Every entry moved by -1, 0 or 1 unit in the last place, as the environment's draw says; x itself when there is none.
 
-    Zeros stay: a flag or an absent feature is zero on every machine.
+    The same draw moves the same tensor alike wherever and whenever it is made. Zeros stay: a flag or an absent feature is zero on every machine.
     """
     draw = rounding_draw()
     return x if draw is None else in_last_place(x, draw)
