@@ -39,7 +39,14 @@ from metarep_lib.construct import (
     softmax_smoother,
     two_block_conjugate_gradient,
 )
-from metarep_lib.network import CausalMask, PairCausalMask, PrefixMask, Trace, Transformer, TransformerConfig
+from metarep_lib.network import (
+    CausalMask,
+    PairCausalMask,
+    PrefixMask,
+    Trace,
+    Transformer,
+    TransformerConfig,
+)
 from metarep_lib.numerics import (
     ExponentialKernel,
     Outcome,

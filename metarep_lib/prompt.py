@@ -58,14 +58,20 @@ class Prompt:
         named = {"phi": self.phi, "y": self.y, "phi_query": self.phi_query}
         if self.y_query is not None:
             named["y_query"] = self.y_query
-        reasons = [f"{name} is a {type(x).__name__}, expected a torch tensor" for name, x in named.items() if not isinstance(x, Tensor)]
+        reasons = [
+            f"{name} is a {type(x).__name__}, expected a torch tensor"
+            for name, x in named.items()
+            if not isinstance(x, Tensor)
+        ]
         if not reasons:
             reasons = shape_reasons(self) + kind_reasons(named)
         reasons += ridge_reasons(self.ridge, self.phi.dtype if not reasons else None)
         if reasons:
             came = ", ".join(f"{name}={describe(x)}" for name, x in named.items())
             listed = "".join(f"\n  - {reason}" for reason in reasons)
-            raise PromptError(f"Prompt({came}, ridge={self.ridge!r}){listed}\nthis would work: {EXAMPLE}")
+            raise PromptError(
+                f"Prompt({came}, ridge={self.ridge!r}){listed}\nthis would work: {EXAMPLE}"
+            )
 
     @property
     def n_support(self) -> int:
@@ -102,7 +108,10 @@ class Prompt:
         p = self.n_features
         unit = math.sqrt(self.ridge) * torch.eye(p, dtype=self.phi.dtype, device=self.phi.device)
         phi = torch.cat([unit.expand(*self.phi.shape[:-2], p, p), self.phi], dim=-2)
-        y = torch.cat([self.y.new_zeros(*self.phi.shape[:-2], p, *self.y.shape[self.phi.ndim - 1 :]), self.y], dim=self.phi.ndim - 2)
+        y = torch.cat(
+            [self.y.new_zeros(*self.phi.shape[:-2], p, *self.y.shape[self.phi.ndim - 1 :]), self.y],
+            dim=self.phi.ndim - 2,
+        )
         return replace(self, phi=phi, y=y)
 
     def to(self, *args: torch.dtype | torch.device | str) -> "Prompt":
@@ -121,7 +130,13 @@ class Prompt:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Prompt":
         held_out = None if self.y_query is None else change(self.y_query)
-        return replace(self, phi=change(self.phi), y=change(self.y), phi_query=change(self.phi_query), y_query=held_out)
+        return replace(
+            self,
+            phi=change(self.phi),
+            y=change(self.y),
+            phi_query=change(self.phi_query),
+            y_query=held_out,
+        )
 
 
 def describe(value: object) -> str:
@@ -143,11 +158,23 @@ def shape_reasons(prompt: Prompt) -> list[str]:
         reasons.append("phi has no features (p = 0), expected at least one")
     outputs = list(y.shape[phi.ndim - 1 :])
     if list(y.shape[: phi.ndim - 1]) != [*batch, k] or len(outputs) > 1 or outputs in ([0], [1]):
-        reasons.append(f"y has shape {list(y.shape)}, expected {[*batch, k]}: one target per support")
-    if phi_query.ndim != phi.ndim or list(phi_query.shape[:-2]) != batch or phi_query.shape[-1] != p:
-        reasons.append(f"phi_query has shape {list(phi_query.shape)}, expected {[*batch, 'q', p]}".replace("'", ""))
+        reasons.append(
+            f"y has shape {list(y.shape)}, expected {[*batch, k]}: one target per support"
+        )
+    if (
+        phi_query.ndim != phi.ndim
+        or list(phi_query.shape[:-2]) != batch
+        or phi_query.shape[-1] != p
+    ):
+        reasons.append(
+            f"phi_query has shape {list(phi_query.shape)}, expected {[*batch, 'q', p]}".replace(
+                "'", ""
+            )
+        )
     elif y_query is not None and list(y_query.shape) != [*batch, phi_query.shape[-2], *outputs]:
-        reasons.append(f"y_query has shape {list(y_query.shape)}, expected {[*batch, phi_query.shape[-2], *outputs]}")
+        reasons.append(
+            f"y_query has shape {list(y_query.shape)}, expected {[*batch, phi_query.shape[-2], *outputs]}"
+        )
     return reasons
 
 
@@ -157,7 +184,9 @@ def ridge_reasons(ridge: object, dtype: torch.dtype | None) -> list[str]:
         return [f"ridge is {ridge!r}, expected a finite Python number > 0"]
     held = None if dtype is None else float(torch.tensor(float(ridge), dtype=dtype))
     if held in (0.0, math.inf):
-        return [f"ridge {ridge} is {'zero' if held == 0 else 'infinite'} in {dtype}; use a {'larger' if held == 0 else 'smaller'} ridge or float64"]
+        return [
+            f"ridge {ridge} is {'zero' if held == 0 else 'infinite'} in {dtype}; use a {'larger' if held == 0 else 'smaller'} ridge or float64"
+        ]
     return []
 
 
@@ -168,7 +197,9 @@ def kind_reasons(named: dict[str, Tensor]) -> list[str]:
         reasons.append(f"phi is {phi.dtype}, expected a floating-point dtype: phi.double()")
     for name, x in named.items():
         if x.dtype != phi.dtype or x.device != phi.device:
-            reasons.append(f"{name} is {x.dtype} on {x.device} but phi is {phi.dtype} on {phi.device}: {name}.to(phi)")
+            reasons.append(
+                f"{name} is {x.dtype} on {x.device} but phi is {phi.dtype} on {phi.device}: {name}.to(phi)"
+            )
         n_bad = int((~torch.isfinite(x)).sum())
         if n_bad:
             reasons.append(f"{name} holds {n_bad} NaN or infinite values of {x.numel()}")

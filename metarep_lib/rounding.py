@@ -32,6 +32,8 @@ def in_last_place(x: Tensor, draw: int) -> Tensor:
     (True, True)
     """
     content = zlib.crc32(x.detach().cpu().contiguous().numpy().tobytes())
-    steps = torch.from_numpy(np.random.default_rng([draw, content]).integers(-1, 2, size=tuple(x.shape))).to(x.device)
+    steps = torch.from_numpy(
+        np.random.default_rng([draw, content]).integers(-1, 2, size=tuple(x.shape))
+    ).to(x.device)
     target = torch.where(steps > 0, torch.inf, -torch.inf).to(x.dtype)
     return torch.where((steps == 0) | (x == 0), x, torch.nextafter(x, target))

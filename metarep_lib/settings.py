@@ -21,7 +21,9 @@ def rounding_draw() -> int | None:
     """
     asked = os.environ.get(ROUNDING, "")
     if asked and not asked.isdecimal():
-        raise ValueError(f"{ROUNDING}={asked!r}: expected an integer from 0 on, e.g. {ROUNDING}=1, or nothing")
+        raise ValueError(
+            f"{ROUNDING}={asked!r}: expected an integer from 0 on, e.g. {ROUNDING}=1, or nothing"
+        )
     return int(asked) if asked else None
 
 

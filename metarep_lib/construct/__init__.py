@@ -31,9 +31,24 @@ from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.communication import all_to_all
 from metarep_lib.construct.describe import describe
 from metarep_lib.construct.features import on_frozen_stack, on_polynomial_features
-from metarep_lib.construct.program import GUARD, Form, Head, Layer, Product, Program, ProgramError, Write
+from metarep_lib.construct.program import (
+    GUARD,
+    Form,
+    Head,
+    Layer,
+    Product,
+    Program,
+    ProgramError,
+    Write,
+)
 from metarep_lib.construct.stencil import central_difference, with_softmax_products
-from metarep_lib.construct.tokens import bare_tokens, input_basis, prefix_mask, token_groups, tokenise
+from metarep_lib.construct.tokens import (
+    bare_tokens,
+    input_basis,
+    prefix_mask,
+    token_groups,
+    tokenise,
+)
 from metarep_lib.construct.wiring import Wire, wiring
 
 __all__ = [

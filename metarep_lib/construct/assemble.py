@@ -15,7 +15,14 @@ from metarep_lib.construct.program import Form, Head, Product, Program, Weight, 
 from metarep_lib.construct.tokens import N_REGISTERS, prefix_mask, token_groups, tokenise
 from metarep_lib.network.masks import CausalMask, Mask
 from metarep_lib.network.trace import Trace, narrow
-from metarep_lib.network.transformer import Attention, AttentionConfig, BlockConfig, GatedMLP, Transformer, TransformerConfig
+from metarep_lib.network.transformer import (
+    Attention,
+    AttentionConfig,
+    BlockConfig,
+    GatedMLP,
+    Transformer,
+    TransformerConfig,
+)
 from metarep_lib.prompt import Prompt
 
 
@@ -41,17 +48,29 @@ class ConstructedTransformer:
             SinkUnderflow: a softmax row whose kernel values exceed the ridge beyond the dtype's range.
         """
         self.check(prompt)
-        last = deque(self.transformer.stream(tokenise(prompt, self.program.inputs), self.mask(prompt)), maxlen=1).pop()
+        last = deque(
+            self.transformer.stream(tokenise(prompt, self.program.inputs), self.mask(prompt)),
+            maxlen=1,
+        ).pop()
         self.check_sink(last)
         return narrow(self.transformer.read(last)[..., token_groups(prompt)[self.asked], :])
 
     def run(self, prompt: Prompt) -> Trace:
         """One forward pass with the whole residual stream kept; warns as `predict` does."""
         self.check(prompt)
-        resid = torch.stack(list(self.transformer.stream(tokenise(prompt, self.program.inputs), self.mask(prompt))))
+        resid = torch.stack(
+            list(self.transformer.stream(tokenise(prompt, self.program.inputs), self.mask(prompt)))
+        )
         self.check_sink(resid[-1])
         groups = token_groups(prompt)
-        return Trace(resid, self.transformer.read(resid), self.basis, groups, self.program.step_ends, groups[self.asked])
+        return Trace(
+            resid,
+            self.transformer.read(resid),
+            self.basis,
+            groups,
+            self.program.step_ends,
+            groups[self.asked],
+        )
 
     @property
     def asked(self) -> str:
@@ -59,7 +78,11 @@ class ConstructedTransformer:
         return "support" if self.program.causal else "query"
 
     def mask(self, prompt: Prompt) -> Mask:
-        return CausalMask(strict=True, n_registers=N_REGISTERS) if self.program.causal else prefix_mask(prompt)
+        return (
+            CausalMask(strict=True, n_registers=N_REGISTERS)
+            if self.program.causal
+            else prefix_mask(prompt)
+        )
 
     def check(self, prompt: Prompt) -> None:
         if self.program.causal and prompt.n_query:
@@ -93,7 +116,9 @@ class ConstructedTransformer:
             )
 
 
-def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> ConstructedTransformer:
+def assemble(
+    program: Program, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
+) -> ConstructedTransformer:
     """Build the transformer that runs a program. Layers that do the same thing share their tensors.
 
     Args:
@@ -113,7 +138,9 @@ def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: to
     """
     program.validate()
     if guard_of(dtype) > 1e-20:
-        raise ValueError(f"assemble(dtype={dtype}): its range is too small for guarded divisions; use torch.float64, torch.float32 or torch.bfloat16")
+        raise ValueError(
+            f"assemble(dtype={dtype}): its range is too small for guarded divisions; use torch.float64, torch.float32 or torch.bfloat16"
+        )
     distinct = program.distinct_layers
     schedule = tuple(distinct.index((layer.attention, layer.mlp)) for layer in program.layers)
     plans = [plan(program, *halves) for halves in distinct]
@@ -135,20 +162,28 @@ def assemble(program: Program, *, dtype: torch.dtype = torch.float64, device: to
             for attention, heads in zip(block.attention, groups):
                 write_heads(attention, heads, program.stream)
             write_units(block.mlp, units, program.stream)
-    transformer.requires_grad_(False)  # a construction is finished; requires_grad_() makes it trainable again
+    transformer.requires_grad_(
+        False
+    )  # a construction is finished; requires_grad_() makes it trainable again
     return ConstructedTransformer(transformer.to(device), program)
 
 
 Targeted = tuple[str, Head] | tuple[str, Product]
 
 
-def plan(program: Program, attention: tuple[Write, ...], mlp: tuple[Write, ...]) -> tuple[BlockConfig, list[list[Targeted]], list[Targeted]]:
+def plan(
+    program: Program, attention: tuple[Write, ...], mlp: tuple[Write, ...]
+) -> tuple[BlockConfig, list[list[Targeted]], list[Targeted]]:
     """The shape of a block, with the heads of each attention group and the products of the MLP."""
     groups = defaultdict(list)
     for write in attention:
         for head in write.terms:
             d_head, d_value = program.head_widths(head)
-            groups[AttentionConfig(head.kind, n_heads=0, d_head=d_head, d_value=d_value, hidden_keys=head.hides)].append((write.target, head))
+            groups[
+                AttentionConfig(
+                    head.kind, n_heads=0, d_head=d_head, d_value=d_value, hidden_keys=head.hides
+                )
+            ].append((write.target, head))
     configs = tuple(replace(config, n_heads=len(heads)) for config, heads in groups.items())
     units = [(write.target, product) for write in mlp for product in write.terms]
     d_mlp = sum(program.n_units(product) for _, product in units)
@@ -164,7 +199,9 @@ def write_heads(attention: Attention, heads: list[Targeted], stream: Basis) -> N
             attention.W_Q[h, :, part] = columns(query, stream, dtype)
             attention.W_K[h, :, part] = columns(key, stream, dtype)
         attention.W_V[h] = columns(head.value, stream, dtype)
-        attention.W_O[h, :, stream[target]] = head.gain * torch.eye(attention.config.d_value, dtype=dtype)
+        attention.W_O[h, :, stream[target]] = head.gain * torch.eye(
+            attention.config.d_value, dtype=dtype
+        )
 
 
 def write_units(mlp: GatedMLP, products: list[Targeted], stream: Basis) -> None:
@@ -173,9 +210,15 @@ def write_units(mlp: GatedMLP, products: list[Targeted], stream: Basis) -> None:
     for target, product in products:
         width = max(width_of(product.left, stream), width_of(product.right, stream))
         part = slice(start, start := start + width)
-        mlp.W_gate[:, part] = columns(product.left, stream, dtype)  # a one-channel factor feeds every unit
+        mlp.W_gate[:, part] = columns(
+            product.left, stream, dtype
+        )  # a one-channel factor feeds every unit
         mlp.W_in[:, part] = columns(product.right, stream, dtype)
-        into = torch.eye(width, dtype=dtype) if stream.width(target) == width else torch.ones(width, 1, dtype=dtype)
+        into = (
+            torch.eye(width, dtype=dtype)
+            if stream.width(target) == width
+            else torch.ones(width, 1, dtype=dtype)
+        )
         mlp.W_out[part, stream[target]] = product.gain * into
 
 

@@ -30,7 +30,9 @@ class Basis(Mapping[str, slice]):
         twice = sorted({name for name in names if names.count(name) > 1})
         empty = [name for name, width in self.widths if width < 1]
         if twice or empty:
-            raise ValueError(f"Basis({self.widths}): named twice: {twice}; narrower than one channel: {empty}")
+            raise ValueError(
+                f"Basis({self.widths}): named twice: {twice}; narrower than one channel: {empty}"
+            )
 
     @classmethod
     def of(cls, **widths: int) -> "Basis":

@@ -62,7 +62,12 @@ def quotient(scores: str, into: str, scale: float) -> Write:
     Guard. g, far below every divisor that matters (`guard_of`), turns 0 / 0 (which comes soon after a solver has
     converged to the last bit) into 0, and changes no quotient whose D is of ordinary size.
     """
-    head = Head("normalised", ((ONE, Form({scores: 1, "is_sink": GUARD})),), Form("is_aggregator"), gain=1 / scale)
+    head = Head(
+        "normalised",
+        ((ONE, Form({scores: 1, "is_sink": GUARD})),),
+        Form("is_aggregator"),
+        gain=1 / scale,
+    )
     return Write(into, (head,))
 
 
@@ -84,11 +89,19 @@ def token_quotient(fraction: Fraction, into: str, scale: float) -> Write:
     Proof. `token_ratio` with one term in the numerator.  QED
     """
     query, on_sink, on_aggregator = fraction.numerator
-    return token_ratio(((Form(query), on_sink, on_aggregator, 1.0),), tuple((Form(part), *rest) for part, *rest in fraction.denominator), into, scale)
+    return token_ratio(
+        ((Form(query), on_sink, on_aggregator, 1.0),),
+        tuple((Form(part), *rest) for part, *rest in fraction.denominator),
+        into,
+        scale,
+    )
 
 
 def token_ratio(
-    numerator: tuple[tuple[Form, str, str, float], ...], denominator: tuple[tuple[Form, str, float], ...], into: str, scale: float
+    numerator: tuple[tuple[Form, str, str, float], ...],
+    denominator: tuple[tuple[Form, str, float], ...],
+    into: str,
+    scale: float,
 ) -> Write:
     r"""The same with sums above the line as well: N_i is the sum of (query, key on the sink, the same number on the aggregator, coefficient).
 
@@ -97,8 +110,14 @@ def token_ratio(
     1 on the sink, 0 elsewhere: the head adds c N_i / (D_i + g), and the gain 1 / c makes it
     N_i / (D_i + g). Scale c and guard g as in `quotient`.  QED
     """
-    score = [(query, Form({on_sink: scale * sign, on_aggregator: -scale * sign})) for query, on_sink, on_aggregator, sign in numerator]
-    score += [(ONE, Form({"is_aggregator": GUARD})), *((query, Form({key: sign})) for query, key, sign in denominator)]
+    score = [
+        (query, Form({on_sink: scale * sign, on_aggregator: -scale * sign}))
+        for query, on_sink, on_aggregator, sign in numerator
+    ]
+    score += [
+        (ONE, Form({"is_aggregator": GUARD})),
+        *((query, Form({key: sign})) for query, key, sign in denominator),
+    ]
     return Write(into, (Head("normalised", tuple(score), Form("is_sink"), gain=1 / scale),))
 
 

@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from metarep_lib.construct.basis import Basis
-from metarep_lib.construct.circuits import ONE, REGISTERS, Fraction, clear, quotient, quotient_scores, token_quotient
+from metarep_lib.construct.circuits import (
+    ONE,
+    REGISTERS,
+    Fraction,
+    clear,
+    quotient,
+    quotient_scores,
+    token_quotient,
+)
 from metarep_lib.construct.program import Form, Layer, Program, Write
 
 Quotients = dict[str, tuple[str, str, float]]
@@ -41,17 +49,37 @@ def all_to_all(program: Program) -> Program:
     return replace(
         program,
         name=f"{program.name}_all_to_all",
-        stream=Basis(tuple((name, width) for name, width in program.stream.widths if name not in quotients)),
-        layers=tuple(replace(layer, attention=tuple(own_heads(layer, quotients)), mlp=own_products(layer, quotients)) for layer in program.layers),
+        stream=Basis(
+            tuple((name, width) for name, width in program.stream.widths if name not in quotients)
+        ),
+        layers=tuple(
+            replace(
+                layer,
+                attention=tuple(own_heads(layer, quotients)),
+                mlp=own_products(layer, quotients),
+            )
+            for layer in program.layers
+        ),
     )
 
 
 def quotient_of(write: Write) -> tuple[str, str, float] | None:
     """Numerator, denominator and scale, if a write of the MLP makes the scores of a division."""
-    if len(write.terms) != 2 or write.terms[0].left != Form("is_aggregator") or len(write.terms[1].right.terms) != 2:
+    if (
+        len(write.terms) != 2
+        or write.terms[0].left != Form("is_aggregator")
+        or len(write.terms[1].right.terms) != 2
+    ):
         return None
-    ((numerator, scale),), ((denominator, _), _) = write.terms[0].right.terms, write.terms[1].right.terms
-    return (numerator, denominator, scale) if write == quotient_scores(numerator, denominator, write.target, scale) else None
+    ((numerator, scale),), ((denominator, _), _) = (
+        write.terms[0].right.terms,
+        write.terms[1].right.terms,
+    )
+    return (
+        (numerator, denominator, scale)
+        if write == quotient_scores(numerator, denominator, write.target, scale)
+        else None
+    )
 
 
 def own_heads(layer: Layer, quotients: Quotients) -> Iterator[Write]:
@@ -60,12 +88,27 @@ def own_heads(layer: Layer, quotients: Quotients) -> Iterator[Write]:
         channel = "".join(write.target.partition("[")[1:])  # of several outputs
         for scores, (numerator, denominator, scale) in quotients.items():
             if write == quotient(scores + channel, write.target, scale):
-                own = Fraction((numerator + channel, "is_sink", "is_aggregator"), ((denominator + channel, "is_aggregator", 1.0),))
+                own = Fraction(
+                    (numerator + channel, "is_sink", "is_aggregator"),
+                    ((denominator + channel, "is_aggregator", 1.0),),
+                )
                 write = token_quotient(own, write.target, scale)
-        heads = tuple(replace(head, score=tuple((ONE if query == REGISTERS else query, key) for query, key in head.score)) for head in write.terms)
+        heads = tuple(
+            replace(
+                head,
+                score=tuple(
+                    (ONE if query == REGISTERS else query, key) for query, key in head.score
+                ),
+            )
+            for head in write.terms
+        )
         yield Write(write.target, heads)
 
 
 def own_products(layer: Layer, quotients: Quotients) -> tuple[Write, ...]:
     """The MLP without scores, which nobody reads."""
-    return tuple(write for write in layer.mlp if write.target not in quotients or not (quotient_of(write) or write == clear(write.target)))
+    return tuple(
+        write
+        for write in layer.mlp
+        if write.target not in quotients or not (quotient_of(write) or write == clear(write.target))
+    )

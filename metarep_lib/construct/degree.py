@@ -35,7 +35,12 @@ class Degree:
     def constant(cls, value: Fraction) -> "Degree":
         """A dyadic rational; the power of two goes to the denominator."""
         power = value.denominator.bit_length() - 1
-        return cls(0, abs(value.numerator).bit_length(), Counter({TWO: power} if power else {}), is_zero=value == 0)
+        return cls(
+            0,
+            abs(value.numerator).bit_length(),
+            Counter({TWO: power} if power else {}),
+            is_zero=value == 0,
+        )
 
     @classmethod
     def variable(cls) -> "Degree":
@@ -61,10 +66,14 @@ class Degree:
     def __mul__(self, other: "Degree") -> "Degree":
         if self.is_zero or other.is_zero:
             return self if self.is_zero else other
-        return Degree(self.degree + other.degree, self.bits + other.bits, self.denominator + other.denominator)
+        return Degree(
+            self.degree + other.degree, self.bits + other.bits, self.denominator + other.denominator
+        )
 
     def __truediv__(self, other: "Degree") -> "Degree":
-        if self.is_zero or other.is_zero:  # 0 / 0 = 0, and 0 / 0 is the only quotient of a structural zero
+        if (
+            self.is_zero or other.is_zero
+        ):  # 0 / 0 = 0, and 0 / 0 is the only quotient of a structural zero
             return Degree.constant(Fraction(0))
         inverse = Degree(0, 0, Counter({Factor(next(FRESH), other.degree, other.bits): 1}))
         flipped_degree = sum(times * factor.degree for factor, times in other.denominator.items())
@@ -74,5 +83,8 @@ class Degree:
     @property
     def total(self) -> tuple[int, int]:
         """Degree and bits of the larger of numerator and denominator."""
-        below = [sum(times * getattr(factor, of) for factor, times in self.denominator.items()) for of in ("degree", "bits")]
+        below = [
+            sum(times * getattr(factor, of) for factor, times in self.denominator.items())
+            for of in ("degree", "bits")
+        ]
         return max(self.degree, below[0]), max(self.bits, below[1])

@@ -37,7 +37,9 @@ def describe(program: Program) -> str:
     """
     program.validate()
     rows = [row for number, layer in listed(program) for row in rows_of(number, layer)]
-    return "\n".join([*wrap(summary(program), WIDTH, subsequent_indent="    "), *aligned([COLUMNS, *rows])])
+    return "\n".join(
+        [*wrap(summary(program), WIDTH, subsequent_indent="    "), *aligned([COLUMNS, *rows])]
+    )
 
 
 def summary(program: Program) -> str:
@@ -79,7 +81,12 @@ def rows_of_half(writes: tuple[Write, ...]) -> Iterator[tuple[str, ...]]:
         for write in group:
             for term in write.terms:
                 kind = term.kind if isinstance(term, Head) else "product"
-                yield kind, write.target, show_term(term), "" if term.gain == 1 else show_number(term.gain)
+                yield (
+                    kind,
+                    write.target,
+                    show_term(term),
+                    "" if term.gain == 1 else show_number(term.gain),
+                )
 
 
 def is_clear(write: Write) -> bool:
@@ -104,7 +111,9 @@ def bracketed(text: str, n_terms: int) -> str:
 
 def show_form(form: Form) -> str:
     def show(name: str, weight: float | Weight) -> str:
-        return name if weight == 1 else f"-{name}" if weight == -1 else f"{show_number(weight)} {name}"
+        return (
+            name if weight == 1 else f"-{name}" if weight == -1 else f"{show_number(weight)} {name}"
+        )
 
     return " + ".join(show(*term) for term in form.terms).replace("+ -", "- ")
 
@@ -126,7 +135,9 @@ def show_number(weight: float | Weight) -> str:
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Columns as wide as their widest cell; what is too long for `WIDTH` is broken into several lines."""
     full = [row for row in rows if len(row) == len(COLUMNS)]
-    widths = [max(len(row[i]) for row in (rows if i < WRITES else full)) for i in range(len(COLUMNS))]
+    widths = [
+        max(len(row[i]) for row in (rows if i < WRITES else full)) for i in range(len(COLUMNS))
+    ]
     others = sum(widths) - widths[READS] + len(GAP) * (len(widths) - 1)
     widths[READS] = min(widths[READS], max(WIDTH - others, NARROWEST))
     return list(chain.from_iterable(lines_of(row, widths) for row in rows))

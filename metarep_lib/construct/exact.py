@@ -57,7 +57,9 @@ class ExactTransformer:
     ):
         irrational = list(irrational_parts(config, softmax_too=exponential is None))
         if irrational:
-            raise ValueError(f"ExactTransformer(config): not a rational function: {', '.join(irrational)}; linear and normalised heads and bilinear MLPs are")
+            raise ValueError(
+                f"ExactTransformer(config): not a rational function: {', '.join(irrational)}; linear and normalised heads and bilinear MLPs are"
+            )
         self.config = config
         self.divide = divide
         self.exponential = exponential
@@ -70,7 +72,9 @@ class ExactTransformer:
             for g, group in enumerate(block.attention)
             if group.kind == "normalised"
         }
-        self.read_weight = cache(lambda value: scalar(Fraction(value)))  # most weights are 1, -1 or a power of two
+        self.read_weight = cache(
+            lambda value: scalar(Fraction(value))
+        )  # most weights are 1, -1 or a power of two
         self.weights = {name: self.sparse(name, weight) for name, weight in state_dict.items()}
 
     def with_weight(self, name: str, weight: Tensor) -> "ExactTransformer":
@@ -90,8 +94,19 @@ class ExactTransformer:
         matrices = (weight if weight.ndim == 3 else weight.unsqueeze(0)).tolist()
         guard = guard_of(weight.dtype) if name in self.guarded else None
         read = lambda entry: self.guard if entry == guard else self.read_weight(entry)  # noqa: E731
-        entries = [[(i, j, entry) for i, row in enumerate(matrix) for j, entry in enumerate(row) if entry != 0] for matrix in matrices]
-        return [[(i, j, read(entry)) for i, j, entry in of_head if read(entry) != self.zero] for of_head in entries]
+        entries = [
+            [
+                (i, j, entry)
+                for i, row in enumerate(matrix)
+                for j, entry in enumerate(row)
+                if entry != 0
+            ]
+            for matrix in matrices
+        ]
+        return [
+            [(i, j, read(entry)) for i, j, entry in of_head if read(entry) != self.zero]
+            for of_head in entries
+        ]
 
     def stream(self, tokens: np.ndarray, mask: Mask) -> Iterator[np.ndarray]:
         """Yield the stream after the embedding and after every block; tokens are [T, d_input] scalars."""
@@ -107,13 +122,19 @@ class ExactTransformer:
                 for h in range(group.n_heads):
                     name = f"blocks.{index}.attention.{g}"
                     self.add(f"{name}.W_O", self.head(name, h, group, read, mask), x, h)
-            self.add(f"blocks.{index}.mlp.W_out", self.gated(f"blocks.{index}.mlp", self.config.blocks[index].d_mlp, x), x)
+            self.add(
+                f"blocks.{index}.mlp.W_out",
+                self.gated(f"blocks.{index}.mlp", self.config.blocks[index].d_mlp, x),
+                x,
+            )
             yield x
 
     def read(self, x: np.ndarray) -> np.ndarray:
         return self.apply("W_U", x, self.config.d_output)
 
-    def head(self, name: str, h: int, group: AttentionConfig, x: np.ndarray, mask: Mask) -> np.ndarray:
+    def head(
+        self, name: str, h: int, group: AttentionConfig, x: np.ndarray, mask: Mask
+    ) -> np.ndarray:
         q = self.apply(f"{name}.W_Q", x, group.d_head, h)
         k = self.apply(f"{name}.W_K", x, group.d_head, h)
         v = self.apply(f"{name}.W_V", x, group.d_value, h)
@@ -126,7 +147,10 @@ class ExactTransformer:
         out = scores @ v
         if group.kind != "linear":
             totals = scores.sum(axis=1)
-            out = np.array([[self.divide(entry, total) for entry in row] for row, total in zip(out, totals)], dtype=object)
+            out = np.array(
+                [[self.divide(entry, total) for entry in row] for row, total in zip(out, totals)],
+                dtype=object,
+            )
         return out
 
     def exponentials(self, scores: np.ndarray, visible: np.ndarray, scale: float) -> np.ndarray:

@@ -48,7 +48,10 @@ def on_polynomial_features(program: Program, n_inputs: int) -> Program:
         )
     factors = ["on_prompt", *(f"x[{a}]" if n_inputs > 1 else "x" for a in range(n_inputs))]
     pairs = [(left, right) for left in factors for right in factors]
-    multiply = [update(f"phi[{i}]", Product(Form(left), Form(right))) for i, (left, right) in enumerate(pairs)]
+    multiply = [
+        update(f"phi[{i}]", Product(Form(left), Form(right)))
+        for i, (left, right) in enumerate(pairs)
+    ]
     kept = [(name, form) for name, form in program.embedding if name not in ("phi", "on_prompt")]
     flag = () if "on_prompt" in program.stream else (("on_prompt", 1),)
     return replace(
@@ -88,7 +91,9 @@ def on_frozen_stack(program: Program, stack: Transformer) -> ConstructedTransfor
     n_inputs = config.d_input - with_raw_inputs(program.inputs, 1).size + 1
     flag = () if "on_prompt" in program.stream else (("on_prompt", 1),)
     stream = Basis((("hidden", config.d_model), *flag, *program.stream.widths))
-    hand_over = Layer(step=0, phase="hand over", mlp=(update("phi", Product(Form("on_prompt"), Form("phi"))),))  # W_in is replaced below
+    hand_over = Layer(
+        step=0, phase="hand over", mlp=(update("phi", Product(Form("on_prompt"), Form("phi"))),)
+    )  # W_in is replaced below
     kept = [(name, form) for name, form in program.embedding if name not in ("phi", "on_prompt")]
     inputs = with_raw_inputs(program.inputs, n_inputs)
     below = [Layer(step=0, phase=f"stack {depth + 1}") for depth in range(len(config.schedule))]
@@ -121,7 +126,9 @@ def on_frozen_stack(program: Program, stack: Transformer) -> ConstructedTransfor
 
 def with_raw_inputs(inputs: Basis, n_inputs: int) -> Basis:
     """The same channels with x, d wide, in the place of phi."""
-    return Basis(tuple((name, n_inputs if name == "phi" else width) for name, width in inputs.widths))
+    return Basis(
+        tuple((name, n_inputs if name == "phi" else width) for name, width in inputs.widths)
+    )
 
 
 def copy_padded(source: nn.Module, target: nn.Module) -> None:

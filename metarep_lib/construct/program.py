@@ -175,13 +175,19 @@ class Program:
         outside = self.inputs.size + (form_width(self.stream, self.readout) or 0)
         inside = 0
         for attention, mlp in self.distinct_layers:
-            inside += sum(2 * (self.head_widths(head)[0] + self.head_widths(head)[1]) for write in attention for head in write.terms)
+            inside += sum(
+                2 * (self.head_widths(head)[0] + self.head_widths(head)[1])
+                for write in attention
+                for head in write.terms
+            )
             inside += sum(3 * self.n_units(product) for write in mlp for product in write.terms)
         return self.width * (outside + inside)
 
     def head_widths(self, head: Head) -> tuple[int, int]:
         """d_head and d_value."""
-        return sum(form_width(self.stream, query) for query, _ in head.score), form_width(self.stream, head.value)
+        return sum(form_width(self.stream, query) for query, _ in head.score), form_width(
+            self.stream, head.value
+        )
 
     def n_units(self, product: Product) -> int:
         """Hidden units of the MLP that a product takes."""
@@ -232,9 +238,13 @@ class Program:
                 yield from repeated(f"{where} {half}", [write.target for write in writes])
                 for write in writes:
                     for term in write.terms:
-                        yield from self.term_reasons(f"{where} {half}, write to {write.target!r}", half, write.target, term)
+                        yield from self.term_reasons(
+                            f"{where} {half}, write to {write.target!r}", half, write.target, term
+                        )
 
-    def term_reasons(self, where: str, half: str, target: str, term: Head | Product) -> Iterator[str]:
+    def term_reasons(
+        self, where: str, half: str, target: str, term: Head | Product
+    ) -> Iterator[str]:
         if isinstance(term, Head) != (half == "attention"):
             yield f"{where}: a {type(term).__name__} does not belong in the {half} half"
         if isinstance(term, Head):

@@ -39,7 +39,9 @@ def kernel_score(n_features: int, tau: float = 1.0, U: Tensor | None = None) -> 
             f"kernel_score(U with shape {list(U.shape)}): expected [p', {n_features}] for {n_features} features, e.g. torch.eye({n_features})"
         )
     rows = [{f"phi[{b}]": weight for b, weight in enumerate(row)} for row in U.tolist()]
-    return tuple((Form(row), Form({name: weight / tau for name, weight in row.items()})) for row in rows)
+    return tuple(
+        (Form(row), Form({name: weight / tau for name, weight in row.items()})) for row in rows
+    )
 
 
 def kernel_average(vector: str, into: str, score: Score) -> Write:

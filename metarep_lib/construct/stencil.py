@@ -50,7 +50,9 @@ def central_difference(pairs: int, spacing: float) -> Exponentials:
         )
     terms = []
     for j in range(1, pairs + 1):
-        c = Rational((-1) ** (j + 1) * factorial(pairs) ** 2, j * factorial(pairs - j) * factorial(pairs + j))
+        c = Rational(
+            (-1) ** (j + 1) * factorial(pairs) ** 2, j * factorial(pairs - j) * factorial(pairs + j)
+        )
         gain = float(c / Rational(spacing))
         terms += [(j * spacing, gain), (-j * spacing, -gain)]
     return tuple(terms)
@@ -82,8 +84,13 @@ def with_softmax_products(program: Program, exponentials: Exponentials) -> Progr
     layers[n_prepared:n_prepared] = [weigh(exponentials), invert(len(exponentials))]
     added = {name: form for name, form in FLAGS.items() if name not in program.stream}
     used = names_used(layers) | {name for name, _ in (*program.embedding, *program.readout.terms)}
-    kept = [(name, width) for name, width in program.stream.widths if name in used]  # a product read by its own block alone needs no direction
-    own = [(name, 1) for name in added] + [("sums", len(exponentials)), ("totals", len(exponentials))]
+    kept = [
+        (name, width) for name, width in program.stream.widths if name in used
+    ]  # a product read by its own block alone needs no direction
+    own = [(name, 1) for name in added] + [
+        ("sums", len(exponentials)),
+        ("totals", len(exponentials)),
+    ]
     return replace(
         program,
         name=f"{program.name}_with_softmax_products",
@@ -102,7 +109,11 @@ def softmax_sums(vector: str, exponentials: Exponentials) -> tuple[Write, ...]:
     phi = 0. So the exponentials add up to Z_hi. v is 0 on the registers.  QED
     """
     return tuple(
-        Write(f"sums[{h}]", (Head("softmax", ((Form({"phi": mu}), Form("phi")),), Form(vector), gain=a),)) for h, (mu, a) in enumerate(exponentials)
+        Write(
+            f"sums[{h}]",
+            (Head("softmax", ((Form({"phi": mu}), Form("phi")),), Form(vector), gain=a),),
+        )
+        for h, (mu, a) in enumerate(exponentials)
     )
 
 
@@ -122,7 +133,9 @@ def invert(n_heads: int) -> Layer:
     """
     quotients = []
     for h in range(n_heads):
-        total = Fraction(("on_prompt", "is_sink", "is_aggregator"), ((f"sums[{h}]", "is_aggregator", 1.0),))
+        total = Fraction(
+            ("on_prompt", "is_sink", "is_aggregator"), ((f"sums[{h}]", "is_aggregator", 1.0),)
+        )
         quotients.append(token_quotient(total, into=f"totals[{h}]", scale=DIVISION_SCALE))
     return Layer(step=0, phase="invert", attention=tuple(quotients), mlp=(clear("sums"),))
 
@@ -139,28 +152,49 @@ def layer_with_sums(layer: Layer, exponentials: Exponentials) -> Layer:
         return layer
     into, (head,) = product.target, product.terms
     put_together = times("totals", "sums")
-    mlp = {write.target: tuple(instead_of(into, term) for term in write.terms) for write in layer.mlp if write != clear(into)}
+    mlp = {
+        write.target: tuple(instead_of(into, term) for term in write.terms)
+        for write in layer.mlp
+        if write != clear(into)
+    }
     if clear(into) not in layer.mlp:
         mlp[into] = (put_together, *mlp.get(into, ()))
     others = tuple(write for write in layer.attention if write != product)
     sums = softmax_sums(head.value.terms[0][0], exponentials)
-    return replace(layer, attention=(*sums, *others), mlp=(*(Write(target, terms) for target, terms in mlp.items()), clear("sums")))
+    return replace(
+        layer,
+        attention=(*sums, *others),
+        mlp=(*(Write(target, terms) for target, terms in mlp.items()), clear("sums")),
+    )
 
 
 def instead_of(into: str, term: Product) -> Product:
     """A copy of the product's direction becomes the inner product that equals it."""
-    return times("totals", "sums", term.gain) if term.left == ONE and term.right == Form(into) else term
+    return (
+        times("totals", "sums", term.gain)
+        if term.left == ONE and term.right == Form(into)
+        else term
+    )
 
 
 def is_product(write: Write) -> bool:
     """Whether a write is K v, as `mat_vec` makes it."""
-    return any(isinstance(term, Head) and write == mat_vec(term.value.terms[0][0], into=write.target) for term in write.terms)
+    return any(
+        isinstance(term, Head) and write == mat_vec(term.value.terms[0][0], into=write.target)
+        for term in write.terms
+    )
 
 
 def names_used(layers: list[Layer]) -> set[str]:
     """Directions that any block reads or writes, without channel numbers."""
     writes = [write for layer in layers for write in (*layer.attention, *layer.mlp)]
-    read = {name for write in writes for term in write.terms for form in forms_of(term) for name, _ in form.terms}
+    read = {
+        name
+        for write in writes
+        for term in write.terms
+        for form in forms_of(term)
+        for name, _ in form.terms
+    }
     return {name.partition("[")[0] for name in {write.target for write in writes} | read}
 
 

@@ -26,7 +26,16 @@ def input_basis(n_features: int, n_outputs: int = 1, log_ridge: bool = False) ->
     carried by the sink alone: the logit with which a softmax head weighs the sink by lambda.
     """
     last = {"log_ridge": 1} if log_ridge else {}
-    return Basis.of(phi=n_features, y=n_outputs, ridge=1, is_aggregator=1, is_sink=1, is_support=1, is_query=1, **last)
+    return Basis.of(
+        phi=n_features,
+        y=n_outputs,
+        ridge=1,
+        is_aggregator=1,
+        is_sink=1,
+        is_support=1,
+        is_query=1,
+        **last,
+    )
 
 
 def tokenise(prompt: Prompt, inputs: Basis | None = None) -> Tensor:
@@ -45,12 +54,16 @@ def tokenise(prompt: Prompt, inputs: Basis | None = None) -> Tensor:
     basis = input_basis(prompt.n_features, prompt.n_outputs) if inputs is None else inputs
     groups = token_groups(prompt)
     *batch, _, _ = prompt.phi.shape
-    tokens = prompt.phi.new_zeros(*batch, N_REGISTERS + prompt.n_support + prompt.n_query, basis.size)
+    tokens = prompt.phi.new_zeros(
+        *batch, N_REGISTERS + prompt.n_support + prompt.n_query, basis.size
+    )
     for group, of_group in groups.items():
         tokens[..., of_group, basis[f"is_{group}"]] = 1.0
     tokens[..., groups["support"], basis["phi"]] = prompt.phi
     tokens[..., groups["query"], basis["phi"]] = prompt.phi_query
-    tokens[..., groups["support"], basis["y"]] = prompt.y.reshape(*batch, prompt.n_support, prompt.n_outputs)
+    tokens[..., groups["support"], basis["y"]] = prompt.y.reshape(
+        *batch, prompt.n_support, prompt.n_outputs
+    )
     tokens[..., : groups["support"].stop, basis["ridge"]] = prompt.ridge
     if "log_ridge" in basis:
         tokens[..., SINK, basis["log_ridge"]] = math.log(prompt.ridge)

@@ -37,7 +37,14 @@ def wiring(program: Program, step: int = 1) -> Iterator[Wire]:
             for write in getattr(layer, half):
                 forms = [form for term in write.terms for form in forms_of(term)]
                 reads = dict.fromkeys(name for form in forms for name, _ in form.terms)
-                yield Wire(block, layer.phase, half, write.target, tuple(reads), write == clear(write.target))
+                yield Wire(
+                    block,
+                    layer.phase,
+                    half,
+                    write.target,
+                    tuple(reads),
+                    write == clear(write.target),
+                )
 
 
 def forms_of(term: Head | Product) -> list[Form]:

@@ -15,34 +15,118 @@ from metarep_lib.evidence.algorithms import (
     newton_schulz_recurrence,
     two_block_recurrence,
 )
-from metarep_lib.evidence.alignment import FAMILIES, Fitted, fit, prediction_and_weights, prediction_error, weight_cosine, weight_error
+from metarep_lib.evidence.alignment import (
+    FAMILIES,
+    Fitted,
+    fit,
+    prediction_and_weights,
+    prediction_error,
+    weight_cosine,
+    weight_error,
+)
 from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.candidates import KERNEL, LINEAR, SCHEDULED, Candidate, Posed
-from metarep_lib.evidence.certificate import Certificate, StepTrial, WholeTrial, certify_end_to_end, certify_same, certify_step, is_looped, steps_to_certify
-from metarep_lib.evidence.controls import control_task, fit_mlp_probes, other_tasks, random_features, rotated, untrained, with_shuffled_weights
-from metarep_lib.evidence.diagnostics import Diagnosis, Score, diagnose, rank_correlation, reference_solver, score
+from metarep_lib.evidence.certificate import (
+    Certificate,
+    StepTrial,
+    WholeTrial,
+    certify_end_to_end,
+    certify_same,
+    certify_step,
+    is_looped,
+    steps_to_certify,
+)
+from metarep_lib.evidence.controls import (
+    control_task,
+    fit_mlp_probes,
+    other_tasks,
+    random_features,
+    rotated,
+    untrained,
+    with_shuffled_weights,
+)
+from metarep_lib.evidence.diagnostics import (
+    Diagnosis,
+    Score,
+    diagnose,
+    rank_correlation,
+    reference_solver,
+    score,
+)
 from metarep_lib.evidence.drift import DRIFT_RATIOS, fragility
-from metarep_lib.evidence.edits import Add, Edit, Heads, Mean, Put, Scale, Stream, Take, Units, heads_into
+from metarep_lib.evidence.edits import (
+    Add,
+    Edit,
+    Heads,
+    Mean,
+    Put,
+    Scale,
+    Stream,
+    Take,
+    Units,
+    heads_into,
+)
 from metarep_lib.evidence.heads import KernelHead, head_logits, kernel_heads
 from metarep_lib.evidence.identification import SAME, Fit, Verdict, fit_candidate, judge
 from metarep_lib.evidence.interventions import InterventionError, intervene
-from metarep_lib.evidence.layers import Readout, Subject, fitted_readout, in_other_basis, signed_permutation
+from metarep_lib.evidence.layers import (
+    Readout,
+    Subject,
+    fitted_readout,
+    in_other_basis,
+    signed_permutation,
+)
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
 from metarep_lib.evidence.lineup import Member, lineup
-from metarep_lib.evidence.marks import Gains, LogFilter, additivity_gap, best_filter, primal_spectrum, spectral_gains
+from metarep_lib.evidence.marks import (
+    Gains,
+    LogFilter,
+    additivity_gap,
+    best_filter,
+    primal_spectrum,
+    spectral_gains,
+)
 from metarep_lib.evidence.mutation import Harness, Judged, Mutant, mutants, survivors
-from metarep_lib.evidence.probes import Partial, Probe, Recovery, Split, activations, fit_probes, partial_recovery, recover, recovery, remainder
+from metarep_lib.evidence.probes import (
+    Partial,
+    Probe,
+    Recovery,
+    Split,
+    activations,
+    fit_probes,
+    partial_recovery,
+    recover,
+    recovery,
+    remainder,
+)
 from metarep_lib.evidence.recipe import Recipe, read_recipe, recipe_of
 from metarep_lib.evidence.recurrence import Recurrence
-from metarep_lib.evidence.remedies import REMEDIES, context_stream, feature_alignment, fine_tune, network_features, representation_drift
+from metarep_lib.evidence.remedies import (
+    REMEDIES,
+    context_stream,
+    feature_alignment,
+    fine_tune,
+    network_features,
+    representation_drift,
+)
 from metarep_lib.evidence.search import climb, worst_case
-from metarep_lib.evidence.softmax_algorithms import pipelined_recurrence, richardson_recurrence, softmax_conjugate_gradient_recurrence
+from metarep_lib.evidence.softmax_algorithms import (
+    pipelined_recurrence,
+    richardson_recurrence,
+    softmax_conjugate_gradient_recurrence,
+)
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, sweeps
 from metarep_lib.evidence.targets import past_systems, predictions, primal_system, states
 from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
 from metarep_lib.evidence.training import initial, train
-from metarep_lib.evidence.transfer import drawn, fit_families, paired_interval, risks_compared, weights_compared
+from metarep_lib.evidence.transfer import (
+    drawn,
+    fit_families,
+    paired_interval,
+    risks_compared,
+    weights_compared,
+)
 from metarep_lib.evidence.wide import (
     feature_scaled_recurrence,
     gram_chebyshev_recurrence,

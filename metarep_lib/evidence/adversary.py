@@ -17,7 +17,16 @@ from metarep_lib.prompt import Prompt
 
 
 def searched_prompts(
-    truth: Callable[[Posed], Tensor], rival: Fit, low: float, high: float, n_prompts: int, n_support: int, n_query: int, n_features: int, *, seed: int
+    truth: Callable[[Posed], Tensor],
+    rival: Fit,
+    low: float,
+    high: float,
+    n_prompts: int,
+    n_support: int,
+    n_query: int,
+    n_features: int,
+    *,
+    seed: int,
 ) -> Prompt:
     """Prompts that make the rival's misfit to the truth as large as an ascent from a random start can.
 
@@ -45,8 +54,12 @@ def searched_prompts(
             s = low * (high / low) ** place * n_support
             root = s.sqrt()
             phi_query = queries * (root / n_support**0.5) @ V.mT
-            prompt = Prompt(((U * root) @ V.mT)[None], (U @ (root * w))[None], phi_query[None], ridge=1.0)
-            return Posed(prompt, Spectrum(s[None], (root * w)[None], (queries * s / n_support**0.5)[None]))
+            prompt = Prompt(
+                ((U * root) @ V.mT)[None], (U @ (root * w))[None], phi_query[None], ridge=1.0
+            )
+            return Posed(
+                prompt, Spectrum(s[None], (root * w)[None], (queries * s / n_support**0.5)[None])
+            )
 
         def log_misfit(z: Tensor, pose: Callable[[Tensor], Posed] = pose) -> Tensor:
             posed = pose(z)
@@ -56,4 +69,10 @@ def searched_prompts(
 
         _, z = climb(log_misfit, rng.standard_normal(2 * p), reach=4.0, iterations=15)
         found.append(pose(z).prompt)
-    return Prompt(*(torch.cat([getattr(prompt, name) for prompt in found]) for name in ("phi", "y", "phi_query")), ridge=1.0)
+    return Prompt(
+        *(
+            torch.cat([getattr(prompt, name) for prompt in found])
+            for name in ("phi", "y", "phi_query")
+        ),
+        ridge=1.0,
+    )

@@ -70,12 +70,18 @@ def narrow_ridge_gradient_descent_recurrence(step_size: float) -> Recurrence:
 
     def start(problem: Problem) -> State:
         state = from_y("r")(problem)
-        return state | {"r": state["r"] - problem.number(step_size) * diagonal(problem) * state["r"]}
+        return state | {
+            "r": state["r"] - problem.number(step_size) * diagonal(problem) * state["r"]
+        }
 
     def step(state: State, problem: Problem, t: int) -> State:
-        return split_gradient_descent_step(state, kernel_alone(problem), problem.number(step_size), diagonal(problem))
+        return split_gradient_descent_step(
+            state, kernel_alone(problem), problem.number(step_size), diagonal(problem)
+        )
 
-    return Recurrence("narrow_ridge_gradient_descent", 1, start, step, n_prelude=1, unseen=("alpha",))
+    return Recurrence(
+        "narrow_ridge_gradient_descent", 1, start, step, n_prelude=1, unseen=("alpha",)
+    )
 
 
 def chebyshev_recurrence(smallest: float, largest: float, steps: int) -> Recurrence:
@@ -89,32 +95,62 @@ def chebyshev_recurrence(smallest: float, largest: float, steps: int) -> Recurre
     def step(state: State, problem: Problem, t: int) -> State:
         c, g = coefficients[t]
         # d + (c - 1) d: the network holds c - 1, rounded, and the weight is what counts
-        return chebyshev_step(state, problem.matvec, problem.number(c - 1) + problem.number(1.0), problem.number(g))
+        return chebyshev_step(
+            state, problem.matvec, problem.number(c - 1) + problem.number(1.0), problem.number(g)
+        )
 
     return Recurrence("chebyshev", 1, start, step, empty=("w",))
 
 
 def conjugate_gradient_recurrence() -> Recurrence:
     """alpha, r, p, and what the step leaves behind: its last direction and scalars, and the scores they were divided by; five blocks per step."""
-    registers, broadcast, scores = ("rho", "sigma", "rho_next"), ("gamma", "beta"), ("gamma_scores", "beta_scores")
+    registers, broadcast, scores = (
+        ("rho", "sigma", "rho_next"),
+        ("gamma", "beta"),
+        ("gamma_scores", "beta_scores"),
+    )
 
     def start(problem: Problem) -> State:
-        scalar, on_both = problem.zeros(problem.n_outputs), problem.zeros(N_REGISTERS, problem.n_outputs)
-        return from_y("r", "p", zero=("alpha", "p_old"))(problem) | dict.fromkeys((*registers, *broadcast), scalar) | dict.fromkeys(scores, on_both)
+        scalar, on_both = (
+            problem.zeros(problem.n_outputs),
+            problem.zeros(N_REGISTERS, problem.n_outputs),
+        )
+        return (
+            from_y("r", "p", zero=("alpha", "p_old"))(problem)
+            | dict.fromkeys((*registers, *broadcast), scalar)
+            | dict.fromkeys(scores, on_both)
+        )
 
     def step(state: State, problem: Problem, t: int) -> State:
         made = conjugate_gradient_step(state, problem.matvec, problem.inner, problem.divide)
-        divided = {"gamma_scores": (made["rho"], made["sigma"]), "beta_scores": (made["rho_next"], made["rho"])}
-        return made | {"p_old": state["p"]} | {name: quotient_scores(*parts, problem) for name, parts in divided.items()}
+        divided = {
+            "gamma_scores": (made["rho"], made["sigma"]),
+            "beta_scores": (made["rho_next"], made["rho"]),
+        }
+        return (
+            made
+            | {"p_old": state["p"]}
+            | {name: quotient_scores(*parts, problem) for name, parts in divided.items()}
+        )
 
-    return Recurrence("conjugate_gradient", 5, start, step, on_registers=(*registers, *scores), everywhere=broadcast, empty=("w",))
+    return Recurrence(
+        "conjugate_gradient",
+        5,
+        start,
+        step,
+        on_registers=(*registers, *scores),
+        everywhere=broadcast,
+        empty=("w",),
+    )
 
 
 def all_to_all_recurrence(recurrence: Recurrence) -> Recurrence:
     """The same algorithm where every token sums and divides for itself: what stood on the registers stands everywhere, and no scores are carried."""
     scores = tuple(name for name in recurrence.on_registers if name.endswith("_scores"))
     sums = tuple(name for name in recurrence.on_registers if name not in scores)
-    return replace(recurrence, on_registers=(), everywhere=(*recurrence.everywhere, *sums), unseen=scores)
+    return replace(
+        recurrence, on_registers=(), everywhere=(*recurrence.everywhere, *sums), unseen=scores
+    )
 
 
 def quotient_scores(numerator: np.ndarray, denominator: np.ndarray, problem: Problem) -> np.ndarray:
@@ -125,12 +161,24 @@ def quotient_scores(numerator: np.ndarray, denominator: np.ndarray, problem: Pro
 
 EVERYWHERE = ("c", "rho_old", "gamma", "started")
 EMPTIED = ("rho", "delta", "rho_rho", "w", "p_old", "s_old", "lambda", "beta", "gamma_beta")
-EMPTIED += ("c_aggregator", "c_sink", "rho_old_aggregator", "gamma_aggregator", "gamma_sink", "started_aggregator")
+EMPTIED += (
+    "c_aggregator",
+    "c_sink",
+    "rho_old_aggregator",
+    "gamma_aggregator",
+    "gamma_sink",
+    "started_aggregator",
+)
 
 
 def two_block_start(problem: Problem) -> State:
     one, zero = (np.repeat(problem.number(value), problem.n_outputs) for value in (1.0, 0.0))
-    return from_y("r", zero=("alpha", "p", "s"))(problem) | {"c": one, "rho_old": one, "gamma": zero, "started": problem.number(0.0)}
+    return from_y("r", zero=("alpha", "p", "s"))(problem) | {
+        "c": one,
+        "rho_old": one,
+        "gamma": zero,
+        "started": problem.number(0.0),
+    }
 
 
 def two_block_recurrence(n_outputs: int = 1) -> Recurrence:
@@ -144,7 +192,15 @@ def two_block_recurrence(n_outputs: int = 1) -> Recurrence:
     def known(state: State, problem: Problem, t: int) -> State:
         return {"started": problem.number(1.0)}
 
-    return Recurrence("two_block_conjugate_gradient", 2, two_block_start, step, known=known, everywhere=EVERYWHERE, empty=emptied)
+    return Recurrence(
+        "two_block_conjugate_gradient",
+        2,
+        two_block_start,
+        step,
+        known=known,
+        everywhere=EVERYWHERE,
+        empty=emptied,
+    )
 
 
 def jacobi_recurrence() -> Recurrence:
@@ -160,7 +216,9 @@ def jacobi_recurrence() -> Recurrence:
         return state | {"z": state["m"] * state["r"]}
 
     def step(state: State, problem: Problem, t: int) -> State:
-        after = state | two_block_step(state, problem.matvec, problem.inner, problem.divide, state["m"], problem.number(1.0))
+        after = state | two_block_step(
+            state, problem.matvec, problem.inner, problem.divide, state["m"], problem.number(1.0)
+        )
         return after | {"z": after["m"] * after["r"]}
 
     def known(state: State, problem: Problem, t: int) -> State:
@@ -168,7 +226,16 @@ def jacobi_recurrence() -> Recurrence:
         return fixed | {"z": fixed["m"] * state["r"]}
 
     emptied = (*EMPTIED, "g", "zz", "z_old", "m_r", "m_w", "m_s", "diagonal")
-    return Recurrence("jacobi_conjugate_gradient", 2, start, step, n_prelude=2, known=known, everywhere=EVERYWHERE, empty=emptied)
+    return Recurrence(
+        "jacobi_conjugate_gradient",
+        2,
+        start,
+        step,
+        n_prelude=2,
+        known=known,
+        everywhere=EVERYWHERE,
+        empty=emptied,
+    )
 
 
 def block_recurrence(n_outputs: int, damping: float) -> Recurrence:
@@ -181,10 +248,21 @@ def block_recurrence(n_outputs: int, damping: float) -> Recurrence:
     def step(state: State, problem: Problem, t: int) -> State:
         identity = problem.zeros(n_outputs, n_outputs)
         np.fill_diagonal(identity, problem.number(1.0)[0])
-        return block_step(state, problem.matvec, problem.gram, problem.divide, identity, problem.number(damping))
+        return block_step(
+            state, problem.matvec, problem.gram, problem.divide, identity, problem.number(damping)
+        )
 
-    emptied = ["p_new", "s_new", "gamma", "lambda", *(["mu"] if n_outputs > 1 else []), *(["delta"] if damping else [])]
-    emptied += [f"{name}_{a}" for name in ("rho", "sigma", "beta", "h", "g") for a in range(n_outputs)]
+    emptied = [
+        "p_new",
+        "s_new",
+        "gamma",
+        "lambda",
+        *(["mu"] if n_outputs > 1 else []),
+        *(["delta"] if damping else []),
+    ]
+    emptied += [
+        f"{name}_{a}" for name in ("rho", "sigma", "beta", "h", "g") for a in range(n_outputs)
+    ]
     return Recurrence("block_conjugate_gradient", n_outputs + 1, start, step, empty=tuple(emptied))
 
 
@@ -193,19 +271,39 @@ def causal_recurrence() -> Recurrence:
 
     def start(problem: CausalProblem) -> State:
         b, scalar = problem.before, problem.zeros(problem.n_support, 1)
-        zeros = dict.fromkeys(("w", "p", "s"), problem.zeros(*b.shape)) | dict.fromkeys(("h", "phi_p", "f"), scalar)
+        zeros = dict.fromkeys(("w", "p", "s"), problem.zeros(*b.shape)) | dict.fromkeys(
+            ("h", "phi_p", "f"), scalar
+        )
         return zeros | {"r": b, "rho_old": scalar + problem.number(1.0), "y": problem.y}
 
     def step(state: State, problem: CausalProblem, t: int) -> State:
         made = causal_step(
-            state, problem.matvec, problem.inner, problem.divide, problem.ridge, problem.phi, np.full_like(state["h"], problem.number(1.0)[0])
+            state,
+            problem.matvec,
+            problem.inner,
+            problem.divide,
+            problem.ridge,
+            problem.phi,
+            np.full_like(state["h"], problem.number(1.0)[0]),
         )
         return state | made
 
     def predict(state: State, problem: CausalProblem) -> np.ndarray:
         return state["f"][:, 0]
 
-    emptied = ("u", "rho", "r_u", "phi_r", "p_old", "s_old", "phi_p_old", "h_old", "beta", "rayleigh", "gamma")
+    emptied = (
+        "u",
+        "rho",
+        "r_u",
+        "phi_r",
+        "p_old",
+        "s_old",
+        "phi_p_old",
+        "h_old",
+        "beta",
+        "rayleigh",
+        "gamma",
+    )
     return Recurrence(
         "causal_conjugate_gradient",
         3,

@@ -16,17 +16,30 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from metarep_lib.numerics import ExponentialKernel, GaussianKernel, linear_kernel, ridge_system, smoother_weights
+from metarep_lib.numerics import (
+    ExponentialKernel,
+    GaussianKernel,
+    linear_kernel,
+    ridge_system,
+    smoother_weights,
+)
 from metarep_lib.prompt import Prompt
 
 Family = Callable[[Prompt, float], Tensor]
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
-        "exponential": lambda prompt, tau: ridge_system(prompt, ExponentialKernel(tau)).target_weights(),
-        "directions": lambda prompt, tau: ridge_system(replace(prompt, phi=direction(prompt.phi), phi_query=direction(prompt.phi_query)), ExponentialKernel(tau)).target_weights(),
+        "exponential": lambda prompt, tau: ridge_system(
+            prompt, ExponentialKernel(tau)
+        ).target_weights(),
+        "directions": lambda prompt, tau: ridge_system(
+            replace(prompt, phi=direction(prompt.phi), phi_query=direction(prompt.phi_query)),
+            ExponentialKernel(tau),
+        ).target_weights(),
         "gaussian": lambda prompt, tau: ridge_system(prompt, GaussianKernel(tau)).target_weights(),
-        "smoother": lambda prompt, tau: smoother_weights(prompt, ExponentialKernel(tau)),  # has no ridge
+        "smoother": lambda prompt, tau: smoother_weights(
+            prompt, ExponentialKernel(tau)
+        ),  # has no ridge
         "linear": lambda prompt, tau: ridge_system(prompt).target_weights(),  # has no temperature
     }
 )
@@ -36,7 +49,9 @@ def direction(x: Tensor) -> Tensor:
     return x / x.norm(dim=-1, keepdim=True)
 
 
-def prediction_and_weights(predict: Callable[[Prompt], Tensor], prompt: Prompt) -> tuple[Tensor, Tensor]:
+def prediction_and_weights(
+    predict: Callable[[Prompt], Tensor], prompt: Prompt
+) -> tuple[Tensor, Tensor]:
     """f, [B, q], and s_i = d f / d y_i by autograd, [B, q, k], of anything that predicts and can be differentiated.
 
     Args:
@@ -51,7 +66,9 @@ def prediction_and_weights(predict: Callable[[Prompt], Tensor], prompt: Prompt) 
     y = prompt.y.detach().clone().requires_grad_()
     f = predict(replace(prompt, y=y))
     # a prompt's prediction depends on its own targets only: one backward pass per query serves the whole batch
-    weights = [torch.autograd.grad(of_query.sum(), y, retain_graph=True)[0] for of_query in f.unbind(-1)]
+    weights = [
+        torch.autograd.grad(of_query.sum(), y, retain_graph=True)[0] for of_query in f.unbind(-1)
+    ]
     return f.detach(), torch.stack(weights, dim=-2)
 
 
@@ -91,20 +108,33 @@ def fit(family: str, prompt: Prompt, weights: Tensor, tau: float | None = None) 
     if family not in FAMILIES:
         raise ValueError(f"fit({family!r}): no such family; there are: {', '.join(FAMILIES)}")
     inputs = direction(prompt.phi) if family == "directions" else prompt.phi
-    typical = inputs.square().sum(-1).mean().item()  # a temperature of this size makes logits of size one
+    typical = (
+        inputs.square().sum(-1).mean().item()
+    )  # a temperature of this size makes logits of size one
 
     def member(logs: np.ndarray) -> Fitted:
-        log_tau, log_ridge = np.clip(logs, [-5, -30], 30).tolist()  # colder, and exp(logits) would overflow
+        log_tau, log_ridge = np.clip(
+            logs, [-5, -30], 30
+        ).tolist()  # colder, and exp(logits) would overflow
         held = math.exp(log_tau) * typical if tau is None else tau
-        diagonal = math.exp(typical / held) if family in ("exponential", "directions") else 1.0  # of the kernel
+        diagonal = (
+            math.exp(typical / held) if family in ("exponential", "directions") else 1.0
+        )  # of the kernel
         return Fitted(family, held, diagonal * math.exp(log_ridge))
 
     def loss(logs: np.ndarray) -> float:
-        return ((weights - member(logs).weights(prompt)).square().sum() / weights.square().sum()).item()
+        return (
+            (weights - member(logs).weights(prompt)).square().sum() / weights.square().sum()
+        ).item()
 
     start = min(map(np.array, product((-3.0, -1.0, 1.0, 4.0), (-5.0, -2.0, 1.0))), key=loss)
     simplex = start + np.array([[0, 0], [0.5, 0], [0, 0.5]])
-    found = minimize(loss, start, method="Nelder-Mead", options={"initial_simplex": simplex, "xatol": 1e-6, "fatol": 1e-14, "maxiter": 200})
+    found = minimize(
+        loss,
+        start,
+        method="Nelder-Mead",
+        options={"initial_simplex": simplex, "xatol": 1e-6, "fatol": 1e-14, "maxiter": 200},
+    )
     return member(found.x)
 
 

@@ -16,7 +16,11 @@ from metarep_lib.numerics.recurrences import conjugate_gradient_step
 FIRST_BITS, MOST_BITS = 2**10, 2**14
 
 
-def exact_errors(eigenvalues: Sequence[float] | np.ndarray | Tensor, shares: Sequence[float] | np.ndarray | Tensor, steps: int) -> np.ndarray:
+def exact_errors(
+    eigenvalues: Sequence[float] | np.ndarray | Tensor,
+    shares: Sequence[float] | np.ndarray | Tensor,
+    steps: int,
+) -> np.ndarray:
     """Relative A-norm errors of CG after 0 ... steps steps, without rounding, as the nearest floats.
 
     Args:
@@ -35,32 +39,48 @@ def exact_errors(eigenvalues: Sequence[float] | np.ndarray | Tensor, shares: Seq
     [1.0, 0.8, 0.0, 0.0]
     """
     values, parts = np.asarray(eigenvalues, dtype=float), np.asarray(shares, dtype=float)
-    if values.ndim != 1 or values.shape != parts.shape or not (values > 0).all() or not (parts >= 0).all() or not parts.any():
+    if (
+        values.ndim != 1
+        or values.shape != parts.shape
+        or not (values > 0).all()
+        or not (parts >= 0).all()
+        or not parts.any()
+    ):
         raise ValueError(
             f"exact_errors(eigenvalues={values}, shares={parts}): expected positive eigenvalues and as many non-negative shares,"
             " not all zero, e.g. exact_errors([1.0, 9.0], [9.0, 1.0], steps=2)"
         )
-    values, where = np.unique(values[parts > 0], return_inverse=True)  # equal eigenvalues act as one
+    values, where = np.unique(
+        values[parts > 0], return_inverse=True
+    )  # equal eigenvalues act as one
     parts = np.bincount(where, parts[parts > 0])
     running = min(steps, len(values) - 1)
     bits = FIRST_BITS
     while (errors := errors_in_balls(values, parts, running, bits)) is None:
         bits *= 2
         if bits > MOST_BITS:
-            raise ArithmeticError(f"exact_errors: {running} steps need more than {MOST_BITS} bits; ask for fewer steps")
+            raise ArithmeticError(
+                f"exact_errors: {running} steps need more than {MOST_BITS} bits; ask for fewer steps"
+            )
     return np.concatenate([errors, np.zeros(steps - running)])
 
 
-def errors_in_balls(values: np.ndarray, parts: np.ndarray, steps: int, bits: int) -> np.ndarray | None:
+def errors_in_balls(
+    values: np.ndarray, parts: np.ndarray, steps: int, bits: int
+) -> np.ndarray | None:
     """The errors, or None if so many bits do not fix them to the digits of a float."""
     before, flint.ctx.prec = flint.ctx.prec, bits
     try:
-        A, shares = (np.array([flint.arb(x) for x in numbers], dtype=object) for numbers in (values, parts))
+        A, shares = (
+            np.array([flint.arb(x) for x in numbers], dtype=object) for numbers in (values, parts)
+        )
         star = np.array([(share / a).sqrt() for share, a in zip(shares, A)], dtype=object)
         state = {"alpha": 0 * star, "r": A * star, "p": A * star}
         squares = [shares.sum()]
         for _ in range(steps):
-            state = conjugate_gradient_step(state, lambda v: A * v, lambda a, b: (a * b).sum(), lambda n, d: n / d)
+            state = conjugate_gradient_step(
+                state, lambda v: A * v, lambda a, b: (a * b).sum(), lambda n, d: n / d
+            )
             squares.append((A * (state["alpha"] - star) ** 2).sum())
         errors = [(square / squares[0]).sqrt() for square in squares]
         if any(not error.is_finite() or error.rel_accuracy_bits() < 60 for error in errors):

@@ -33,7 +33,9 @@ class BlindPair:
         return (self.answers[0] - self.answers[1]) / 2
 
 
-def blind_pair(embedding: Tensor, n_features: int, ridge: float, tolerance: float = 1e-10) -> BlindPair | None:
+def blind_pair(
+    embedding: Tensor, n_features: int, ridge: float, tolerance: float = 1e-10
+) -> BlindPair | None:
     """The pair of `thm-blind`, or None for an embedding that keeps all of (phi, y).
 
     A kernel vector (v, s), s >= 0, is taken with s = 0 where there is one. If s <= |v| = 1 the supports are (v, 1 + s)
@@ -68,7 +70,9 @@ def blind_pair(embedding: Tensor, n_features: int, ridge: float, tolerance: floa
     kernel = left[:, rank:]
     if not kernel.shape[1]:
         return None
-    found = kernel @ torch.linalg.svd(kernel[-1:])[2][-1]  # of several kernel vectors one with s = 0
+    found = (
+        kernel @ torch.linalg.svd(kernel[-1:])[2][-1]
+    )  # of several kernel vectors one with s = 0
     return pair_along(*(found if found[-1] >= 0 else -found).split([n_features, 1]), ridge)
 
 
@@ -79,7 +83,10 @@ def pair_along(v: Tensor, s: Tensor, ridge: float) -> BlindPair:
     if s <= length:
         supports, targets = (e, -e), (1 + s / length, 1 - s / length)
     else:
-        supports, targets = ((1 + length / s) * e, (1 - length / s) * e), (torch.ones_like(s), -torch.ones_like(s))
+        supports, targets = (
+            ((1 + length / s) * e, (1 - length / s) * e),
+            (torch.ones_like(s), -torch.ones_like(s)),
+        )
     prompts = tuple(Prompt(phi[None], y, e[None], ridge) for phi, y in zip(supports, targets))
     answers = tuple(float(y * (phi @ e) / (phi @ phi + ridge)) for phi, y in zip(supports, targets))
     return BlindPair(prompts, answers)

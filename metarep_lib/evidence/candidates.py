@@ -26,8 +26,18 @@ Scaling = Literal["none", "jacobi", "normaliser", "primal"]
 Scalars = dict[str, Tensor]
 
 # log10 of what a free scalar may be, in the units of `Candidate.path`
-BOXES = {"ridge": (-9.0, 0.5), "tau": (-1.3, 1.0), "eta": (-2.0, 1.0), "beta": (-2.0, -0.01), "gamma": (-3.0, 0.0), "smallest": (-4.0, -0.3), "largest": (-0.6, 0.6)}
-RIDGE_PATH = torch.logspace(1, -6, 85, dtype=torch.float64)  # in units of the largest eigenvalue of K
+BOXES = {
+    "ridge": (-9.0, 0.5),
+    "tau": (-1.3, 1.0),
+    "eta": (-2.0, 1.0),
+    "beta": (-2.0, -0.01),
+    "gamma": (-3.0, 0.0),
+    "smallest": (-4.0, -0.3),
+    "largest": (-0.6, 0.6),
+}
+RIDGE_PATH = torch.logspace(
+    1, -6, 85, dtype=torch.float64
+)  # in units of the largest eigenvalue of K
 
 
 def filtered(method: str) -> Callable[[Spectrum, Scalars, int], Tensor]:
@@ -35,8 +45,16 @@ def filtered(method: str) -> Callable[[Spectrum, Scalars, int], Tensor]:
     function, names = METHODS[method]
 
     def path(spectrum: Spectrum, scalars: Scalars, steps: int) -> Tensor:
-        made = torch.ones(steps, steps + 1).triu(1).view(steps, steps + 1, 1, 1).to(spectrum.y)  # [l, t]: step l + 1 is made by time t
-        return function(spectrum.eigenvalues.expand(steps + 1, -1, -1), *(scalars[name].view(-1, 1, 1, 1) * made for name in names)) * spectrum.y
+        made = (
+            torch.ones(steps, steps + 1).triu(1).view(steps, steps + 1, 1, 1).to(spectrum.y)
+        )  # [l, t]: step l + 1 is made by time t
+        return (
+            function(
+                spectrum.eigenvalues.expand(steps + 1, -1, -1),
+                *(scalars[name].view(-1, 1, 1, 1) * made for name in names),
+            )
+            * spectrum.y
+        )
 
     return path
 
@@ -50,7 +68,9 @@ def chebyshev_path(spectrum: Spectrum, scalars: Scalars, steps: int) -> Tensor:
     alphas = [state["alpha"]]
     for _ in range(steps):
         rho_old, rho = rho, 1 / (2 * theta / delta - rho)
-        state = chebyshev_step(state, lambda v: spectrum.eigenvalues * v, rho * rho_old, 2 * rho / delta)
+        state = chebyshev_step(
+            state, lambda v: spectrum.eigenvalues * v, rho * rho_old, 2 * rho / delta
+        )
         alphas.append(state["alpha"])
     return torch.stack(alphas)
 
@@ -87,7 +107,12 @@ PATHS: dict[str, tuple[Callable[[Spectrum, Scalars, int], Tensor], tuple[str, ..
     "Chebyshev": (chebyshev_path, ("smallest", "largest")),
     "conjugate gradient": (conjugate_gradient_path, ()),
     "Newton": (newton_path, ("eta",)),
-    "Richardson": (lambda spectrum, scalars, steps: filtered("gradient descent")(spectrum, {"eta": torch.ones(1).to(spectrum.y)}, steps), ()),
+    "Richardson": (
+        lambda spectrum, scalars, steps: filtered("gradient descent")(
+            spectrum, {"eta": torch.ones(1).to(spectrum.y)}, steps
+        ),
+        (),
+    ),
     "ridge path": (ridge_path, ()),
 }
 
@@ -111,7 +136,9 @@ class Posed:
 
 def plain_spectrum(prompt: Prompt, kernel: Kernel) -> Spectrum:
     """K and what it predicts, without ridge or scaling."""
-    return Spectrum.of(RidgeSystem(kernel(prompt.phi, prompt.phi), prompt.y, kernel(prompt.phi_query, prompt.phi)))
+    return Spectrum.of(
+        RidgeSystem(kernel(prompt.phi, prompt.phi), prompt.y, kernel(prompt.phi_query, prompt.phi))
+    )
 
 
 @dataclass(frozen=True)
@@ -135,7 +162,11 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        notes = [self.scaling] * (self.scaling not in ("none", "normaliser")) + ["scheduled"] * self.scheduled + ["exponential kernel"] * (self.kernel == "exponential")
+        notes = (
+            [self.scaling] * (self.scaling not in ("none", "normaliser"))
+            + ["scheduled"] * self.scheduled
+            + ["exponential kernel"] * (self.kernel == "exponential")
+        )
         return self.method + (f" ({', '.join(notes)})" if notes else "")
 
     @property
@@ -155,17 +186,30 @@ class Candidate:
 
     def spectrum(self, posed: Posed, ridge: Tensor, tau: Tensor | None) -> Spectrum:
         """The system that is solved, in its eigenvectors, which is all a method sees."""
-        prompt, kernel = posed.prompt, linear_kernel if tau is None else ExponentialKernel(float(tau))
+        prompt, kernel = (
+            posed.prompt,
+            linear_kernel if tau is None else ExponentialKernel(float(tau)),
+        )
         if self.scaling in ("jacobi", "normaliser"):
             K = kernel(prompt.phi, prompt.phi)
-            system = RidgeSystem(K + ridge * torch.eye(K.shape[-1]).to(K), prompt.y, kernel(prompt.phi_query, prompt.phi))
-            return Spectrum.of(scaled(system, jacobi(system) if self.scaling == "jacobi" else 1 / system.A.sum(-1)))
+            system = RidgeSystem(
+                K + ridge * torch.eye(K.shape[-1]).to(K),
+                prompt.y,
+                kernel(prompt.phi_query, prompt.phi),
+            )
+            return Spectrum.of(
+                scaled(system, jacobi(system) if self.scaling == "jacobi" else 1 / system.A.sum(-1))
+            )
         plain = posed.linear if tau is None else plain_spectrum(prompt, kernel)
-        if self.scaling == "primal":  # (S + lambda I) w = Phi^T y: coordinates sqrt(s) y, and what K does not reach is not there
+        if (
+            self.scaling == "primal"
+        ):  # (S + lambda I) w = Phi^T y: coordinates sqrt(s) y, and what K does not reach is not there
             root = plain.eigenvalues.clamp(min=0).sqrt()
             reached = root > 1e-6 * root.amax(-1, keepdim=True)
             inverse = torch.where(reached, 1 / root, 0.0).unsqueeze(-2)
-            return Spectrum(plain.eigenvalues + ridge, plain.y * root * reached, plain.K_query * inverse)
+            return Spectrum(
+                plain.eigenvalues + ridge, plain.y * root * reached, plain.K_query * inverse
+            )
         return Spectrum(plain.eigenvalues + ridge, plain.y, plain.K_query)
 
     def path(self, posed: Posed, logs: Tensor, steps: int, reference: Posed) -> Tensor:
@@ -186,8 +230,17 @@ class Candidate:
             unit = reference.prompt.n_support * (square / tau).exp()
         ridge = held[free.index("ridge")] * unit if "ridge" in free else torch.zeros_like(unit)
         method, names = PATHS[self.method]
-        units = {"eta": 1 / unit, "gamma": 1 / unit, "beta": torch.ones_like(unit), "smallest": unit, "largest": unit}
-        scalars = {name: held[[i for i, entry in enumerate(free) if entry == name]] * units[name] for name in names}
+        units = {
+            "eta": 1 / unit,
+            "gamma": 1 / unit,
+            "beta": torch.ones_like(unit),
+            "smallest": unit,
+            "largest": unit,
+        }
+        scalars = {
+            name: held[[i for i, entry in enumerate(free) if entry == name]] * units[name]
+            for name in names
+        }
         spectrum = self.spectrum(posed, ridge, tau)
         alphas = method(spectrum, scalars | {"unit": unit}, steps)
         return (spectrum.K_query @ alphas.unsqueeze(-1)).squeeze(-1)
@@ -204,7 +257,9 @@ LINEAR = (
     Candidate("Newton"),
     Candidate("ridge path"),
 )
-SCHEDULED = tuple(Candidate(method, scheduled=True) for method in ("gradient descent", "momentum", "GD++"))
+SCHEDULED = tuple(
+    Candidate(method, scheduled=True) for method in ("gradient descent", "momentum", "GD++")
+)
 KERNEL = (
     Candidate("Richardson", kernel="exponential", scaling="normaliser"),
     Candidate("conjugate gradient", kernel="exponential", scaling="normaliser"),

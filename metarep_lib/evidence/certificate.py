@@ -33,7 +33,9 @@ from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.rings import PRIME_BITS, Degrees, Field, Isotropic, Ring
 from metarep_lib.network.transformer import TransformerConfig
 
-Entries = tuple[str, np.ndarray, np.ndarray]  # what is compared: a name, the network's values, the recurrence's
+Entries = tuple[
+    str, np.ndarray, np.ndarray
+]  # what is compared: a name, the network's values, the recurrence's
 MAX_REDRAWS = 8
 
 
@@ -112,7 +114,14 @@ def certify_step(
     """
 
     def compare(ring: Ring) -> Iterator[Entries]:
-        problem = pose(recurrence, ring, n_inputs or stream.width("phi"), n_support, n_query, outputs_of(stream))
+        problem = pose(
+            recurrence,
+            ring,
+            n_inputs or stream.width("phi"),
+            n_support,
+            n_query,
+            outputs_of(stream),
+        )
         return StepTrial(stream, recurrence, problem, t).compare(exact(state_dict, config, ring))
 
     return evaluate("step", compare, seed, bound_error)
@@ -133,7 +142,9 @@ class StepTrial:
         first = self.recurrence.n_prelude + self.t * self.recurrence.n_blocks
         blocks = network.config.schedule[first : first + self.recurrence.n_blocks]
         if len(blocks) < self.recurrence.n_blocks:
-            raise ValueError(f"certify_step(t={self.t}): the network has {len(network.config.schedule)} blocks, too few for step {self.t + 1}")
+            raise ValueError(
+                f"certify_step(t={self.t}): the network has {len(network.config.schedule)} blocks, too few for step {self.t + 1}"
+            )
         *_, after = network.blocks(self.before, self.problem.mask, blocks)
         yield from on_every_name("", after, self.expected, self.stream, self.recurrence)
         yield from taken_for_granted("", self.recurrence, self.state, self.problem, self.t + 1)
@@ -150,34 +161,48 @@ class WholeTrial:
 
     def compare(self, network: ExactTransformer) -> Iterator[Entries]:
         """The stream after the preparation and after every step, with the output where it can be read, block after block."""
-        ends = range(self.recurrence.n_prelude, len(network.config.schedule) + 1, self.recurrence.n_blocks)
+        ends = range(
+            self.recurrence.n_prelude, len(network.config.schedule) + 1, self.recurrence.n_blocks
+        )
         t_at = {end: t for t, end in enumerate(ends[: len(self.states)])}
         for n_blocks, x in enumerate(network.stream(self.problem.tokens, self.problem.mask)):
             if n_blocks in t_at:
                 t = t_at[n_blocks]
-                yield from on_every_name(f"step {t}: ", x, self.expected[t], self.stream, self.recurrence)
+                yield from on_every_name(
+                    f"step {t}: ", x, self.expected[t], self.stream, self.recurrence
+                )
                 if t:  # the first step may find something else
-                    yield from taken_for_granted(f"step {t}: ", self.recurrence, self.states[t], self.problem, t)
+                    yield from taken_for_granted(
+                        f"step {t}: ", self.recurrence, self.states[t], self.problem, t
+                    )
                 if not self.recurrence.n_epilogue:
                     yield self.output(f"f_{t}", network, x, self.predictions[t])
         if self.recurrence.n_epilogue:
             yield self.output(f"f_{len(self.states) - 1}", network, x, self.predictions[-1])
 
-    def output(self, name: str, network: ExactTransformer, x: np.ndarray, prediction: np.ndarray) -> Entries:
+    def output(
+        self, name: str, network: ExactTransformer, x: np.ndarray, prediction: np.ndarray
+    ) -> Entries:
         """What the network says on the tokens that are asked, the last ones."""
         said = network.read(x[len(x) - len(prediction) :])
         return name, said, prediction.reshape(said.shape)
 
 
-def exact(state_dict: Mapping[str, Tensor], config: TransformerConfig, ring: Ring) -> ExactTransformer:
-    return ExactTransformer(state_dict, config, ring.scalar, ring.divide, ring.exponential, ring.guard)
+def exact(
+    state_dict: Mapping[str, Tensor], config: TransformerConfig, ring: Ring
+) -> ExactTransformer:
+    return ExactTransformer(
+        state_dict, config, ring.scalar, ring.divide, ring.exponential, ring.guard
+    )
 
 
 def outputs_of(stream: Basis) -> int:
     return next((stream.width(name) for name in ("alpha", "y") if name in stream), 1)
 
 
-def stand(stream: Basis, recurrence: Recurrence, state: dict, problem: Problem) -> dict[str, np.ndarray]:
+def stand(
+    stream: Basis, recurrence: Recurrence, state: dict, problem: Problem
+) -> dict[str, np.ndarray]:
     """Where everything stands, once the stream and the recurrence are known to speak of the same names.
 
     A stream need not carry every constant of the prompt, and names nothing else.
@@ -193,13 +218,17 @@ def stand(stream: Basis, recurrence: Recurrence, state: dict, problem: Problem) 
     return expected
 
 
-def taken_for_granted(when: str, recurrence: Recurrence, state: dict, problem: Problem, t: int) -> Iterator[Entries]:
+def taken_for_granted(
+    when: str, recurrence: Recurrence, state: dict, problem: Problem, t: int
+) -> Iterator[Entries]:
     """What step t + 1 takes for granted is so in a state: it is one of those that the step is certified for."""
     for name, value in recurrence.known(state, problem, t).items():
         yield f"{when}known {name}", state[name], value
 
 
-def on_every_name(when: str, x: np.ndarray, expected: dict[str, np.ndarray], stream: Basis, recurrence: Recurrence) -> Iterator[Entries]:
+def on_every_name(
+    when: str, x: np.ndarray, expected: dict[str, np.ndarray], stream: Basis, recurrence: Recurrence
+) -> Iterator[Entries]:
     """What the network holds under each name and what it should, on the tokens where it matters."""
     for name in stream:
         held, where = x[:, stream[name]], recurrence.rows_of(name)
@@ -215,7 +244,9 @@ def is_looped(config: TransformerConfig, recurrence: Recurrence) -> bool:
 
 def steps_to_certify(config: TransformerConfig, recurrence: Recurrence) -> range:
     """The t for which `certify_step` has to hold so that all steps are certified: one period where every step runs the same blocks."""
-    n_steps = (len(config.schedule) - recurrence.n_prelude - recurrence.n_epilogue) // recurrence.n_blocks
+    n_steps = (
+        len(config.schedule) - recurrence.n_prelude - recurrence.n_epilogue
+    ) // recurrence.n_blocks
     return range(recurrence.period if is_looped(config, recurrence) else n_steps)
 
 
@@ -238,12 +269,23 @@ def certify_end_to_end(
     is also held against k(x)^T (K + lambda I)^-1 y; all guards are then 0, as they are in the limit.
     Arguments and errors as for `certify_step`.
     """
-    n_steps = (len(config.schedule) - recurrence.n_prelude - recurrence.n_epilogue) // recurrence.n_blocks
+    n_steps = (
+        len(config.schedule) - recurrence.n_prelude - recurrence.n_epilogue
+    ) // recurrence.n_blocks
 
     def compare(ring: Ring) -> Iterator[Entries]:
-        problem = pose(recurrence, ring, n_inputs or stream.width("phi"), n_support, n_query, outputs_of(stream))
+        problem = pose(
+            recurrence,
+            ring,
+            n_inputs or stream.width("phi"),
+            n_support,
+            n_query,
+            outputs_of(stream),
+        )
         name = said = None
-        for name, said, expected in WholeTrial(stream, recurrence, problem, n_steps).compare(exact(state_dict, config, ring)):
+        for name, said, expected in WholeTrial(stream, recurrence, problem, n_steps).compare(
+            exact(state_dict, config, ring)
+        ):
             yield name, said, expected
         if terminates and isinstance(ring, Field):
             yield "f*", said, problem.solution(ring).reshape(said.shape)
@@ -252,7 +294,15 @@ def certify_end_to_end(
 
 
 def certify_same(
-    recurrence: Recurrence, other: Recurrence, *, seed: int, n_steps: int, n_features: int, n_support: int = 3, n_query: int = 1, n_outputs: int = 1
+    recurrence: Recurrence,
+    other: Recurrence,
+    *,
+    seed: int,
+    n_steps: int,
+    n_features: int,
+    n_support: int = 3,
+    n_query: int = 1,
+    n_outputs: int = 1,
 ) -> Certificate:
     """Two recurrences predict the same at every query after every step, whatever the order of their sums; guards are 0.
 
@@ -263,18 +313,34 @@ def certify_same(
         problem = pose(recurrence, ring, n_features, n_support, n_query, n_outputs)
         ours, theirs = recurrence.states(problem, n_steps), other.states(problem, n_steps)
         for t, states in enumerate(zip(ours, theirs)):
-            one, another = (np.asarray(which.predict(state, problem)) for which, state in zip((recurrence, other), states))
+            one, another = (
+                np.asarray(which.predict(state, problem))
+                for which, state in zip((recurrence, other), states)
+            )
             yield f"f_{t}", one, another.reshape(one.shape)
 
     return evaluate("same predictions", compare, seed, bound_error=True, guarded=False)
 
 
-def pose(recurrence: Recurrence, ring: Ring, n_features: int, n_support: int, n_query: int, n_outputs: int) -> Problem:
+def pose(
+    recurrence: Recurrence,
+    ring: Ring,
+    n_features: int,
+    n_support: int,
+    n_query: int,
+    n_outputs: int,
+) -> Problem:
     n_query = 0 if recurrence.pose is CausalProblem else n_query
     return random_prompt(ring, n_features, n_support, n_query, n_outputs, kind=recurrence.pose)
 
 
-def evaluate(what: str, compare: Callable[[Ring], Iterator[Entries]], seed: int, bound_error: bool, guarded: bool = True) -> Certificate:
+def evaluate(
+    what: str,
+    compare: Callable[[Ring], Iterator[Entries]],
+    seed: int,
+    bound_error: bool,
+    guarded: bool = True,
+) -> Certificate:
     """Evaluate both sides over a fresh field, redrawing where a divisor vanishes, and bound the error."""
     for redraws in range(MAX_REDRAWS):
         try:
@@ -283,14 +349,23 @@ def evaluate(what: str, compare: Callable[[Ring], Iterator[Entries]], seed: int,
         except Isotropic:
             continue
     else:  # no chance event: the divisor is zero as a function
-        return Certificate(what, (f"a divisor vanished at {MAX_REDRAWS} random points",), 0, MAX_REDRAWS, 0, 0)
-    mismatches = [f"{name}{list(at)}" for name, ours, theirs in entries for at in np.ndindex(ours.shape) if ours[at] != theirs[at]]
+        return Certificate(
+            what, (f"a divisor vanished at {MAX_REDRAWS} random points",), 0, MAX_REDRAWS, 0, 0
+        )
+    mismatches = [
+        f"{name}{list(at)}"
+        for name, ours, theirs in entries
+        for at in np.ndindex(ours.shape)
+        if ours[at] != theirs[at]
+    ]
     n_compared = sum(ours.size for _, ours, _ in entries)
     degree, bits = bound_difference(compare, Degrees()) if bound_error else (0, 0)
     return Certificate(what, tuple(mismatches), n_compared, redraws, degree, bits)
 
 
-def bound_difference(compare: Callable[[Ring], Iterator[Entries]], ring: Degrees) -> tuple[int, int]:
+def bound_difference(
+    compare: Callable[[Ring], Iterator[Entries]], ring: Degrees
+) -> tuple[int, int]:
     """Degree and bits of N_1 D_2 - N_2 D_1, the largest over all entries compared, times what keeps the scores of softmax heads apart."""
     degree = bits = 0
     for _, ours, theirs in compare(ring):

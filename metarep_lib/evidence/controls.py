@@ -35,7 +35,9 @@ def rotated(transformer: Transformer, generator: torch.Generator) -> Transformer
     return in_other_basis(transformer, Q.to(transformer.W_E))
 
 
-def untrained(network: TrainedTransformer, seed: int, output_gain: float | None = None) -> TrainedTransformer:
+def untrained(
+    network: TrainedTransformer, seed: int, output_gain: float | None = None
+) -> TrainedTransformer:
     """The same architecture before its first step; `output_gain` as in `Schedule`, the recipe's when None."""
     recipe = network.recipe
     if output_gain is not None:
@@ -54,7 +56,10 @@ def with_shuffled_weights(network: TrainedTransformer, seed: int) -> TrainedTran
 
 def other_tasks(targets: Targets, split: Split, seed: int) -> dict[str, Tensor]:
     """Every target exchanged between tasks, within each part of the split, by one permutation for all targets."""
-    order, generator = torch.arange(len(next(iter(targets.values())))), torch.Generator().manual_seed(seed)
+    order, generator = (
+        torch.arange(len(next(iter(targets.values())))),
+        torch.Generator().manual_seed(seed),
+    )
     for part in (split.train, split.validation, split.test):
         held = order[part]
         order[part] = held[torch.randperm(len(held), generator=generator)]
@@ -66,8 +71,13 @@ def random_features(tokens: Tensor, n_features: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     flat = tokens.double().flatten(0, -2)
     standard = (tokens.double() - flat.mean(0)) / flat.std(0).clamp(min=1e-12)
-    u = torch.randn(tokens.shape[-1], n_features, generator=generator).double() / tokens.shape[-1] ** 0.5
-    return (standard @ u + 2 * torch.pi * torch.rand(n_features, generator=generator).double()).cos()
+    u = (
+        torch.randn(tokens.shape[-1], n_features, generator=generator).double()
+        / tokens.shape[-1] ** 0.5
+    )
+    return (
+        standard @ u + 2 * torch.pi * torch.rand(n_features, generator=generator).double()
+    ).cos()
 
 
 def control_task(tokens: Tensor, n_planes: int, seed: int) -> Tensor:
@@ -102,7 +112,13 @@ class MLPProbe:
         return self.unit * torch.from_numpy(np.asarray(said)).reshape(x.shape[:2])
 
 
-def fit_mlp_probes(x: Tensor, targets: Targets, split: Split, hidden: int = 64, penalties: tuple[float, ...] = (1e-2, 1.0)) -> dict[str, MLPProbe]:
+def fit_mlp_probes(
+    x: Tensor,
+    targets: Targets,
+    split: Split,
+    hidden: int = 64,
+    penalties: tuple[float, ...] = (1e-2, 1.0),
+) -> dict[str, MLPProbe]:
     """As `fit_probes`, with one hidden layer of rectified units between; targets are [B, n]."""
     check(x, targets)
     x = x.double()
@@ -114,10 +130,21 @@ def fit_mlp_probes(x: Tensor, targets: Targets, split: Split, hidden: int = 64, 
         taught = y[split.train].flatten()
         unit, candidates = taught.std().item(), []
         for penalty in penalties:
-            network = MLPRegressor(hidden_layer_sizes=(hidden,), alpha=penalty, learning_rate_init=3e-3, max_iter=40, random_state=0)
+            network = MLPRegressor(
+                hidden_layer_sizes=(hidden,),
+                alpha=penalty,
+                learning_rate_init=3e-3,
+                max_iter=40,
+                random_state=0,
+            )
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of epochs is the budget
+                warnings.simplefilter(
+                    "ignore", ConvergenceWarning
+                )  # a fixed number of epochs is the budget
                 network.fit(((rows - mean) / scale).numpy(), (taught / unit).numpy())
             candidates.append(MLPProbe(network, mean, scale, unit))
-        probes[name] = min(candidates, key=lambda probe: (probe(x[split.validation]) - y[split.validation]).square().sum())
+        probes[name] = min(
+            candidates,
+            key=lambda probe: (probe(x[split.validation]) - y[split.validation]).square().sum(),
+        )
     return probes

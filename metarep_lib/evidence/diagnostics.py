@@ -68,7 +68,9 @@ def score(prediction: Tensor, reference: Tensor, targets: Tensor, truth: Tensor)
     """
     shapes = {tuple(x.shape) for x in (prediction, reference, targets, truth)}
     if len(shapes) > 1 or prediction.ndim != 1 or len(prediction) < 3:
-        raise ValueError(f"score: shapes {sorted(shapes)}, expected four vectors of one length of at least 3, e.g. those of one prompt with 200 queries")
+        raise ValueError(
+            f"score: shapes {sorted(shapes)}, expected four vectors of one length of at least 3, e.g. those of one prompt with 200 queries"
+        )
     error, best = ((f - targets).square().mean().sqrt().item() for f in (prediction, reference))
     return Score(
         error_ratio=error / best,
@@ -114,7 +116,11 @@ def reference_solver(prompt: Prompt) -> Tuned:
 
     Temperatures 0.1, 1 and 10, for features of about unit length; ridges 1e-6 to 1e2 times the mean of diag K.
     """
-    return tuned_ridge_regression(prompt, [ExponentialKernel(tau) for tau in (0.1, 1.0, 10.0)], [10.0**i for i in range(-6, 3)])
+    return tuned_ridge_regression(
+        prompt,
+        [ExponentialKernel(tau) for tau in (0.1, 1.0, 10.0)],
+        [10.0**i for i in range(-6, 3)],
+    )
 
 
 def diagnose(prompt: Prompt, kernel: ExponentialKernel, solver: Tuned | None = None) -> Diagnosis:
@@ -143,7 +149,10 @@ def diagnose(prompt: Prompt, kernel: ExponentialKernel, solver: Tuned | None = N
     solver = solver or reference_solver(prompt)
     weights = smoother_weights(prompt, kernel)
     prediction = weights @ prompt.y
-    own, its = ((f - prompt.y).square().mean().sqrt() for f in (smoother_left_out(prompt, kernel), solver.left_out))
+    own, its = (
+        (f - prompt.y).square().mean().sqrt()
+        for f in (smoother_left_out(prompt, kernel), solver.left_out)
+    )
     return Diagnosis(
         effective_supports=effective_supports(weights).mean().item(),
         spread=(prediction.std() / prompt.y.std()).item(),

@@ -41,11 +41,16 @@ def before_and_after(z: Tensor, k: int, p: int) -> tuple[Prompt, Prompt]:
     """A prompt with one query and a moved one, from 2 (k + 1) p + k + 1 numbers: features, direction, targets, log of the size."""
     n = (k + 1) * p
     still, move, y = (z[:n].reshape(k + 1, p), z[n : 2 * n].reshape(k + 1, p), z[2 * n : 2 * n + k])
-    before, after = (Prompt(features[:k], y, features[k:], ridge=1.0) for features in (still, still + z[-1].exp() * move / norm(move)))
+    before, after = (
+        Prompt(features[:k], y, features[k:], ridge=1.0)
+        for features in (still, still + z[-1].exp() * move / norm(move))
+    )
     return before, after
 
 
-def prediction_ratio(bound: Callable[[Prompt, Prompt], Tensor], k: int = 2, p: int = 2) -> tuple[Ratio, int]:
+def prediction_ratio(
+    bound: Callable[[Prompt, Prompt], Tensor], k: int = 2, p: int = 2
+) -> tuple[Ratio, int]:
     """|f^ - f| / bound for all moves of all features at once."""
 
     def ratio(z: Tensor) -> Tensor:
@@ -79,12 +84,17 @@ def lipschitz_ratio(key: str) -> tuple[Ratio, int]:
     """Change / (constant * size of the move) when one thing moves a little; keys as in `lipschitz_constants`."""
 
     def ratio(z: Tensor) -> Tensor:
-        prompt, moved = before_and_after(torch.cat([z[:-1], z[-1:] - 7]), 2, 2)  # e^-7: to first order
+        prompt, moved = before_and_after(
+            torch.cat([z[:-1], z[-1:] - 7]), 2, 2
+        )  # e^-7: to first order
         fit, move = ridge_fit(prompt), norm(moved.phi - prompt.phi)
         x, y = prompt.phi_query.norm(), prompt.y.norm()
         only_supports = Prompt(moved.phi, prompt.y, prompt.phi_query, prompt.ridge)
         change, step = {
-            "targets": lambda: (fit.ell.norm(), x),  # f is linear in y, ell its gradient; in phi(x), with gradient w
+            "targets": lambda: (
+                fit.ell.norm(),
+                x,
+            ),  # f is linear in y, ell its gradient; in phi(x), with gradient w
             "query": lambda: (fit.w.norm(), y),
             "supports": lambda: ((answer(only_supports) - answer(prompt)).abs(), x * y * move),
             "ridge": lambda: ((fit.psi @ fit.w).abs(), x * y),
@@ -109,7 +119,10 @@ def gradient_descent_ratio(z: Tensor, steps: int = 4) -> Tensor:
 
 def conjugate_gradient_ratio(z: Tensor, steps: int = 2, kappa: float = 300.0) -> Tensor:
     """||d alpha_t / d y|| / its bound over spectra of t + 2 eigenvalues in [1, kappa] and targets: 2 t + 2 numbers."""
-    z, top = (3 * z, torch.tensor(kappa, dtype=z.dtype))  # so that starts spread over the logarithms
+    z, top = (
+        3 * z,
+        torch.tensor(kappa, dtype=z.dtype),
+    )  # so that starts spread over the logarithms
     inner = (top.log() * z[:steps].sigmoid()).exp()
     eigenvalues = torch.cat([torch.ones_like(z[:1]), top[None], inner])
     jacobian = conjugate_gradient_jacobian(eigenvalues.diag(), z[steps:].exp(), steps)
@@ -118,10 +131,17 @@ def conjugate_gradient_ratio(z: Tensor, steps: int = 2, kappa: float = 300.0) ->
 
 DRIFT_RATIOS: dict[str, tuple[Ratio, int]] = {
     "resolvent": (resolvent_ratio, 8),
-    "smoother": (lambda z: 2 * ridge_fit(before_and_after(z, 2, 2)[0]).w.norm() / z[12:14].norm(), 15),
-    "kernel": prediction_ratio(lambda prompt, moved: kernel_drift_bound(ridge_system(prompt), ridge_system(moved)), p=3),
+    "smoother": (
+        lambda z: 2 * ridge_fit(before_and_after(z, 2, 2)[0]).w.norm() / z[12:14].norm(),
+        15,
+    ),
+    "kernel": prediction_ratio(
+        lambda prompt, moved: kernel_drift_bound(ridge_system(prompt), ridge_system(moved)), p=3
+    ),
     "features": prediction_ratio(feature_drift_bound),
-    "predicted": prediction_ratio(lambda prompt, moved: predicted_drift_bound(prompt, drift_size(prompt, moved))),
+    "predicted": prediction_ratio(
+        lambda prompt, moved: predicted_drift_bound(prompt, drift_size(prompt, moved))
+    ),
     "routes": (routes_ratio, 15),
     **{key: lipschitz_ratio(key) for key in lipschitz_constants(1.0)},
     "gradient-descent": (gradient_descent_ratio, 9),
@@ -140,8 +160,14 @@ def fragility(network: ConstructedTransformer, prompt: Prompt) -> Tensor:
     """
     columns = []
     for i in range(prompt.n_query):
-        phi, query = (prompt.phi.clone().requires_grad_(), prompt.phi_query[..., [i], :].clone().requires_grad_())
+        phi, query = (
+            prompt.phi.clone().requires_grad_(),
+            prompt.phi_query[..., [i], :].clone().requires_grad_(),
+        )
         outputs = network.run(Prompt(phi, prompt.y, query, prompt.ridge)).prediction
-        gradients = [torch.cat(torch.autograd.grad(f.sum(), (phi, query), retain_graph=True), dim=-2) for f in outputs]
+        gradients = [
+            torch.cat(torch.autograd.grad(f.sum(), (phi, query), retain_graph=True), dim=-2)
+            for f in outputs
+        ]
         columns.append(torch.linalg.matrix_norm(torch.stack(gradients), ord="nuc"))
     return torch.stack(columns, dim=-1)

@@ -134,5 +134,7 @@ def heads_into(program: Program, target: str, steps: Sequence[int] | None = None
                 if into == target and (steps is None or layer.step in steps):
                     found.append(Heads(block, h, g))
     if target not in targets:
-        raise KeyError(f"no head of {program.name} writes to {target!r}; heads write to {', '.join(targets)}")
+        raise KeyError(
+            f"no head of {program.name} writes to {target!r}; heads write to {', '.join(targets)}"
+        )
     return found

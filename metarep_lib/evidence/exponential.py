@@ -44,11 +44,19 @@ class ExponentialProblem(Problem):
         """[n] the score of every token with itself."""
         p = self.phi.shape[1]
         forms = Basis.of(phi=p)
-        return reduce(add, ((self.read(query, forms) * self.read(key, forms)).sum(axis=1) for query, key in kernel_score(p, self.tau, self.U)))
+        return reduce(
+            add,
+            (
+                (self.read(query, forms) * self.read(key, forms)).sum(axis=1)
+                for query, key in kernel_score(p, self.tau, self.U)
+            ),
+        )
 
     def read(self, form: Form, forms: Basis) -> np.ndarray:
         """[n, width] a linear read of the features."""
-        return reduce(add, (self.phi[:, forms[name]] * self.number(weight) for name, weight in form.terms))
+        return reduce(
+            add, (self.phi[:, forms[name]] * self.number(weight) for name, weight in form.terms)
+        )
 
     @property
     def constants(self) -> dict[str, np.ndarray]:

@@ -21,9 +21,13 @@ def head_logits(transformer: Transformer, tokens: Tensor, mask: Mask) -> Tensor:
         ValueError: blocks with several groups of heads, or heads of another kind.
     """
     config = transformer.config
-    if any(len(block.attention) != 1 or block.attention[0].kind != "softmax" for block in config.blocks):
+    if any(
+        len(block.attention) != 1 or block.attention[0].kind != "softmax" for block in config.blocks
+    ):
         kinds = [[group.kind for group in block.attention] for block in config.blocks]
-        raise ValueError(f"head_logits: the groups of heads of the blocks are {kinds}, expected one softmax group in each, as the recipes of softmax networks make")
+        raise ValueError(
+            f"head_logits: the groups of heads of the blocks are {kinds}, expected one softmax group in each, as the recipes of softmax networks make"
+        )
     logits = []
     for index, x in zip(config.schedule, transformer.stream(tokens, mask)):
         block = transformer.blocks[index]
@@ -71,7 +75,9 @@ def kernel_heads(logits: Tensor, x: Tensor, x_other: Tensor) -> KernelHead:
     over = (-4, -2, -1)  # prompts, readers, keys
     slope = (ours * inner).sum(over) / inner.square().sum((0, -2, -1))  # [..., H]
     left = ours - slope[..., None, :, None, None] * inner
-    share = 1 - left.square().sum(over) / ours.square().sum(over).clamp(min=torch.finfo(ours.dtype).tiny)
+    share = 1 - left.square().sum(over) / ours.square().sum(over).clamp(
+        min=torch.finfo(ours.dtype).tiny
+    )
     P, of_kernel = logits.softmax(-1), (slope[..., None, :, None, None] * inner).softmax(-1)
     distance = operator_norm(P - of_kernel) / operator_norm(P - 1 / P.shape[-1])
     return KernelHead(share, slope, ours.square().mean(over), distance.mean(-2))

@@ -46,7 +46,9 @@ class Fit:
 
     def predict(self, posed: Posed) -> Tensor:
         """[L, B, q] what it says the layers say."""
-        path = self.candidate.path(posed, self.logs, min(len(self.steps), MOST_STEPS), self.reference)
+        path = self.candidate.path(
+            posed, self.logs, min(len(self.steps), MOST_STEPS), self.reference
+        )
         return path[list(self.steps)] * self.scales.view(-1, 1, 1)
 
     def misfits(self, posed: Posed, observed: Tensor) -> Tensor:
@@ -56,7 +58,10 @@ class Fit:
             posed: prompts, not those it was tuned on.
             observed: [L, B, q] the predictions of the layers.
         """
-        error, energy = (observed - self.predict(posed)).square().sum(-1), observed.square().sum(-1).mean(-1, keepdim=True)
+        error, energy = (
+            (observed - self.predict(posed)).square().sum(-1),
+            observed.square().sum(-1).mean(-1, keepdim=True),
+        )
         return (error / energy)[speaking(observed)].mean(0)
 
 
@@ -66,7 +71,16 @@ def speaking(observed: Tensor) -> Tensor:
     return energy > SILENT * energy[-1]
 
 
-def fit_candidate(candidate: Candidate, posed: Posed, observed: Tensor, *, seed: int, draws: int = 24, starts: int = 2, tolerance: float = 2e-9) -> Fit:
+def fit_candidate(
+    candidate: Candidate,
+    posed: Posed,
+    observed: Tensor,
+    *,
+    seed: int,
+    draws: int = 24,
+    starts: int = 2,
+    tolerance: float = 2e-9,
+) -> Fit:
     """Tune a candidate to a network's layers: scalars by L-BFGS and simplex search from the best of many random draws, steps and scales exactly.
 
     Args:
@@ -91,20 +105,49 @@ def fit_candidate(candidate: Candidate, posed: Posed, observed: Tensor, *, seed:
         rng = np.random.default_rng(seed)
         drawn = rng.uniform(boxes[:, 0], boxes[:, 1], size=(draws, len(boxes)))
         if candidate.scheduled:  # all steps alike to begin with
-            drawn = np.repeat(drawn[:, [candidate.free(steps).index(name) for name in candidate.free(1)]], [candidate.free(steps).count(name) for name in candidate.free(1)], axis=1)
+            drawn = np.repeat(
+                drawn[:, [candidate.free(steps).index(name) for name in candidate.free(1)]],
+                [candidate.free(steps).count(name) for name in candidate.free(1)],
+                axis=1,
+            )
         first = drawn[np.argsort([loss(z) for z in drawn])[: 1 if candidate.scheduled else starts]]
         ends = []
         for z in first:
-            ends.append(scipy.optimize.minimize(loss, z, method="L-BFGS-B", bounds=boxes, options={"maxiter": 15 if candidate.scheduled else 60, "ftol": tolerance}))
+            ends.append(
+                scipy.optimize.minimize(
+                    loss,
+                    z,
+                    method="L-BFGS-B",
+                    bounds=boxes,
+                    options={"maxiter": 15 if candidate.scheduled else 60, "ftol": tolerance},
+                )
+            )
             if ends[-1].fun < np.log(SAME / 100):
                 break  # nothing is left to explain
         end = min(ends, key=lambda end: end.fun)
-        if not candidate.scheduled and np.log(SAME / 100) <= end.fun < np.log(CLOSE):  # few scalars: a search without gradients goes on where they end
-            end = min(end, scipy.optimize.minimize(loss, end.x, method="Nelder-Mead", bounds=boxes, options={"maxiter": 200}), key=lambda end: end.fun)
+        if not candidate.scheduled and np.log(SAME / 100) <= end.fun < np.log(
+            CLOSE
+        ):  # few scalars: a search without gradients goes on where they end
+            end = min(
+                end,
+                scipy.optimize.minimize(
+                    loss, end.x, method="Nelder-Mead", bounds=boxes, options={"maxiter": 200}
+                ),
+                key=lambda end: end.fun,
+            )
         best = end.x
-    unexplained, scales = gaps(observed, candidate.path(posed, torch.from_numpy(best), steps, posed))
+    unexplained, scales = gaps(
+        observed, candidate.path(posed, torch.from_numpy(best), steps, posed)
+    )
     chosen, misfit = best_steps(unexplained.numpy(), candidate.may_jump)
-    return Fit(candidate, torch.from_numpy(best), chosen, posed, scales[range(len(observed)), list(chosen)], misfit)
+    return Fit(
+        candidate,
+        torch.from_numpy(best),
+        chosen,
+        posed,
+        scales[range(len(observed)), list(chosen)],
+        misfit,
+    )
 
 
 def gaps(observed: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,10 +215,15 @@ def judge(fits: Sequence[Fit], posed: Posed, observed: Tensor, *, same: float = 
 
     The name is that of the candidate with the fewest scalars among those with a misfit of at most `same`.
     """
-    per_prompt = {one.candidate.name: one.misfits(posed, observed).nan_to_num(1e6).numpy() for one in fits}
+    per_prompt = {
+        one.candidate.name: one.misfits(posed, observed).nan_to_num(1e6).numpy() for one in fits
+    }
     misfits = {name: float(values.mean()) for name, values in per_prompt.items()}
     best = min(misfits, key=misfits.get)
-    intervals = {name: tuple(paired_interval(torch.from_numpy(values - per_prompt[best]))[1:]) for name, values in per_prompt.items()}
+    intervals = {
+        name: tuple(paired_interval(torch.from_numpy(values - per_prompt[best]))[1:])
+        for name, values in per_prompt.items()
+    }
     of_name = {one.candidate.name: one for one in fits}
     alike = [name for name, misfit in misfits.items() if misfit <= same]
     name = min(alike, key=lambda name: (len(of_name[name].logs), misfits[name]), default="none")

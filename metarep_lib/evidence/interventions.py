@@ -14,7 +14,18 @@ from torch import Tensor
 
 from metarep_lib.construct.assemble import ConstructedTransformer
 from metarep_lib.construct.tokens import token_groups, tokenise
-from metarep_lib.evidence.edits import Add, Edit, Heads, Intervention, Mean, Put, Scale, Stream, Take, Units
+from metarep_lib.evidence.edits import (
+    Add,
+    Edit,
+    Heads,
+    Intervention,
+    Mean,
+    Put,
+    Scale,
+    Stream,
+    Take,
+    Units,
+)
 from metarep_lib.evidence.trained import TrainedTransformer
 from metarep_lib.network.masks import Mask
 from metarep_lib.network.trace import Trace, narrow
@@ -47,14 +58,25 @@ def pose(network: ConstructedTransformer | TrainedTransformer, prompt: Prompt) -
         network.check(prompt)
         groups = token_groups(prompt)
         return Question(
-            tokenise(prompt, network.program.inputs), network.mask(prompt), groups, groups[network.asked], network.basis, network.program.step_ends
+            tokenise(prompt, network.program.inputs),
+            network.mask(prompt),
+            groups,
+            groups[network.asked],
+            network.basis,
+            network.program.step_ends,
         )
     tokens, mask, asked = network.question(prompt)
     groups = {"support": slice(0, prompt.n_support), "query": asked}
-    return Question(tokens, mask, groups, asked, {}, range(len(network.transformer.config.schedule) + 1))
+    return Question(
+        tokens, mask, groups, asked, {}, range(len(network.transformer.config.schedule) + 1)
+    )
 
 
-def intervene(network: ConstructedTransformer | TrainedTransformer, prompt: Prompt, interventions: Mapping[str, Intervention]) -> dict[str, Trace]:
+def intervene(
+    network: ConstructedTransformer | TrainedTransformer,
+    prompt: Prompt,
+    interventions: Mapping[str, Intervention],
+) -> dict[str, Trace]:
     """Run a prompt, or a batch of prompts, clean and under every intervention, in one forward pass.
 
     Args:
@@ -83,11 +105,16 @@ def intervene(network: ConstructedTransformer | TrainedTransformer, prompt: Prom
     why_not = list(reasons(question, transformer.config, prompt, interventions))
     if why_not:
         listed = "".join(f"\n  - {reason}" for reason in why_not)
-        raise InterventionError(f"intervene with {', '.join(map(repr, interventions)) or 'nothing'}:{listed}\nthis would work: {EXAMPLE}")
+        raise InterventionError(
+            f"intervene with {', '.join(map(repr, interventions)) or 'nothing'}:{listed}\nthis would work: {EXAMPLE}"
+        )
 
     def tap(block: int, part: str, value: Tensor) -> Tensor:
         """Row v + 1 of the batch after the edits of intervention v; row 0 as it is."""
-        here = [[edit for edit in edits if (edit.where.block, edit.where.part) == (block, part)] for edits in interventions.values()]
+        here = [
+            [edit for edit in edits if (edit.where.block, edit.where.part) == (block, part)]
+            for edits in interventions.values()
+        ]
         if not any(here):
             return value
         value = value.clone()
@@ -97,20 +124,31 @@ def intervene(network: ConstructedTransformer | TrainedTransformer, prompt: Prom
         return value
 
     tokens = question.tokens.expand(1 + len(interventions), *question.tokens.shape)
-    resid = torch.stack(list(transformer.stream(tokens, question.mask, tap)), dim=1)  # [1 + V, L + 1, *B, T, d_model]
+    resid = torch.stack(
+        list(transformer.stream(tokens, question.mask, tap)), dim=1
+    )  # [1 + V, L + 1, *B, T, d_model]
     output = transformer.read(resid)
     described = (question.channels, question.groups, question.step_ends, question.asked)
-    return {name: Trace(resid[row], output[row], *described) for row, name in enumerate([CLEAN, *interventions])}
+    return {
+        name: Trace(resid[row], output[row], *described)
+        for row, name in enumerate([CLEAN, *interventions])
+    }
 
 
 def make(edit: Edit, held: Tensor, clean: Tensor, question: Question) -> None:
     """Make one edit in place, on one row of the batch; a direction of width one is handed over as a number per token."""
     index = where_in(edit.where, question)
     before, reference = held[index], clean[index]
-    subspace = edit.where.direction if isinstance(edit.where, Stream) and isinstance(edit.where.direction, Tensor) else None
+    subspace = (
+        edit.where.direction
+        if isinstance(edit.where, Stream) and isinstance(edit.where.direction, Tensor)
+        else None
+    )
     if subspace is not None:
         coordinates = before @ subspace
-        held[index] = before + (edit.what(coordinates, reference @ subspace) - coordinates) @ subspace.mT
+        held[index] = (
+            before + (edit.what(coordinates, reference @ subspace) - coordinates) @ subspace.mT
+        )
     else:
         after = edit.what(narrow(before), narrow(reference))
         held[index] = after.expand(narrow(before).shape).reshape(before.shape)
@@ -120,12 +158,21 @@ def where_in(where: Stream | Heads | Units, question: Question) -> tuple:
     """The index of a place in the value a tap is handed."""
     tokens = question.groups[where.tokens] if where.tokens else slice(None)
     if isinstance(where, Stream):
-        return (..., tokens, question.channels[where.direction] if isinstance(where.direction, str) else slice(None))
+        return (
+            ...,
+            tokens,
+            question.channels[where.direction] if isinstance(where.direction, str) else slice(None),
+        )
     which = slice(None) if where.which is None else slice(where.which, where.which + 1)
     return (..., which, tokens, slice(None)) if isinstance(where, Heads) else (..., tokens, which)
 
 
-def reasons(question: Question, config: TransformerConfig, prompt: Prompt, interventions: Mapping[str, Intervention]) -> Iterator[str]:
+def reasons(
+    question: Question,
+    config: TransformerConfig,
+    prompt: Prompt,
+    interventions: Mapping[str, Intervention],
+) -> Iterator[str]:
     """Why the interventions cannot be made."""
     if CLEAN in interventions:
         yield f"{CLEAN!r} is the name of the pass without edits"
@@ -134,17 +181,32 @@ def reasons(question: Question, config: TransformerConfig, prompt: Prompt, inter
         for edit in edits:
             unfit = list(place_reasons(edit.where, question, config))
             if isinstance(edit.what, Take | Mean) and not prompt.phi.shape[:-2]:
-                unfit.append(f"{type(edit.what).__name__} needs a batch of prompts, there is one prompt without a batch axis")
-            elif isinstance(edit.what, Take) and (len(edit.what.prompts) != batch[0] or not all(0 <= b < batch[0] for b in edit.what.prompts)):
-                unfit.append(f"Take has {len(edit.what.prompts)} prompts, expected one of 0 to {batch[0] - 1} for each of the {batch[0]} of the batch")
-            elif not unfit and isinstance(edit.what, Put | Add) and isinstance(edit.what.value, Tensor):
+                unfit.append(
+                    f"{type(edit.what).__name__} needs a batch of prompts, there is one prompt without a batch axis"
+                )
+            elif isinstance(edit.what, Take) and (
+                len(edit.what.prompts) != batch[0]
+                or not all(0 <= b < batch[0] for b in edit.what.prompts)
+            ):
+                unfit.append(
+                    f"Take has {len(edit.what.prompts)} prompts, expected one of 0 to {batch[0] - 1} for each of the {batch[0]} of the batch"
+                )
+            elif (
+                not unfit
+                and isinstance(edit.what, Put | Add)
+                and isinstance(edit.what.value, Tensor)
+            ):
                 shape = list(shape_of(edit.where, question, config))
                 if not broadcasts(list(edit.what.value.shape), shape):
-                    unfit.append(f"a value of shape {list(edit.what.value.shape)} does not broadcast to {shape}")
+                    unfit.append(
+                        f"a value of shape {list(edit.what.value.shape)} does not broadcast to {shape}"
+                    )
             yield from (f"{name!r}, {reason}" for reason in unfit)
 
 
-def place_reasons(where: Stream | Heads | Units, question: Question, config: TransformerConfig) -> Iterator[str]:
+def place_reasons(
+    where: Stream | Heads | Units, question: Question, config: TransformerConfig
+) -> Iterator[str]:
     first = 0 if isinstance(where, Stream) and where.half == "mlp" else 1
     if not first <= where.block <= len(config.schedule):
         yield f"{type(where).__name__}(block={where.block}): expected a block from {first} to {len(config.schedule)}"
@@ -154,19 +216,27 @@ def place_reasons(where: Stream | Heads | Units, question: Question, config: Tra
     if isinstance(where, Stream):
         if isinstance(where.direction, str) and where.direction not in question.channels:
             yield f"no direction {where.direction!r}; there are {', '.join(question.channels) or 'no names in a trained stream, give a matrix'}"
-        if isinstance(where.direction, Tensor) and not is_orthonormal(where.direction, config.d_model):
+        if isinstance(where.direction, Tensor) and not is_orthonormal(
+            where.direction, config.d_model
+        ):
             yield f"a subspace is a matrix [{config.d_model}, s] with orthonormal columns, got {list(where.direction.shape)}: torch.linalg.qr(U)[0]"
         return
     block = config.blocks[config.schedule[where.block - 1]]
     if isinstance(where, Heads) and not 0 <= where.group < len(block.attention):
         yield f"no group {where.group} of heads; block {where.block} has {len(block.attention)}"
         return
-    n, what = (block.attention[where.group].n_heads, "heads") if isinstance(where, Heads) else (block.d_mlp, "units")
+    n, what = (
+        (block.attention[where.group].n_heads, "heads")
+        if isinstance(where, Heads)
+        else (block.d_mlp, "units")
+    )
     if where.which is not None and not 0 <= where.which < n:
         yield f"no {type(where).__name__}(which={where.which}); block {where.block} has {n} {what}"
 
 
-def shape_of(where: Stream | Heads | Units, question: Question, config: TransformerConfig) -> torch.Size:
+def shape_of(
+    where: Stream | Heads | Units, question: Question, config: TransformerConfig
+) -> torch.Size:
     """Of the values an edit sees there."""
     *batch, n_tokens, _ = question.tokens.shape
     block = config.blocks[config.schedule[where.block - 1]]
@@ -184,11 +254,15 @@ def shape_of(where: Stream | Heads | Units, question: Question, config: Transfor
 
 
 def broadcasts(shape: list[int], target: list[int]) -> bool:
-    return len(shape) <= len(target) and all(a in (1, b) for a, b in zip(reversed(shape), reversed(target)))
+    return len(shape) <= len(target) and all(
+        a in (1, b) for a, b in zip(reversed(shape), reversed(target))
+    )
 
 
 def is_orthonormal(columns: Tensor, d_model: int) -> bool:
     if columns.ndim != 2 or columns.shape[0] != d_model:
         return False
     gram = columns.mT @ columns
-    return torch.allclose(gram, torch.eye(len(gram), dtype=gram.dtype, device=gram.device), atol=1e-5)
+    return torch.allclose(
+        gram, torch.eye(len(gram), dtype=gram.dtype, device=gram.device), atol=1e-5
+    )

@@ -38,14 +38,23 @@ class Subject:
         if isinstance(network, TrainedTransformer):
             return cls(network.transformer, network.question)
         inputs = network.program.inputs
-        return cls(network.transformer, lambda prompt: (tokenise(prompt, inputs), network.mask(prompt), token_groups(prompt)["query"]))
+        return cls(
+            network.transformer,
+            lambda prompt: (
+                tokenise(prompt, inputs),
+                network.mask(prompt),
+                token_groups(prompt)["query"],
+            ),
+        )
 
     def streams(self, prompt: Prompt) -> Tensor:
         """[L + 1, B, q, d_model] the residual stream at the queries, after the embedding and after every layer."""
         tokens, mask, asked = self.question(prompt.to(self.transformer.W_E.dtype))
         with torch.no_grad():
             held = torch.stack([x[..., asked, :] for x in self.transformer.stream(tokens, mask)])
-        return held if held.ndim == 4 else held.squeeze(-2)  # a pass for every query: [L + 1, B, q, 1, d_model]
+        return (
+            held if held.ndim == 4 else held.squeeze(-2)
+        )  # a pass for every query: [L + 1, B, q, 1, d_model]
 
     def read(self, streams: Tensor) -> Tensor:
         """[L + 1, B, q] its own head at every layer, in double precision."""
@@ -73,7 +82,12 @@ def fitted_readout(streams: Tensor, said: Tensor, rcond: float = 1e-9) -> Readou
         said: [B, q] what the network says.
         rcond: directions of the stream this much smaller than the largest are left out.
     """
-    rows = [torch.linalg.lstsq(with_one(x).flatten(0, 1), said.reshape(-1, 1), rcond=rcond, driver="gelsd").solution.squeeze(-1) for x in streams[:-1]]
+    rows = [
+        torch.linalg.lstsq(
+            with_one(x).flatten(0, 1), said.reshape(-1, 1), rcond=rcond, driver="gelsd"
+        ).solution.squeeze(-1)
+        for x in streams[:-1]
+    ]
     return Readout(torch.stack(rows))
 
 
@@ -96,11 +110,18 @@ def in_other_basis(transformer: Transformer, R: Tensor) -> Transformer:
     """
     config = transformer.config
     if config.final_norm != "none" or any(block.norm != "none" for block in config.blocks):
-        raise ValueError("in_other_basis(transformer, R): it has norms, which see the axes of the stream; expected a network with norm='none'")
+        raise ValueError(
+            "in_other_basis(transformer, R): it has norms, which see the axes of the stream; expected a network with norm='none'"
+        )
     turned = Transformer(config, torch.Generator()).to(transformer.W_E.dtype).requires_grad_(False)
     writes = ("W_E", "W_O", "W_out")
     weights = transformer.state_dict().items()
-    turned.load_state_dict({name: weight @ R if name.rpartition(".")[2] in writes else R.T @ weight for name, weight in weights})
+    turned.load_state_dict(
+        {
+            name: weight @ R if name.rpartition(".")[2] in writes else R.T @ weight
+            for name, weight in weights
+        }
+    )
     return turned
 
 

@@ -62,7 +62,9 @@ class Leakage:
         return f"by {self.how}: {len(self.pairs)} pairs leak from block {self.first_block} on, first token {reader} depends on token {source}"
 
 
-def leakage_by_change(network: Transformer, tokens: Tensor, mask: Mask, promise: Mask | None = None, *, seed: int = 0) -> Leakage:
+def leakage_by_change(
+    network: Transformer, tokens: Tensor, mask: Mask, promise: Mask | None = None, *, seed: int = 0
+) -> Leakage:
     """Put random numbers in the place of one token at a time and see, bit for bit, whose stream changes.
 
     Args:
@@ -86,17 +88,29 @@ def leakage_by_change(network: Transformer, tokens: Tensor, mask: Mask, promise:
     """
     before = finite_streams("leakage_by_change", network, tokens, mask)
     if not torch.equal(before, streams(network, tokens, mask)):
-        raise RuntimeError("leakage_by_change(network, ...): two passes over the same tokens differ; use network.eval() and deterministic kernels")
-    drawn = torch.randn(tokens.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(tokens)
+        raise RuntimeError(
+            "leakage_by_change(network, ...): two passes over the same tokens differ; use network.eval() and deterministic kernels"
+        )
+    drawn = torch.randn(
+        tokens.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    ).to(tokens)
     by_source = []
-    for source in range(len(tokens)):  # one pass each: in a batch, another shape could round differently
+    for source in range(
+        len(tokens)
+    ):  # one pass each: in a batch, another shape could round differently
         changed = tokens.clone()
         changed[source] = drawn[source]
         by_source.append((before != streams(network, changed, mask)).any(-1))
-    return Leakage("change", torch.stack(by_source, dim=-1), reach(promise or mask, len(before), len(tokens)).to(tokens.device))
+    return Leakage(
+        "change",
+        torch.stack(by_source, dim=-1),
+        reach(promise or mask, len(before), len(tokens)).to(tokens.device),
+    )
 
 
-def leakage_by_gradient(network: Transformer, tokens: Tensor, mask: Mask, promise: Mask | None = None, *, seed: int = 0) -> Leakage:
+def leakage_by_gradient(
+    network: Transformer, tokens: Tensor, mask: Mask, promise: Mask | None = None, *, seed: int = 0
+) -> Leakage:
     """Differentiate a random combination of every token's channels, after every block, by every token.
 
     Arguments as for `leakage_by_change`; a gradient that is not a number counts as an influence.
@@ -109,13 +123,21 @@ def leakage_by_gradient(network: Transformer, tokens: Tensor, mask: Mask, promis
     n_tokens = len(tokens)
     with torch.enable_grad():
         resid = list(network.stream(tokens, mask))
-    direction = torch.randn(resid[0].shape[-1], generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(tokens)
+    direction = torch.randn(
+        resid[0].shape[-1], generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    ).to(tokens)
     one_reader = torch.eye(n_tokens).to(tokens).unsqueeze(-1) * direction  # [reader, T, d_model]
     influence = []
     for x in resid:
-        (gradient,) = torch.autograd.grad(x, tokens, one_reader, retain_graph=True, is_grads_batched=True)  # [reader, source, d_input]
+        (gradient,) = torch.autograd.grad(
+            x, tokens, one_reader, retain_graph=True, is_grads_batched=True
+        )  # [reader, source, d_input]
         influence.append((gradient != 0).any(-1))
-    return Leakage("gradient", torch.stack(influence), reach(promise or mask, len(resid), n_tokens).to(tokens.device))
+    return Leakage(
+        "gradient",
+        torch.stack(influence),
+        reach(promise or mask, len(resid), n_tokens).to(tokens.device),
+    )
 
 
 def reach(mask: Mask, n_streams: int, n_tokens: int) -> Bool[Tensor, "streams T T"]:

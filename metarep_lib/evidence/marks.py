@@ -68,7 +68,13 @@ def best_filter(spectrum: Spectrum, f: Tensor, size: int = 10) -> LogFilter:
     low, high = spectrum.eigenvalues.min().item(), spectrum.eigenvalues.max().item()
     basis = log_basis(spectrum.eigenvalues, size, low, high) / spectrum.eigenvalues.unsqueeze(-1)
     design = (spectrum.K_query @ (spectrum.y.unsqueeze(-1) * basis)).flatten(0, 1)
-    return LogFilter(torch.linalg.lstsq(design, f.reshape(-1, 1), rcond=1e-10, driver="gelsd").solution.squeeze(-1), low, high)
+    return LogFilter(
+        torch.linalg.lstsq(design, f.reshape(-1, 1), rcond=1e-10, driver="gelsd").solution.squeeze(
+            -1
+        ),
+        low,
+        high,
+    )
 
 
 def log_basis(s: Tensor, size: int, low: float, high: float) -> Tensor:
@@ -105,9 +111,13 @@ def spectral_gains(prompt: Prompt, observed: Tensor, edges: Tensor) -> Gains:
         ValueError: fewer queries than features.
     """
     if prompt.n_query < prompt.n_features:
-        raise ValueError(f"spectral_gains(prompt with {prompt.n_query} queries, {prompt.n_features} features): expected at least as many queries as features")
+        raise ValueError(
+            f"spectral_gains(prompt with {prompt.n_query} queries, {prompt.n_features} features): expected at least as many queries as features"
+        )
     s, V = torch.linalg.eigh(prompt.phi.mT @ prompt.phi)
-    weights = torch.linalg.lstsq(prompt.phi_query.expand(len(observed), *prompt.phi_query.shape), observed.unsqueeze(-1)).solution
+    weights = torch.linalg.lstsq(
+        prompt.phi_query.expand(len(observed), *prompt.phi_query.shape), observed.unsqueeze(-1)
+    ).solution
     reached = (V.mT @ weights).squeeze(-1)  # [L, B, p]
     wanted = (V.mT @ prompt.phi.mT @ prompt.y.unsqueeze(-1)).squeeze(-1) / s
     bin_of = torch.bucketize(s / prompt.n_support, edges) - 1
@@ -117,5 +127,7 @@ def spectral_gains(prompt: Prompt, observed: Tensor, edges: Tensor) -> Gains:
         have, want = reached[:, inside], wanted[inside]
         gain = (have @ want) / want.square().sum()
         mean.append(gain)
-        scatter.append(((have - gain.unsqueeze(-1) * want).square().sum(-1) / want.square().sum()).sqrt())
+        scatter.append(
+            ((have - gain.unsqueeze(-1) * want).square().sum(-1) / want.square().sum()).sqrt()
+        )
     return Gains(edges, torch.stack(mean, -1), torch.stack(scatter, -1))

@@ -13,7 +13,14 @@ from torch import Tensor
 
 from metarep_lib.construct.assemble import ConstructedTransformer
 from metarep_lib.construct.basis import Basis
-from metarep_lib.evidence.certificate import StepTrial, WholeTrial, exact, outputs_of, pose, steps_to_certify
+from metarep_lib.evidence.certificate import (
+    StepTrial,
+    WholeTrial,
+    exact,
+    outputs_of,
+    pose,
+    steps_to_certify,
+)
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.rings import Field, Isotropic
 from metarep_lib.network.transformer import TransformerConfig
@@ -45,7 +52,9 @@ class Mutant:
     def __str__(self) -> str:
         return f"{self.kind} {self.where}"
 
-    def of(self, weights: Mapping[str, Tensor], config: TransformerConfig) -> tuple[dict[str, Tensor], TransformerConfig]:
+    def of(
+        self, weights: Mapping[str, Tensor], config: TransformerConfig
+    ) -> tuple[dict[str, Tensor], TransformerConfig]:
         """Weights and configuration with this wrong in them."""
         if self.tensor is None:
             return dict(weights), replace(config, schedule=self.schedule)
@@ -67,16 +76,25 @@ def mutants(network: ConstructedTransformer) -> Iterator[Mutant]:
     state_dict, schedule = network.transformer.state_dict(), network.transformer.config.schedule
     for tensor, weights in state_dict.items():
         names = axes(tensor, network.program.inputs, network.basis)
-        changes = [("tripled", at, 3 * float(weights[tuple(at)])) for at in weights.nonzero().tolist()]
+        changes = [
+            ("tripled", at, 3 * float(weights[tuple(at)])) for at in weights.nonzero().tolist()
+        ]
         if tensor.split(".")[-1] in WRITING:
             changes += [("added", at, 1.0) for at in (weights == 0).nonzero().tolist()]
         for kind, at, value in changes:
             yield Mutant(kind, f"{tensor}[{called(at, names)}]", tensor, tuple(at), value)
         if tensor.endswith("mlp.W_out"):
-            yield from (Mutant("dropped", f"unit {unit} of {tensor}", tensor, (unit,)) for unit in range(len(weights)))
+            yield from (
+                Mutant("dropped", f"unit {unit} of {tensor}", tensor, (unit,))
+                for unit in range(len(weights))
+            )
     for i, (one, other) in enumerate(zip(schedule, schedule[1:])):
         if one != other:
-            yield Mutant("swapped", f"blocks {i} and {i + 1}", schedule=(*schedule[:i], other, one, *schedule[i + 2 :]))
+            yield Mutant(
+                "swapped",
+                f"blocks {i} and {i + 1}",
+                schedule=(*schedule[:i], other, one, *schedule[i + 2 :]),
+            )
 
 
 def axes(tensor: str, inputs: Basis, stream: Basis) -> tuple[list[str] | None, ...]:
@@ -94,11 +112,17 @@ def axes(tensor: str, inputs: Basis, stream: Basis) -> tuple[list[str] | None, .
 
 def channels(basis: Basis) -> list[str]:
     """The name of every channel, as in `phi[1]`."""
-    return [name if basis.width(name) == 1 else f"{name}[{a}]" for name in basis for a in range(basis.width(name))]
+    return [
+        name if basis.width(name) == 1 else f"{name}[{a}]"
+        for name in basis
+        for a in range(basis.width(name))
+    ]
 
 
 def called(at: list[int], names: tuple[list[str] | None, ...]) -> str:
-    return ", ".join(str(i) if of_axis is None else of_axis[i] for i, of_axis in zip(at, names, strict=True))
+    return ", ".join(
+        str(i) if of_axis is None else of_axis[i] for i, of_axis in zip(at, names, strict=True)
+    )
 
 
 class Harness:
@@ -107,21 +131,40 @@ class Harness:
     Networks of two periods of steps are enough: more would repeat the same tensors or the same circuits.
     """
 
-    def __init__(self, network: ConstructedTransformer, recurrence: Recurrence, *, seed: int, n_support: int = 3):
+    def __init__(
+        self,
+        network: ConstructedTransformer,
+        recurrence: Recurrence,
+        *,
+        seed: int,
+        n_support: int = 3,
+    ):
         config, stream, field = network.transformer.config, network.basis, Field(seed)
-        problem = pose(recurrence, field, network.program.inputs.width("phi"), n_support, 1, outputs_of(stream))
+        problem = pose(
+            recurrence, field, network.program.inputs.width("phi"), n_support, 1, outputs_of(stream)
+        )
         self.weights, self.config = network.transformer.state_dict(), config
         self.network = exact(self.weights, config, field)
         self.whole = WholeTrial(stream, recurrence, problem, network.program.n_steps)
-        self.steps = [StepTrial(stream, recurrence, problem, t) for t in steps_to_certify(config, recurrence)]
+        self.steps = [
+            StepTrial(stream, recurrence, problem, t) for t in steps_to_certify(config, recurrence)
+        ]
 
     def accepts(self, mutant: Mutant) -> bool:
         """Whether every certificate holds: the whole pass first, in which most die early; a step only where the blocks are in order."""
         weights, config = mutant.of(self.weights, self.config)
-        network = self.network.with_weight(mutant.tensor, weights[mutant.tensor]) if mutant.tensor else self.network.with_config(config)
+        network = (
+            self.network.with_weight(mutant.tensor, weights[mutant.tensor])
+            if mutant.tensor
+            else self.network.with_config(config)
+        )
         trials = [self.whole, *(self.steps if mutant.tensor else ())]
         try:
-            return all((ours == theirs).all() for trial in trials for _, ours, theirs in trial.compare(network))
+            return all(
+                (ours == theirs).all()
+                for trial in trials
+                for _, ours, theirs in trial.compare(network)
+            )
         except Isotropic:  # a divisor that vanishes at a random point is zero as a function
             return False
 
@@ -134,6 +177,15 @@ class Harness:
         return Judged(dict(made), tuple(left))
 
 
-def survivors(network: ConstructedTransformer, recurrence: Recurrence, *, seed: int, n_support: int = 3, kinds: Iterable[str] = KINDS) -> Judged:
+def survivors(
+    network: ConstructedTransformer,
+    recurrence: Recurrence,
+    *,
+    seed: int,
+    n_support: int = 3,
+    kinds: Iterable[str] = KINDS,
+) -> Judged:
     """Try every mutant of these kinds against every certificate of a network."""
-    return Harness(network, recurrence, seed=seed, n_support=n_support).judge(mutant for mutant in mutants(network) if mutant.kind in kinds)
+    return Harness(network, recurrence, seed=seed, n_support=n_support).judge(
+        mutant for mutant in mutants(network) if mutant.kind in kinds
+    )

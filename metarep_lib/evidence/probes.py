@@ -24,7 +24,9 @@ Targets = Mapping[str, Tensor]
 Predictor = Callable[[Tensor], Tensor]
 
 
-def activations(network: ConstructedTransformer | TrainedTransformer, prompt: Prompt) -> dict[str, Tensor]:
+def activations(
+    network: ConstructedTransformer | TrainedTransformer, prompt: Prompt
+) -> dict[str, Tensor]:
     """Group of tokens -> [n_blocks + 1, B, tokens, D], the stream there after the embedding and after every block.
 
     Args:
@@ -85,14 +87,18 @@ class Recovery:
         """Mean over the tasks."""
         return self.cosines.mean().item()
 
-    def interval(self, than: "Recovery | None" = None, *, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+    def interval(
+        self, than: "Recovery | None" = None, *, resamples: int = 2000, seed: int = 0
+    ) -> tuple[float, float]:
         """95 % of the bootstrap over tasks, for R^2, or for R^2 minus that of another recovery of the same tasks, in pairs."""
         n = len(self.error)
         drawn = torch.randint(n, (resamples, n), generator=torch.Generator().manual_seed(seed))
         values = 1 - self.error[drawn].sum(1) / self.spread[drawn].sum(1)
         if than is not None:
             values = values - (1 - than.error[drawn].sum(1) / than.spread[drawn].sum(1))
-        low, high = torch.quantile(values, torch.tensor([0.025, 0.975], dtype=values.dtype)).tolist()
+        low, high = torch.quantile(
+            values, torch.tensor([0.025, 0.975], dtype=values.dtype)
+        ).tolist()
         return low, high
 
 
@@ -104,7 +110,9 @@ def recovery(predicted: Tensor, truth: Tensor) -> Recovery:
     """
     error = (predicted - truth).square().flatten(1).sum(1)
     spread = (truth - truth.mean(dim=(0, 1))).square().flatten(1).sum(1)
-    return Recovery(error, spread, torch.cosine_similarity(predicted.flatten(1), truth.flatten(1), dim=1))
+    return Recovery(
+        error, spread, torch.cosine_similarity(predicted.flatten(1), truth.flatten(1), dim=1)
+    )
 
 
 @dataclass(frozen=True)
@@ -152,11 +160,19 @@ def fit_probes(x: Tensor, targets: Targets, split: Split) -> dict[str, Probe]:
         for penalty in PENALTIES:
             weights = Vt.T @ ((s / (s.square() + penalty * unit)).unsqueeze(-1) * along)
             candidates.append(Probe(weights, taught.mean(0) - mean @ weights, penalty))
-        probes[name] = min(candidates, key=lambda probe: (probe(x[split.validation]) - y[split.validation]).square().sum())
+        probes[name] = min(
+            candidates,
+            key=lambda probe: (probe(x[split.validation]) - y[split.validation]).square().sum(),
+        )
     return probes
 
 
-def recover(x: Tensor, targets: Targets, split: Split, fit: Callable[[Tensor, Targets, Split], Mapping[str, Predictor]] = fit_probes) -> dict[str, Recovery]:
+def recover(
+    x: Tensor,
+    targets: Targets,
+    split: Split,
+    fit: Callable[[Tensor, Targets, Split], Mapping[str, Predictor]] = fit_probes,
+) -> dict[str, Recovery]:
     """Fit a probe for every target and judge it on the test tasks. Arguments as for `fit_probes`.
 
     >>> x = torch.randn(20, 5, 3, generator=torch.Generator().manual_seed(0))
@@ -164,7 +180,10 @@ def recover(x: Tensor, targets: Targets, split: Split, fit: Callable[[Tensor, Ta
     1.0
     """
     probes = fit(x, targets, split)
-    return {name: recovery(probes[name](x[split.test].double()), y[split.test].double()) for name, y in targets.items()}
+    return {
+        name: recovery(probes[name](x[split.test].double()), y[split.test].double())
+        for name, y in targets.items()
+    }
 
 
 def remainder(values: Tensor, given: Tensor, split: Split) -> Tensor:
@@ -179,7 +198,9 @@ def remainder(values: Tensor, given: Tensor, split: Split) -> Tensor:
     design = torch.cat([given, torch.ones_like(given[..., :1])], dim=-1)
     flat = values.reshape(*given.shape[:2], -1)
     taught = slice(split.train.start, split.train.stop)
-    coefficients = torch.linalg.lstsq(design[taught].flatten(0, 1), flat[taught].flatten(0, 1), driver="gelsd").solution
+    coefficients = torch.linalg.lstsq(
+        design[taught].flatten(0, 1), flat[taught].flatten(0, 1), driver="gelsd"
+    ).solution
     return (flat - design @ coefficients).reshape(values.shape)
 
 
@@ -196,20 +217,27 @@ class Partial:
     recovery: Recovery
 
 
-def partial_recovery(x: Tensor, targets: Targets, given: Tensor, split: Split) -> dict[str, Partial]:
+def partial_recovery(
+    x: Tensor, targets: Targets, given: Tensor, split: Split
+) -> dict[str, Partial]:
     """The partial R^2 of the stream for every target, given [B, n, g]: both are replaced by their remainders first (Frisch and Waugh 1933).
 
     This is (SSE of `given` alone - SSE of `given` and stream) / SSE of `given` alone, with the penalty on the stream only.
     """
     rests = {name: remainder(y, given, split) for name, y in targets.items()}
     recovered = recover(remainder(x, given, split), rests, split)
-    left = {name: recovery(y[split.test] - rests[name][split.test], y[split.test].double()) for name, y in targets.items()}
+    left = {
+        name: recovery(y[split.test] - rests[name][split.test], y[split.test].double())
+        for name, y in targets.items()
+    }
     return {name: Partial(1 - left[name].r2, recovered[name]) for name in targets}
 
 
 def check(x: Tensor, targets: Targets) -> None:
     if not torch.isfinite(x).all():
-        raise ValueError(f"probe on a stream of shape {list(x.shape)}: it holds NaN or infinite values, the network overflowed; this would work: smaller inputs or weights, or float64")
+        raise ValueError(
+            f"probe on a stream of shape {list(x.shape)}: it holds NaN or infinite values, the network overflowed; this would work: smaller inputs or weights, or float64"
+        )
     for name, y in targets.items():
         if x.ndim != 3 or y.ndim not in (2, 3) or y.shape[:2] != x.shape[:2]:
             raise ValueError(

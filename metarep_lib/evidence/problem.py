@@ -62,7 +62,9 @@ class Problem:
     @property
     def constants(self) -> dict[str, np.ndarray]:
         """name -> [2 + n, width] what the stream holds of the prompt itself."""
-        inputs = self.inputs(self.tokens.shape[1] - self.inputs(1, self.n_outputs).size + 1, self.n_outputs)
+        inputs = self.inputs(
+            self.tokens.shape[1] - self.inputs(1, self.n_outputs).size + 1, self.n_outputs
+        )
         held = {name: self.tokens[:, inputs[name]] for name in inputs if name not in ("phi", "y")}
         on_registers = self.zeros(N_REGISTERS, self.phi.shape[1])
         one = np.full((len(self.tokens), 1), self.ring.scalar(Fraction(1)), dtype=object)
@@ -101,7 +103,9 @@ class Problem:
     def matvec(self, v: np.ndarray) -> np.ndarray:
         """[n(, m)]: A v on the supports, k(x)^T v on the queries."""
         on_supports = v[: self.n_support]
-        return self.phi @ (self.phi[: self.n_support].T @ on_supports) + self.ridge * self.on_rows(on_supports)
+        return self.phi @ (self.phi[: self.n_support].T @ on_supports) + self.ridge * self.on_rows(
+            on_supports
+        )
 
     def inner(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """[1] or [m]: a . b over the supports."""
@@ -144,11 +148,16 @@ class CausalProblem(Problem):
 
     def solution(self, field: Field) -> np.ndarray:
         """[k] what ridge regression on its own past predicts at every token."""
-        past = [(self.phi[:i].T @ self.phi[:i], self.phi[:i].T @ self.y[:i]) for i in range(1, len(self.y))]
+        past = [
+            (self.phi[:i].T @ self.phi[:i], self.phi[:i].T @ self.y[:i])
+            for i in range(1, len(self.y))
+        ]
         identity = np.diag(np.repeat(self.number(1.0), self.phi.shape[1]))
         zero = identity * self.number(0.0)
         weights = [solve(S + zero + self.ridge * identity, b, field) for S, b in past]
-        return np.array([self.number(0.0)[0], *(phi @ w for phi, w in zip(self.phi[1:], weights))], dtype=object)
+        return np.array(
+            [self.number(0.0)[0], *(phi @ w for phi, w in zip(self.phi[1:], weights))], dtype=object
+        )
 
 
 class PolynomialProblem(Problem):
@@ -173,11 +182,21 @@ def solve(A: np.ndarray, y: np.ndarray, field: Field) -> np.ndarray:
     return np.array(matrix.solve(right).entries(), dtype=object).reshape(y.shape)
 
 
-def random_prompt(ring: Ring, n_features: int, n_support: int, n_query: int, n_outputs: int = 1, kind: type[Problem] = Problem) -> Problem:
+def random_prompt(
+    ring: Ring,
+    n_features: int,
+    n_support: int,
+    n_query: int,
+    n_outputs: int = 1,
+    kind: type[Problem] = Problem,
+) -> Problem:
     """A prompt with random features, targets and ridge."""
     inputs = kind.inputs(n_features, n_outputs)
     zero, one, ridge = ring.scalar(Fraction(0)), ring.scalar(Fraction(1)), draws(ring, 1)
-    supports, queries = slice(N_REGISTERS, N_REGISTERS + n_support), slice(N_REGISTERS + n_support, None)
+    supports, queries = (
+        slice(N_REGISTERS, N_REGISTERS + n_support),
+        slice(N_REGISTERS + n_support, None),
+    )
     x = draws(ring, n_support + n_query, n_features)
     y = draws(ring, n_support, *([n_outputs] if n_outputs > 1 else []))
     tokens = np.full((N_REGISTERS + n_support + n_query, inputs.size), zero, dtype=object)
@@ -186,7 +205,12 @@ def random_prompt(ring: Ring, n_features: int, n_support: int, n_query: int, n_o
     tokens[: supports.stop, inputs["ridge"]] = ridge
     if "log_ridge" in inputs:
         tokens[SINK, inputs["log_ridge"]] = ring.logarithm(ridge[0])
-    for group, flag in ((AGGREGATOR, "is_aggregator"), (SINK, "is_sink"), (supports, "is_support"), (queries, "is_query")):
+    for group, flag in (
+        (AGGREGATOR, "is_aggregator"),
+        (SINK, "is_sink"),
+        (supports, "is_support"),
+        (queries, "is_query"),
+    ):
         tokens[group, inputs[flag]] = one
     return kind(tokens, kind.features(x, np.array([one], dtype=object)), y, ridge, ring)
 

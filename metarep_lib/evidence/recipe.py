@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Literal
 
 from metarep_lib.construct.tokens import input_basis
-from metarep_lib.network.transformer import Activation, AttentionConfig, AttentionKind, BlockConfig, Norm, TransformerConfig
+from metarep_lib.network.transformer import (
+    Activation,
+    AttentionConfig,
+    AttentionKind,
+    BlockConfig,
+    Norm,
+    TransformerConfig,
+)
 from metarep_lib.tasks.priors import ExponentialPrior, LinearPrior, Prior
 
 PRIORS = {"linear": LinearPrior, "exponential": ExponentialPrior}
@@ -35,11 +42,15 @@ class Shape:
     looped: bool = False
 
     def config(self, n_inputs: int) -> TransformerConfig:
-        heads = AttentionConfig(self.attention, self.n_heads, self.d_head, self.d_head, score_scale=self.d_head**-0.5)
+        heads = AttentionConfig(
+            self.attention, self.n_heads, self.d_head, self.d_head, score_scale=self.d_head**-0.5
+        )
         block = BlockConfig((heads,), self.d_mlp, self.activation, self.norm)
         n_distinct = 1 if self.looped else self.n_layers
         schedule = (0,) * self.n_layers if self.looped else tuple(range(self.n_layers))
-        return TransformerConfig(input_basis(n_inputs).size, self.d_model, 1, (block,) * n_distinct, schedule, self.norm)
+        return TransformerConfig(
+            input_basis(n_inputs).size, self.d_model, 1, (block,) * n_distinct, schedule, self.norm
+        )
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,12 @@ class Recipe:
     def asdict(self) -> dict:
         """Plain data, as the card of trained weights keeps it."""
         kind = next(name for name, cls in PRIORS.items() if isinstance(self.prior, cls))
-        return {"name": self.name, "prior": {"kind": kind} | asdict(self.prior), "network": asdict(self.shape), "training": asdict(self.schedule)}
+        return {
+            "name": self.name,
+            "prior": {"kind": kind} | asdict(self.prior),
+            "network": asdict(self.shape),
+            "training": asdict(self.schedule),
+        }
 
 
 def recipe_of(name: str, table: dict) -> Recipe:
@@ -116,4 +132,6 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def lists_to_tuples(table: dict) -> dict:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in table.items()
+    }

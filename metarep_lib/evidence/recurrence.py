@@ -73,7 +73,9 @@ class Recurrence:
 
     def random_state(self, problem: Problem, t: int) -> State:
         """A state as step t + 1 may find it."""
-        state = {name: draws(problem.ring, *value.shape) for name, value in self.start(problem).items()}
+        state = {
+            name: draws(problem.ring, *value.shape) for name, value in self.start(problem).items()
+        }
         return state | self.known(state, problem, t)
 
     def random_stream(self, state: State, stream: Basis, problem: Problem) -> np.ndarray:
@@ -103,5 +105,11 @@ class Recurrence:
             everywhere, on_registers = name in self.everywhere, name in self.on_registers
             rows = value if everywhere or on_registers or value.ndim > 1 else value[:, None]
             held[name] = problem.zeros(n_tokens, rows.shape[-1])
-            held[name][slice(None) if everywhere else slice(N_REGISTERS) if on_registers else slice(N_REGISTERS, None)] = rows
+            held[name][
+                slice(None)
+                if everywhere
+                else slice(N_REGISTERS)
+                if on_registers
+                else slice(N_REGISTERS, None)
+            ] = rows
         return held

@@ -33,7 +33,9 @@ def network_features(network: Transformer, x: Tensor, block: int) -> Tensor:
         if index == block:
             break
     phi = stream - stream.mean((0, 1))
-    return torch.cat([phi / phi.square().sum(-1).mean().sqrt(), torch.ones_like(phi[..., :1])], dim=-1)
+    return torch.cat(
+        [phi / phi.square().sum(-1).mean().sqrt(), torch.ones_like(phi[..., :1])], dim=-1
+    )
 
 
 def feature_regression(phi: Tensor, y: Tensor, ridge: float) -> Tensor:
@@ -45,7 +47,12 @@ def feature_regression(phi: Tensor, y: Tensor, ridge: float) -> Tensor:
 
 def feature_alignment(said: Tensor, phi: Tensor, y: Tensor) -> tuple[float, float]:
     """(distance, ridge): relative root mean square between predictions and `feature_regression` with the ridge that brings it nearest."""
-    of_ridge = [((feature_regression(phi, y, ridge) - said).square().mean() / said.square().mean()).sqrt().item() for ridge in RIDGES]
+    of_ridge = [
+        ((feature_regression(phi, y, ridge) - said).square().mean() / said.square().mean())
+        .sqrt()
+        .item()
+        for ridge in RIDGES
+    ]
     return min(zip(of_ridge, RIDGES))
 
 
@@ -69,12 +76,24 @@ def probed_subspace(stream: Tensor, targets: Tensor) -> Tensor:
 
 def context_stream(network: Transformer, draw: Draw, k: int, block: int) -> tuple[Tensor, Tensor]:
     """The stream after `block` blocks at all tokens of prompts with k supports, and the predictions at the queries."""
-    tokens, mask = bare_tokens(draw.x[:, :k], draw.y[:, :k], draw.x[:, k:]), PrefixMask(k, sees_itself=True)
+    tokens, mask = (
+        bare_tokens(draw.x[:, :k], draw.y[:, :k], draw.x[:, k:]),
+        PrefixMask(k, sees_itself=True),
+    )
     streams = list(network.stream(tokens, mask))
     return streams[block], network.read(streams[-1])[:, k:, 0]
 
 
-def fine_tune(network: Transformer, recipe: Recipe, remedy: str, *, old: Recipe, block: int, seed: int, weight: float = 1.0) -> Transformer:
+def fine_tune(
+    network: Transformer,
+    recipe: Recipe,
+    remedy: str,
+    *,
+    old: Recipe,
+    block: int,
+    seed: int,
+    weight: float = 1.0,
+) -> Transformer:
     """A copy of the network, trained on by the recipe with a remedy against representation drift.
 
     Args:
@@ -92,12 +111,16 @@ def fine_tune(network: Transformer, recipe: Recipe, remedy: str, *, old: Recipe,
         ValueError: a remedy there is not.
     """
     if remedy not in REMEDIES:
-        raise ValueError(f"fine_tune(remedy={remedy!r}): expected one of {', '.join(map(repr, REMEDIES))}")
+        raise ValueError(
+            f"fine_tune(remedy={remedy!r}): expected one of {', '.join(map(repr, REMEDIES))}"
+        )
     before = copy.deepcopy(network).requires_grad_(False)
     network = copy.deepcopy(network).requires_grad_(True)
     schedule, weigh = recipe.schedule, loss_weights(recipe)
     hold = None if remedy == "none" else holds(before, old, block, seed)[remedy]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.98)
+    )
     for step in range(schedule.steps):
         for group in optimizer.param_groups:
             group["lr"] = schedule.learning_rate * rate(step, schedule.warmup, schedule.steps)
@@ -105,7 +128,11 @@ def fine_tune(network: Transformer, recipe: Recipe, remedy: str, *, old: Recipe,
         loss = batch_loss(network, recipe, weigh, torch.Generator().manual_seed(batch), "cpu")
         if hold:
             k = schedule.n_support[1]
-            draw = recipe.prior.sample(schedule.batch // 2, k + schedule.n_query, torch.Generator().manual_seed(batch + 5 * 10**6))
+            draw = recipe.prior.sample(
+                schedule.batch // 2,
+                k + schedule.n_query,
+                torch.Generator().manual_seed(batch + 5 * 10**6),
+            )
             loss = loss + weight * hold(network, draw, k, weigh[k])
         optimizer.zero_grad()
         loss.backward()
@@ -117,16 +144,28 @@ def fine_tune(network: Transformer, recipe: Recipe, remedy: str, *, old: Recipe,
 def holds(before: Transformer, old: Recipe, block: int, seed: int) -> dict[str, Callable]:
     """The added loss of every remedy: hold(network, draw, k, one over the Bayes risk)."""
     k = old.schedule.n_support[1]
-    draw = old.prior.sample(300, k + old.schedule.n_query, torch.Generator().manual_seed(seed + 7 * 10**5))
+    draw = old.prior.sample(
+        300, k + old.schedule.n_query, torch.Generator().manual_seed(seed + 7 * 10**5)
+    )
     stream, said = context_stream(before, draw, k, block)
     _, ridge = feature_alignment(said, network_features(before, draw.x, block), draw.y[:, :k])
     targets = torch.cat([draw.x[:, k:], bayes(old.prior, draw, k).float().unsqueeze(-1)], dim=-1)
     probed = probed_subspace(stream[:, k:].flatten(0, 1), targets.flatten(0, 1))
-    random = torch.linalg.qr(torch.randn(probed.shape, generator=torch.Generator().manual_seed(seed + 8 * 10**5))).Q
+    random = torch.linalg.qr(
+        torch.randn(probed.shape, generator=torch.Generator().manual_seed(seed + 8 * 10**5))
+    ).Q
 
     def pull(network: Transformer, draw: Draw, k: int, unit: Tensor) -> Tensor:
         _, said = context_stream(network, draw, k, block)
-        return unit * (said - feature_regression(network_features(before, draw.x, block), draw.y[:, :k], ridge)).square().mean()
+        return (
+            unit
+            * (
+                said
+                - feature_regression(network_features(before, draw.x, block), draw.y[:, :k], ridge)
+            )
+            .square()
+            .mean()
+        )
 
     def co_train(network: Transformer, draw: Draw, k: int, unit: Tensor) -> Tensor:
         _, said = context_stream(network, draw, k, block)
@@ -135,9 +174,16 @@ def holds(before: Transformer, old: Recipe, block: int, seed: int) -> dict[str, 
 
     def freeze(directions: Tensor) -> Callable:
         def hold(network: Transformer, draw: Draw, k: int, unit: Tensor) -> Tensor:
-            was, now = (context_stream(held, draw, k, block)[0] @ directions for held in (before, network))
+            was, now = (
+                context_stream(held, draw, k, block)[0] @ directions for held in (before, network)
+            )
             return 10 * (now - was).square().mean() / was.square().mean()
 
         return hold
 
-    return {"pull": pull, "co-train": co_train, "freeze": freeze(probed), "freeze at random": freeze(random)}
+    return {
+        "pull": pull,
+        "co-train": co_train,
+        "freeze": freeze(probed),
+        "freeze at random": freeze(random),
+    }

@@ -9,7 +9,12 @@ import torch
 from torch import Tensor
 
 
-def climb(log_ratio: Callable[[Tensor], Tensor], start: np.ndarray, reach: float = 12.0, iterations: int = 1000) -> tuple[float, Tensor]:
+def climb(
+    log_ratio: Callable[[Tensor], Tensor],
+    start: np.ndarray,
+    reach: float = 12.0,
+    iterations: int = 1000,
+) -> tuple[float, Tensor]:
     """The largest exp(log_ratio(z)) that L-BFGS meets from the start, with every entry of z in [-reach, reach].
 
     Args:
@@ -38,11 +43,20 @@ def climb(log_ratio: Callable[[Tensor], Tensor], start: np.ndarray, reach: float
         (-value).backward()
         return -value.item(), np.nan_to_num(z.grad.numpy())
 
-    scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-reach, reach)] * len(start), options={"maxiter": iterations})
+    scipy.optimize.minimize(
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-reach, reach)] * len(start),
+        options={"maxiter": iterations},
+    )
     return math.exp(best), best_z
 
 
-def worst_case(ratio: Callable[[Tensor], Tensor], size: int, *, seed: int, starts: int = 3, reach: float = 8.0) -> float:
+def worst_case(
+    ratio: Callable[[Tensor], Tensor], size: int, *, seed: int, starts: int = 3, reach: float = 8.0
+) -> float:
     """The largest value / bound that `climb` finds from several random starts.
 
     Args:
@@ -59,7 +73,11 @@ def worst_case(ratio: Callable[[Tensor], Tensor], size: int, *, seed: int, start
     1.0
     """
     rng = np.random.default_rng(seed)
-    best = max(climb(lambda z: ratio(z).log(), rng.standard_normal(size), reach)[0] for _ in range(starts))
+    best = max(
+        climb(lambda z: ratio(z).log(), rng.standard_normal(size), reach)[0] for _ in range(starts)
+    )
     if best == 0:
-        raise ValueError(f"worst_case(size={size}, seed={seed}): the ratio is zero or not finite at all {starts} starts; expected a positive ratio")
+        raise ValueError(
+            f"worst_case(size={size}, seed={seed}): the ratio is zero or not finite at all {starts} starts; expected a positive ratio"
+        )
     return best

@@ -15,7 +15,14 @@ from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.numerics.recurrences import State, pipelined_step, richardson_step, two_block_step
 
 EMPTIED = ("average", "rho", "delta", "rho_rho", "p_old", "s_old", "z_old", "beta", "gamma_beta")
-EMPTIED += ("c_aggregator", "c_sink", "rho_old_aggregator", "gamma_aggregator", "gamma_sink", "started_aggregator")
+EMPTIED += (
+    "c_aggregator",
+    "c_sink",
+    "rho_old_aggregator",
+    "gamma_aggregator",
+    "gamma_sink",
+    "started_aggregator",
+)
 REFRESHED = ("w", "m_r", "m_w", "m_s")
 PIPELINED_EMPTIED = ("n", "m_n", "m_v", "w_old", "m_w_old", "q_old", "v_old")
 ON_REGISTERS_ANYTHING = ("mass",)
@@ -35,7 +42,11 @@ def predicted(state: State, problem: Problem) -> np.ndarray:
     return problem.K_query @ state["lambda_alpha"][: problem.n_support]
 
 
-def prepared(problem: ExponentialProblem, preconditioner: Preconditioner | None = None, pipelined: bool = False) -> State:
+def prepared(
+    problem: ExponentialProblem,
+    preconditioner: Preconditioner | None = None,
+    pipelined: bool = False,
+) -> State:
     """What the blocks before the first step leave behind; the pipelined network also keeps m D / lambda."""
     inverse_mass = problem.inverse_mass
     one = np.repeat(problem.number(1.0), len(inverse_mass))
@@ -44,9 +55,14 @@ def prepared(problem: ExponentialProblem, preconditioner: Preconditioner | None 
         return held
     if preconditioner == "jacobi":
         made = own_shares(problem)
-        held, m = held | made, problem.divide(made["support_share"], (made["own"] + made["share"])[N_REGISTERS:, 0])
+        held, m = (
+            held | made,
+            problem.divide(made["support_share"], (made["own"] + made["share"])[N_REGISTERS:, 0]),
+        )
     else:
-        m = problem.on_rows((one if preconditioner == "none" else held["mass"])[: problem.n_support])
+        m = problem.on_rows(
+            (one if preconditioner == "none" else held["mass"])[: problem.n_support]
+        )
     return held | {"m": m} | ({"m_inverse": m * inverse_mass} if pipelined else {})
 
 
@@ -61,7 +77,12 @@ def own_shares(problem: ExponentialProblem) -> State:
     total = own + problem.ridge + problem.number(float(problem.n_support))
     share = problem.ratio(problem.ridge, total)
     support_share = problem.on_rows(share[N_REGISTERS : N_REGISTERS + problem.n_support, 0])
-    return {"norm": norm[:, 0], "own": problem.ratio(own, total), "share": share, "support_share": support_share}
+    return {
+        "norm": norm[:, 0],
+        "own": problem.ratio(own, total),
+        "share": share,
+        "support_share": support_share,
+    }
 
 
 def richardson_recurrence(tau: float = 1.0, U: Tensor | None = None) -> Recurrence:
@@ -69,7 +90,11 @@ def richardson_recurrence(tau: float = 1.0, U: Tensor | None = None) -> Recurren
 
     def start(problem: ExponentialProblem) -> State:
         y = problem.on_rows(problem.y)
-        state = prepared(problem) | {"y": y, "lambda_alpha": problem.zeros(*y.shape), "f": problem.zeros(*y.shape)}
+        state = prepared(problem) | {
+            "y": y,
+            "lambda_alpha": problem.zeros(*y.shape),
+            "f": problem.zeros(*y.shape),
+        }
         return state | {"z": state["mass"] * y}
 
     def step(state: State, problem: ExponentialProblem, t: int) -> State:
@@ -95,7 +120,9 @@ def richardson_recurrence(tau: float = 1.0, U: Tensor | None = None) -> Recurren
     )
 
 
-def softmax_conjugate_gradient_recurrence(tau: float = 1.0, U: Tensor | None = None, preconditioner: Preconditioner = "normaliser") -> Recurrence:
+def softmax_conjugate_gradient_recurrence(
+    tau: float = 1.0, U: Tensor | None = None, preconditioner: Preconditioner = "normaliser"
+) -> Recurrence:
     """lambda alpha, r, z, p, s and the scalars of two_block; three blocks per step after two (Jacobi: three)."""
 
     def start(problem: ExponentialProblem) -> State:
@@ -103,7 +130,14 @@ def softmax_conjugate_gradient_recurrence(tau: float = 1.0, U: Tensor | None = N
         return state | {"z": state["m"] * state["r"]}
 
     def step(state: State, problem: ExponentialProblem, t: int) -> State:
-        made = two_block_step(as_alpha(state), problem.matvec, problem.inner, problem.divide, state["m"], problem.number(1.0))
+        made = two_block_step(
+            as_alpha(state),
+            problem.matvec,
+            problem.inner,
+            problem.divide,
+            state["m"],
+            problem.number(1.0),
+        )
         after = state | as_lambda_alpha(made)
         return after | {"z": after["m"] * after["r"]}
 
@@ -127,24 +161,37 @@ def softmax_conjugate_gradient_recurrence(tau: float = 1.0, U: Tensor | None = N
     )
 
 
-def pipelined_recurrence(tau: float = 1.0, U: Tensor | None = None, preconditioner: Preconditioner = "normaliser") -> Recurrence:
+def pipelined_recurrence(
+    tau: float = 1.0, U: Tensor | None = None, preconditioner: Preconditioner = "normaliser"
+) -> Recurrence:
     """The same with w, q and v carried along; two blocks per step after three (Jacobi: four)."""
 
     def start(problem: ExponentialProblem) -> State:
-        state = as_lambda_alpha(two_block_start(problem)) | prepared(problem, preconditioner, pipelined=True)
+        state = as_lambda_alpha(two_block_start(problem)) | prepared(
+            problem, preconditioner, pipelined=True
+        )
         z = state["m"] * state["r"]
         w = problem.matvec(z)
         zeros = dict.fromkeys(("q", "v"), problem.zeros(*z.shape))
         return state | zeros | {"z": z, "w": w, "m_w": state["m"] * w}
 
     def step(state: State, problem: ExponentialProblem, t: int) -> State:
-        made = pipelined_step(as_alpha(state), problem.matvec, problem.inner, problem.divide, state["m"], problem.number(1.0))
+        made = pipelined_step(
+            as_alpha(state),
+            problem.matvec,
+            problem.inner,
+            problem.divide,
+            state["m"],
+            problem.number(1.0),
+        )
         after = state | as_lambda_alpha(made)
         return after | {"m_w": after["m"] * after["w"]}
 
     def known(state: State, problem: ExponentialProblem, t: int) -> State:
         fixed = prepared(problem, preconditioner, pipelined=True) | {"started": problem.number(1.0)}
-        at_supports = {name: problem.on_rows(state[name][: problem.n_support]) for name in ("z", "q", "p")}
+        at_supports = {
+            name: problem.on_rows(state[name][: problem.n_support]) for name in ("z", "q", "p")
+        }
         return fixed | at_supports | {"m_w": fixed["m"] * state["w"]}
 
     jacobi = preconditioner == "jacobi"

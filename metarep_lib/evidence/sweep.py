@@ -62,9 +62,13 @@ class Swept:
         for name, value in fixed.items():
             if value not in self.knobs.get(name, []):
                 raise KeyError(f"values({name}={value!r}): the sweep has {self.knobs}")
-        chosen = [row for row in self.rows if all(row[name] == value for name, value in fixed.items())]
+        chosen = [
+            row for row in self.rows if all(row[name] == value for name, value in fixed.items())
+        ]
         if result not in chosen[0]:
-            raise KeyError(f"values({result!r}): the sweep has the results {sorted(chosen[0].keys() - self.knobs.keys())}")
+            raise KeyError(
+                f"values({result!r}): the sweep has the results {sorted(chosen[0].keys() - self.knobs.keys())}"
+            )
         shape = [len(values) for name, values in self.knobs.items() if name not in fixed]
         held = np.array([row[result] for row in chosen], dtype=float)
         return held.reshape(*shape, *held.shape[1:])
@@ -77,19 +81,41 @@ def run_sweep(sweep: Sweep, folder: Path = SWEEPS, *, commit: str, command: str)
     """
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{sweep.name}.partial"
-    done = [json.loads(line) for line in partial.read_text(encoding="utf-8").splitlines()] if partial.exists() else []
+    done = (
+        [json.loads(line) for line in partial.read_text(encoding="utf-8").splitlines()]
+        if partial.exists()
+        else []
+    )
     points = list(sweep.points())
-    if [{name: row[name] for name in point} for row, point in zip(done, points)] != points[: len(done)]:
-        raise ValueError(f"run_sweep({sweep.name!r}): {partial} belongs to another grid; remove it to start anew")
+    if [{name: row[name] for name in point} for row, point in zip(done, points)] != points[
+        : len(done)
+    ]:
+        raise ValueError(
+            f"run_sweep({sweep.name!r}): {partial} belongs to another grid; remove it to start anew"
+        )
     began = time.monotonic()
     with partial.open("a", encoding="utf-8") as file:
-        for point in tqdm(points[len(done) :], initial=len(done), total=len(points), desc=sweep.name, mininterval=5):
+        for point in tqdm(
+            points[len(done) :],
+            initial=len(done),
+            total=len(points),
+            desc=sweep.name,
+            mininterval=5,
+        ):
             row = point | {name: short(value) for name, value in sweep.run(**point).items()}
             done.append(row)
             file.write(json.dumps(row) + "\n")
             file.flush()
-    knobs = {name: list(values) for name, values in sweep.knobs.items()} | {"seed": list(sweep.seeds)}
-    card = {"command": command, "commit": commit, "seconds": round(time.monotonic() - began), "torch": torch.__version__, "python": platform.python_version()}
+    knobs = {name: list(values) for name, values in sweep.knobs.items()} | {
+        "seed": list(sweep.seeds)
+    }
+    card = {
+        "command": command,
+        "commit": commit,
+        "seconds": round(time.monotonic() - began),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
     rows = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in done)
     text = f'{{"card": {json.dumps(card)},\n "knobs": {json.dumps(knobs)},\n "rows": [\n  {rows}\n ]}}\n'
     path = folder / f"{sweep.name}.json"
@@ -100,7 +126,11 @@ def run_sweep(sweep: Sweep, folder: Path = SWEEPS, *, commit: str, command: str)
 
 def short(value: float | Sequence[float]) -> float | list[float]:
     """Four digits: enough for any figure."""
-    return [short(entry) for entry in value] if isinstance(value, Sequence) else float(f"{float(value):.4g}")
+    return (
+        [short(entry) for entry in value]
+        if isinstance(value, Sequence)
+        else float(f"{float(value):.4g}")
+    )
 
 
 def load_sweep(name: str, folder: Path = SWEEPS) -> Swept:

@@ -26,11 +26,15 @@ def states(system: RidgeSystem, ridge: float, steps: int = 4, seed: int = 4) -> 
     history = solvers.conjugate_gradient(system, steps).history
     step_size = 1 / typical_largest(system)
     descent = solvers.gradient_descent(system, steps, step_size).history
-    held = {f"{name} {t}": history[name][t] for name in ("alpha", "r", "p") for t in range(1, steps + 1)}
+    held = {
+        f"{name} {t}": history[name][t] for name in ("alpha", "r", "p") for t in range(1, steps + 1)
+    }
     held |= {f"gd {t}": descent["r"][t] for t in range(1, steps + 1)}
     r, generator = system.y, torch.Generator().manual_seed(seed)
     for t in range(1, steps + 1):
-        r = r - (0.3 + 1.4 * torch.rand((), generator=generator).item()) * step_size * system.matvec(r)
+        r = r - (
+            0.3 + 1.4 * torch.rand((), generator=generator).item()
+        ) * step_size * system.matvec(r)
         held[f"any {t}"] = r
     return held | {"rest": ridge * solvers.cholesky(system).alpha}
 
@@ -50,7 +54,10 @@ def predictions(system: RidgeSystem, ridge: float) -> dict[str, Tensor]:
 
     alphas = solvers.conjugate_gradient(system, 5).history["alpha"]
     said = {f"cg {t}": system.predict(alphas[t]) for t in range(1, 6)}
-    said |= {f"gd {t}": filtered((1 - (1 - s / typical_largest(system)) ** t) / s) for t in (1, 4, 16, 64)}
+    said |= {
+        f"gd {t}": filtered((1 - (1 - s / typical_largest(system)) ** t) / s)
+        for t in (1, 4, 16, 64)
+    }
     said |= {f"{m} λ": filtered(1 / (s + (m - 1) * ridge)) for m in (1000, 100, 10)}
     said |= {f"newton {t}": filtered((1 - (1 - s / s[..., -1:]) ** 2**t) / s) for t in (2, 4, 6)}
     return said | {"exact": system.predict(solvers.cholesky(system).alpha)}
@@ -65,7 +72,9 @@ def primal_system(prompt: Prompt) -> RidgeSystem:
     """(S + lambda I) w = Phi^T y, one unknown per feature; solvers call it alpha, and it predicts phi(x) . w."""
     identity = torch.eye(prompt.n_features, dtype=prompt.phi.dtype, device=prompt.phi.device)
     moment = (prompt.phi.mT @ prompt.y.unsqueeze(-1)).squeeze(-1)
-    return RidgeSystem(prompt.phi.mT @ prompt.phi + prompt.ridge * identity, moment, prompt.phi_query)
+    return RidgeSystem(
+        prompt.phi.mT @ prompt.phi + prompt.ridge * identity, moment, prompt.phi_query
+    )
 
 
 def past_systems(prompt: Prompt) -> RidgeSystem:

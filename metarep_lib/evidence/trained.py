@@ -42,9 +42,25 @@ class TrainedTransformer:
         """
         k = prompt.n_support
         if self.recipe.schedule.layout == "prefix":
-            return bare_tokens(prompt.phi, prompt.y, prompt.phi_query), PrefixMask(k, sees_itself=True), slice(k, None)
-        x = torch.cat([prompt.phi.unsqueeze(-3).expand(*prompt.phi.shape[:-2], prompt.n_query, k, -1), prompt.phi_query.unsqueeze(-2)], dim=-2)
-        y = torch.cat([prompt.y.unsqueeze(-2).expand(*prompt.y.shape[:-1], prompt.n_query, k), prompt.phi_query[..., :1] * 0], dim=-1)
+            return (
+                bare_tokens(prompt.phi, prompt.y, prompt.phi_query),
+                PrefixMask(k, sees_itself=True),
+                slice(k, None),
+            )
+        x = torch.cat(
+            [
+                prompt.phi.unsqueeze(-3).expand(*prompt.phi.shape[:-2], prompt.n_query, k, -1),
+                prompt.phi_query.unsqueeze(-2),
+            ],
+            dim=-2,
+        )
+        y = torch.cat(
+            [
+                prompt.y.unsqueeze(-2).expand(*prompt.y.shape[:-1], prompt.n_query, k),
+                prompt.phi_query[..., :1] * 0,
+            ],
+            dim=-1,
+        )
         return bare_tokens(x, y, x), PairCausalMask(k + 1), slice(-1, None)
 
     def curve(self, x: Tensor, y: Tensor) -> Tensor:
@@ -54,12 +70,16 @@ class TrainedTransformer:
             ValueError: a network of the prefix layout.
         """
         if self.recipe.schedule.layout != "pair-causal":
-            raise ValueError(f"{self.recipe.name}.curve: it was trained with layout 'prefix'; this would work: predict(Prompt(x[:n], y[:n], x[n:], ridge))")
+            raise ValueError(
+                f"{self.recipe.name}.curve: it was trained with layout 'prefix'; this would work: predict(Prompt(x[:n], y[:n], x[n:], ridge))"
+            )
         n = x.shape[-2]
         return self.transformer(bare_tokens(x, y, x), PairCausalMask(n))[..., n:, 0]
 
 
-def load_trained(name: str, seed: int, *, device: torch.device | str = "cpu", folder: Path = WEIGHTS) -> TrainedTransformer:
+def load_trained(
+    name: str, seed: int, *, device: torch.device | str = "cpu", folder: Path = WEIGHTS
+) -> TrainedTransformer:
     """The committed network `name` of one seed, in float32, without gradients.
 
     Raises:
@@ -68,21 +88,36 @@ def load_trained(name: str, seed: int, *, device: torch.device | str = "cpu", fo
     stem = folder / f"{name}-{seed}"
     if not stem.with_suffix(".safetensors").exists():
         known = ", ".join(sorted(path.stem for path in folder.glob("*.safetensors"))) or "none"
-        raise FileNotFoundError(f"load_trained({name!r}, seed={seed}): no such weights; there are: {known}")
+        raise FileNotFoundError(
+            f"load_trained({name!r}, seed={seed}): no such weights; there are: {known}"
+        )
     card = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
     recipe = recipe_of(name, card["recipe"])
     transformer = Transformer(recipe.config)
-    transformer.load_state_dict({name: weight.float() for name, weight in load_file(stem.with_suffix(".safetensors")).items()})
+    transformer.load_state_dict(
+        {
+            name: weight.float()
+            for name, weight in load_file(stem.with_suffix(".safetensors")).items()
+        }
+    )
     return TrainedTransformer(transformer.requires_grad_(False).to(device), recipe, card)
 
 
-def load_seeds(name: str, *, device: torch.device | str = "cpu", folder: Path = WEIGHTS) -> list[TrainedTransformer]:
+def load_seeds(
+    name: str, *, device: torch.device | str = "cpu", folder: Path = WEIGHTS
+) -> list[TrainedTransformer]:
     """Every committed network `name`, in the order of its seeds: what is said of one is said of all.
 
     Raises:
         FileNotFoundError: no such weights, with the names there are.
     """
-    seeds = sorted(int(seed) for seed in (path.stem.removeprefix(f"{name}-") for path in folder.glob(f"{name}-*.safetensors")) if seed.isdigit())
+    seeds = sorted(
+        int(seed)
+        for seed in (
+            path.stem.removeprefix(f"{name}-") for path in folder.glob(f"{name}-*.safetensors")
+        )
+        if seed.isdigit()
+    )
     return [load_trained(name, seed, device=device, folder=folder) for seed in seeds or [0]]
 
 

@@ -10,16 +10,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metarep_lib.evidence.alignment import FAMILIES, Fitted, fit, prediction_and_weights, prediction_error, weight_cosine, weight_error
+from metarep_lib.evidence.alignment import (
+    FAMILIES,
+    Fitted,
+    fit,
+    prediction_and_weights,
+    prediction_error,
+    weight_cosine,
+    weight_error,
+)
 from metarep_lib.evidence.trained import TrainedTransformer
 from metarep_lib.prompt import Prompt
 from metarep_lib.tasks.priors import Draw, Prior, bayes
 
 
-def drawn(prior: Prior, n_prompts: int, n_support: int, n_query: int, seed: int) -> tuple[Draw, Prompt]:
+def drawn(
+    prior: Prior, n_prompts: int, n_support: int, n_query: int, seed: int
+) -> tuple[Draw, Prompt]:
     """A draw of a prior, and the prompts it makes; their ridge is 1, which trained networks do not read."""
     draw = prior.sample(n_prompts, n_support + n_query, torch.Generator().manual_seed(seed))
-    return draw, Prompt(draw.x[:, :n_support], draw.y[:, :n_support], draw.x[:, n_support:], ridge=1.0)
+    return draw, Prompt(
+        draw.x[:, :n_support], draw.y[:, :n_support], draw.x[:, n_support:], ridge=1.0
+    )
 
 
 def fit_families(network: TrainedTransformer, n_support: int, seed: int = 1) -> dict[str, Fitted]:
@@ -29,7 +41,13 @@ def fit_families(network: TrainedTransformer, n_support: int, seed: int = 1) -> 
     return {family: fit(family, prompt.to(torch.float64), s.double()) for family in FAMILIES}
 
 
-def weights_compared(network: TrainedTransformer, frozen: Mapping[str, Fitted], prior: Prior, n_support: int, seed: int = 2) -> dict[str, float]:
+def weights_compared(
+    network: TrainedTransformer,
+    frozen: Mapping[str, Fitted],
+    prior: Prior,
+    n_support: int,
+    seed: int = 2,
+) -> dict[str, float]:
     """How far s and f of the network are from those of every smoother, 32 prompts with 4 queries.
 
     Returns:
@@ -54,7 +72,13 @@ def weights_compared(network: TrainedTransformer, frozen: Mapping[str, Fitted], 
     return {name: value.item() for name, value in result.items()}
 
 
-def risks_compared(network: TrainedTransformer, frozen: Mapping[str, Fitted], prior: Prior, n_support: int, seed: int = 3) -> dict[str, float | list[float]]:
+def risks_compared(
+    network: TrainedTransformer,
+    frozen: Mapping[str, Fitted],
+    prior: Prior,
+    n_support: int,
+    seed: int = 3,
+) -> dict[str, float | list[float]]:
     """Mean squared errors against the noiseless f, 128 prompts with 16 queries: measured, and predicted by every smoother.
 
     Returns:
@@ -66,7 +90,10 @@ def risks_compared(network: TrainedTransformer, frozen: Mapping[str, Fitted], pr
     draw, prompt = drawn(prior, 128, n_support, 16, seed)
     truth = draw.f[:, n_support:].double()
     with torch.no_grad():
-        said = {"network": network.predict(prompt).double(), "oracle": bayes(prior, draw, n_support)}
+        said = {
+            "network": network.predict(prompt).double(),
+            "oracle": bayes(prior, draw, n_support),
+        }
     said |= {family: one.predict(prompt.to(torch.float64)) for family, one in frozen.items()}
     error = {name: (f - truth).square().mean(-1) for name, f in said.items()}
     result = {f"{name}_risk": of_prompt.mean().item() for name, of_prompt in error.items()}
@@ -74,7 +101,10 @@ def risks_compared(network: TrainedTransformer, frozen: Mapping[str, Fitted], pr
         result[f"{family}_excess"] = paired_interval(error["network"] - error[family])
     few = Prompt(prompt.phi[:64], prompt.y[:64], prompt.phi_query[:64], prompt.ridge)
     each = {name: error[name] for name in ("network", "oracle", "gaussian")}
-    each |= {"gap": (said["network"] - said["gaussian"]).square().mean(-1), "size": prompt.y.square().mean(-1)}
+    each |= {
+        "gap": (said["network"] - said["gaussian"]).square().mean(-1),
+        "size": prompt.y.square().mean(-1),
+    }
     said_left_out = network_left_out(network, few)
     each["left_out"] = (said_left_out - few.y[:, : said_left_out.shape[1]]).square().mean(-1)
     return result | {f"each_{name}": values[:64].tolist() for name, values in each.items()}
@@ -93,7 +123,16 @@ def network_left_out(network: TrainedTransformer, prompt: Prompt, at_most: int =
     said = []
     for i in range(min(k, at_most)):
         others = [j for j in range(k) if j != i]
-        said.append(network.predict(replace(prompt, phi=prompt.phi[:, others], y=prompt.y[:, others], phi_query=prompt.phi[:, [i]])))
+        said.append(
+            network.predict(
+                replace(
+                    prompt,
+                    phi=prompt.phi[:, others],
+                    y=prompt.y[:, others],
+                    phi_query=prompt.phi[:, [i]],
+                )
+            )
+        )
     return torch.cat(said, dim=-1)
 
 

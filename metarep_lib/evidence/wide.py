@@ -14,7 +14,9 @@ from metarep_lib.numerics.recurrences import State, chebyshev_step, look_ahead_s
 def gram(problem: Problem) -> np.ndarray:
     """[n, p, p] S_i + lambda I for every support and query: sums over the supports that the token reads."""
     seen = problem.phi[None, : problem.n_support] * reads(problem)[:, :, None]
-    return np.swapaxes(seen, 1, 2) @ problem.phi[: problem.n_support] + scalar_matrix(problem.ridge, problem)
+    return np.swapaxes(seen, 1, 2) @ problem.phi[: problem.n_support] + scalar_matrix(
+        problem.ridge, problem
+    )
 
 
 def right(problem: Problem) -> np.ndarray:
@@ -24,7 +26,9 @@ def right(problem: Problem) -> np.ndarray:
 
 def reads(problem: Problem) -> np.ndarray:
     """[n, k] 1 where a support or query reads a support, else 0, as scalars of the ring."""
-    visible = problem.mask.dense(len(problem.tokens)).numpy()[N_REGISTERS:, N_REGISTERS:][:, : problem.n_support]
+    visible = problem.mask.dense(len(problem.tokens)).numpy()[N_REGISTERS:, N_REGISTERS:][
+        :, : problem.n_support
+    ]
     return np.where(visible, problem.number(1.0), problem.number(0.0))
 
 
@@ -56,54 +60,100 @@ def said(state: State, problem: Problem) -> np.ndarray:
 
 def nowhere(problem: Problem) -> State:
     """w = 0, f = 0, and the targets, which stay where they are."""
-    return {"w": problem.zeros(*problem.phi.shape), "f": problem.zeros(len(problem.phi), 1), "y": problem.on_rows(problem.y)}
+    return {
+        "w": problem.zeros(*problem.phi.shape),
+        "f": problem.zeros(len(problem.phi), 1),
+        "y": problem.on_rows(problem.y),
+    }
 
 
 def carried(recurrence: Recurrence, causal: bool, p: int, *vectors: str) -> Recurrence:
     """One block that carries before the first step; registers read the prompt too, and what they make of it does not matter."""
     loose = tuple(f"{name}_{a}" for name in "GE" for a in range(p)) + vectors
-    return replace(recurrence, n_prelude=1, loose=loose, predict=said, pose=CausalProblem if causal else Problem)
+    return replace(
+        recurrence,
+        n_prelude=1,
+        loose=loose,
+        predict=said,
+        pose=CausalProblem if causal else Problem,
+    )
 
 
-def gram_chebyshev_recurrence(p: int, smallest: float, largest: float, steps: int, causal: bool = False) -> Recurrence:
+def gram_chebyshev_recurrence(
+    p: int, smallest: float, largest: float, steps: int, causal: bool = False
+) -> Recurrence:
     """w, r, d and f on every token; one block per step, each with coefficients of its own."""
     first, coefficients = chebyshev_coefficients(smallest, largest, steps)
 
     def start(problem: Problem) -> State:
         b = right(problem)
-        return nowhere(problem) | held("G", gram(problem)) | {"r": b, "d": problem.number(first) * b}
+        return (
+            nowhere(problem) | held("G", gram(problem)) | {"r": b, "d": problem.number(first) * b}
+        )
 
     def step(state: State, problem: Problem, t: int) -> State:
         c, g = coefficients[t]
         G = gram(problem)
         f = state["f"] + dot(problem.phi, state["d"])
         c_held = problem.number(c - 1) + problem.number(1.0)  # the network holds c - 1, rounded
-        made = chebyshev_step(state | {"alpha": state["w"]}, lambda v: apply(G, v), c_held, problem.number(g))
+        made = chebyshev_step(
+            state | {"alpha": state["w"]}, lambda v: apply(G, v), c_held, problem.number(g)
+        )
         return state | {"w": made["alpha"], "r": made["r"], "d": made["d"], "f": f}
 
     def known(state: State, problem: Problem, t: int) -> State:
         return held("G", gram(problem))
 
-    return carried(Recurrence("gram_chebyshev", 1, start, step, known=known), causal, p, "w", "r", "d")
+    return carried(
+        Recurrence("gram_chebyshev", 1, start, step, known=known), causal, p, "w", "r", "d"
+    )
 
 
 def gram_conjugate_gradient_recurrence(p: int, causal: bool = False) -> Recurrence:
     """w, r, p, s and the scalars of Chronopoulos and Gear on every token; three blocks per step."""
-    emptied = ("u", "p_old", "s_old", "phi_p_old", "rho", "phi_r", "beta", "chi", "delta", "psi", "gamma")
+    emptied = (
+        "u",
+        "p_old",
+        "s_old",
+        "phi_p_old",
+        "rho",
+        "phi_r",
+        "beta",
+        "chi",
+        "delta",
+        "psi",
+        "gamma",
+    )
 
     def start(problem: Problem) -> State:
         zero, scalar = problem.zeros(*problem.phi.shape), problem.zeros(len(problem.phi), 1)
         ones = {"c": scalar + problem.number(1.0), "rho_old": scalar + problem.number(1.0)}
-        live = {"r": right(problem), "p": zero, "s": zero, "phi_p": scalar, "started": on_token(AGGREGATOR, problem.number(0.0), problem)}
+        live = {
+            "r": right(problem),
+            "p": zero,
+            "s": zero,
+            "phi_p": scalar,
+            "started": on_token(AGGREGATOR, problem.number(0.0), problem),
+        }
         return nowhere(problem) | held("G", gram(problem)) | live | ones
 
     def step(state: State, problem: Problem, t: int) -> State:
         return state | one_token_step(state, problem, problem.number(1.0))
 
     def known(state: State, problem: Problem, t: int) -> State:
-        return held("G", gram(problem)) | {"started": on_token(AGGREGATOR, problem.number(1.0), problem)}
+        return held("G", gram(problem)) | {
+            "started": on_token(AGGREGATOR, problem.number(1.0), problem)
+        }
 
-    recurrence = Recurrence("gram_conjugate_gradient", 3, start, step, known=known, everywhere=("started",), empty=emptied)
+    recurrence = Recurrence(
+        "gram_conjugate_gradient",
+        3,
+        start,
+        step,
+        known=known,
+        everywhere=("started",),
+        empty=emptied,
+    )
     return carried(recurrence, causal, p, "w", "r", "p", "s", "c", "rho_old")
 
 
@@ -129,7 +179,13 @@ def feature_scaled_recurrence() -> Recurrence:
     def start(problem: Problem) -> State:
         zero, scalar = problem.zeros(*problem.phi.shape), problem.zeros(len(problem.phi), 1)
         ones = {"c": scalar + problem.number(1.0), "rho_old": scalar + problem.number(1.0)}
-        live = {"r": right(problem), "p": zero, "s": zero, "phi_p": scalar, "started": on_token(AGGREGATOR, problem.number(0.0), problem)}
+        live = {
+            "r": right(problem),
+            "p": zero,
+            "s": zero,
+            "phi_p": scalar,
+            "started": on_token(AGGREGATOR, problem.number(0.0), problem),
+        }
         state = nowhere(problem) | fixed(problem) | live | ones
         return state | {"z": state["d"] * state["r"]}
 
@@ -143,7 +199,16 @@ def feature_scaled_recurrence() -> Recurrence:
 
     loose = ("w", "r", "z", "d", "diagonal", "p", "s", "c", "rho_old")
     everywhere = ("started", "lambda")
-    recurrence = Recurrence("feature_scaled_conjugate_gradient", 3, start, step, n_prelude=3, known=known, everywhere=everywhere, empty=emptied)
+    recurrence = Recurrence(
+        "feature_scaled_conjugate_gradient",
+        3,
+        start,
+        step,
+        n_prelude=3,
+        known=known,
+        everywhere=everywhere,
+        empty=emptied,
+    )
     return replace(recurrence, loose=loose, predict=said)
 
 
@@ -157,18 +222,33 @@ def gram_squaring_recurrence(p: int, step_size: float, causal: bool = False) -> 
 
     def step(state: State, problem: Problem, t: int) -> State:
         E = matrices_of(state, "E", p)
-        w = state["w"] + apply(np.swapaxes(E, 1, 2), state["w"])  # the network sums w[a] times row a
+        w = state["w"] + apply(
+            np.swapaxes(E, 1, 2), state["w"]
+        )  # the network sums w[a] times row a
         return state | held("E", E @ E) | {"w": w}
 
     def predict(state: State, problem: Problem) -> np.ndarray:
         return said({"f": dot(problem.phi, state["w"])}, problem)
 
-    return replace(carried(Recurrence("gram_squaring", 1, start, step, n_epilogue=1), causal, p, "w"), predict=predict)
+    return replace(
+        carried(Recurrence("gram_squaring", 1, start, step, n_epilogue=1), causal, p, "w"),
+        predict=predict,
+    )
 
 
 def one_block_recurrence(scale: float) -> Recurrence:
     """v, A'v and those of the step before, and the sums of the next step; one block per step after one."""
-    everywhere = ("h_1", "h_2", "h_3", "j_1", "j_3", "theta_sink", "theta_aggregator", "omega_sink", "omega_aggregator")
+    everywhere = (
+        "h_1",
+        "h_2",
+        "h_3",
+        "j_1",
+        "j_3",
+        "theta_sink",
+        "theta_aggregator",
+        "omega_sink",
+        "omega_aggregator",
+    )
     everywhere += ("vv_even", "vv_odd", "even", "pi", "pi_old", "lambda")
     sums = ("H_11", "H_12", "H_13", "H_22", "H_23", "H_33", "J_13", "J_33")
 
@@ -176,9 +256,26 @@ def one_block_recurrence(scale: float) -> Recurrence:
         c, one, zero = problem.number(scale), problem.number(1.0), problem.number(0.0)
         v = problem.on_rows(problem.y)
         Av = c * problem.matvec(v)
-        first = {"v": v, "Av": Av, "v_old": v * zero, "Av_old": v * zero, "f": v * zero, "pi": one, "pi_old": zero, "lambda": problem.ridge}
-        scalars = dict.fromkeys(("h_2", "h_3", "j_3"), zero) | {"h_1": problem.inner(v, v), "j_1": problem.inner(v, Av)}
-        return first | scalars | turn(zero, zero, problem) | {"vv_even": zero, "vv_odd": one, "even": one}
+        first = {
+            "v": v,
+            "Av": Av,
+            "v_old": v * zero,
+            "Av_old": v * zero,
+            "f": v * zero,
+            "pi": one,
+            "pi_old": zero,
+            "lambda": problem.ridge,
+        }
+        scalars = dict.fromkeys(("h_2", "h_3", "j_3"), zero) | {
+            "h_1": problem.inner(v, v),
+            "j_1": problem.inner(v, Av),
+        }
+        return (
+            first
+            | scalars
+            | turn(zero, zero, problem)
+            | {"vv_even": zero, "vv_odd": one, "even": one}
+        )
 
     def turn(theta: np.ndarray, omega: np.ndarray, problem: Problem) -> State:
         return {
@@ -189,21 +286,47 @@ def one_block_recurrence(scale: float) -> Recurrence:
 
     def step(state: State, problem: Problem, t: int) -> State:
         one, even = problem.number(1.0), state["even"]
-        old = state | {"theta": state["theta_sink"][SINK], "omega": state["omega_sink"][SINK], "vv": state["vv_even"] + state["vv_odd"]}
-        made = look_ahead_step(old, problem.matvec, problem.inner, problem.divide, problem.number(scale), one)
+        old = state | {
+            "theta": state["theta_sink"][SINK],
+            "omega": state["omega_sink"][SINK],
+            "vv": state["vv_even"] + state["vv_odd"],
+        }
+        made = look_ahead_step(
+            old, problem.matvec, problem.inner, problem.divide, problem.number(scale), one
+        )
         theta, omega, vv = (made.pop(name) for name in ("theta", "omega", "vv"))
-        return state | made | turn(theta, omega, problem) | {"vv_even": even * vv, "vv_odd": (one - even) * vv, "even": one - even}
+        return (
+            state
+            | made
+            | turn(theta, omega, problem)
+            | {"vv_even": even * vv, "vv_odd": (one - even) * vv, "even": one - even}
+        )
 
     def known(state: State, problem: Problem, t: int) -> State:
         theta, omega = state["theta_sink"][SINK], state["omega_sink"][SINK]
         waiting, even = ("vv_odd", 0.0) if t % 2 else ("vv_even", 1.0)
-        return turn(theta, omega, problem) | {waiting: problem.number(0.0), "even": problem.number(even), "lambda": problem.ridge}
+        return turn(theta, omega, problem) | {
+            waiting: problem.number(0.0),
+            "even": problem.number(even),
+            "lambda": problem.ridge,
+        }
 
     def predict(state: State, problem: Problem) -> np.ndarray:
         return state["f"][problem.n_support :]
 
     emptied = (*sums, "theta", "omega", "f_next", "g")
-    return Recurrence("one_block_conjugate_gradient", 1, start, step, n_prelude=1, known=known, period=2, everywhere=everywhere, empty=emptied, predict=predict)
+    return Recurrence(
+        "one_block_conjugate_gradient",
+        1,
+        start,
+        step,
+        n_prelude=1,
+        known=known,
+        period=2,
+        everywhere=everywhere,
+        empty=emptied,
+        predict=predict,
+    )
 
 
 def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -11,16 +11,30 @@ from metarep_lib.prompt import Prompt
 
 def check_no_help(phi) -> None:
     phi = numbers(phi)
-    need(phi.ndim == 2 and phi.shape[0] >= 2, f"expected features [k, p] of at least two supports, got the shape {list(phi.shape)}")
+    need(
+        phi.ndim == 2 and phi.shape[0] >= 2,
+        f"expected features [k, p] of at least two supports, got the shape {list(phi.shape)}",
+    )
     system = ridge_system(Prompt(phi, normal(len(phi), seed=0), phi[:1], ridge=1e-3))
-    before, after = float(system.condition_number), float(scaled(system, jacobi(system)).condition_number)
-    need(before >= 1e3, f"the condition number is {before:.0f}, expected at least 1000: make the supports nearly parallel")
-    need(after >= 0.999 * before, f"Jacobi brings the condition number from {before:.0f} to {after:.0f}; give all supports the same length")
+    before, after = (
+        float(system.condition_number),
+        float(scaled(system, jacobi(system)).condition_number),
+    )
+    need(
+        before >= 1e3,
+        f"the condition number is {before:.0f}, expected at least 1000: make the supports nearly parallel",
+    )
+    need(
+        after >= 0.999 * before,
+        f"Jacobi brings the condition number from {before:.0f} to {after:.0f}; give all supports the same length",
+    )
 
 
 def check_normed(predict) -> None:
     lengths = torch.tensor([0.1, 1.0, 3.0, 10.0, 0.5, 2.0], dtype=torch.float64)
-    prompt = Prompt(normal(6, 3, seed=1) * lengths[:, None], normal(6, seed=2), normal(4, 3, seed=3), ridge=0.5)
+    prompt = Prompt(
+        normal(6, 3, seed=1) * lengths[:, None], normal(6, seed=2), normal(4, 3, seed=3), ridge=0.5
+    )
     unit, of_supports = row_normalised(prompt)
     divided = ridge_system(Prompt(unit.phi, prompt.y / of_supports, unit.phi_query, 0.5))
     wanted = divided.predict(cholesky(divided).alpha) * prompt.phi_query.norm(dim=-1)
@@ -55,9 +69,13 @@ phi = torch.stack([torch.tensor([1.0, 0.0]), torch.stack([angle.cos(), angle.sin
         check=check_normed,
         solution=NORMED,
         wrong={
-            "one ridge for all": NORMED.replace("ridge * phi.square().sum(1)", "ridge * torch.ones_like(y)"),
+            "one ridge for all": NORMED.replace(
+                "ridge * phi.square().sum(1)", "ridge * torch.ones_like(y)"
+            ),
             "the lengths not squared": NORMED.replace("phi.square().sum(1)", "phi.norm(dim=1)"),
-            "the wrong way": NORMED.replace("ridge * phi.square().sum(1)", "ridge / phi.square().sum(1)"),
+            "the wrong way": NORMED.replace(
+                "ridge * phi.square().sum(1)", "ridge / phi.square().sum(1)"
+            ),
         },
     ),
 )

@@ -14,16 +14,26 @@ def check_from_sums(predict) -> None:
         system = ridge_system(prompt)
         wanted = system.predict(cholesky(system).alpha)
         hint = "these are not the predictions of ridge regression; which linear system in R^p do S and b belong to?"
-        same(predict(prompt.phi.T @ prompt.phi, prompt.phi.T @ prompt.y, prompt.phi_query, ridge), wanted, hint)
+        same(
+            predict(prompt.phi.T @ prompt.phi, prompt.phi.T @ prompt.y, prompt.phi_query, ridge),
+            wanted,
+            hint,
+        )
 
 
 def check_next_rho(next_rho) -> None:
-    system = ridge_system(Prompt(normal(8, 5, seed=0), normal(8, seed=1), normal(1, 5, seed=2), ridge=0.3))
+    system = ridge_system(
+        Prompt(normal(8, 5, seed=0), normal(8, seed=1), normal(1, 5, seed=2), ridge=0.3)
+    )
     history = conjugate_gradient(system, steps=4).history
     for t in range(4):
         w = system.matvec(history["p"][t])
         hint = "this is not the next r . r; expand |r - gamma w|^2 and use r . w = p . w = sigma"
-        same(next_rho(history["rho"][t], history["sigma"][t], w @ w), history["r"][t + 1] @ history["r"][t + 1], hint)
+        same(
+            next_rho(history["rho"][t], history["sigma"][t], w @ w),
+            history["r"][t + 1] @ history["r"][t + 1],
+            hint,
+        )
 
 
 def powers_condition(s: int) -> float:
@@ -37,10 +47,15 @@ def powers_condition(s: int) -> float:
 
 def check_powers(s) -> None:
     found = float(numbers(s, ()))
-    need(found == int(found) and 2 <= found <= 40, "expected a whole number of vectors, from 2 to 40")
+    need(
+        found == int(found) and 2 <= found <= 40, "expected a whole number of vectors, from 2 to 40"
+    )
     said = powers_condition(int(found))
     need(said >= 1e8, f"it was measured: with that many the condition number is {said:.0e} only")
-    need(powers_condition(int(found) - 1) < 1e8, f"it happens earlier: with that many it is {said:.0e} already")
+    need(
+        powers_condition(int(found) - 1) < 1e8,
+        f"it happens earlier: with that many it is {said:.0e} already",
+    )
 
 
 FROM_SUMS = """
@@ -75,7 +90,9 @@ EXERCISES = (
         solution=FROM_SUMS,
         wrong={
             "one step of gradient descent": "def predict(S, b, phi_query, ridge):\n    return phi_query @ b / ridge",
-            "no ridge": FROM_SUMS.replace("S + ridge * torch.eye(len(b))", "S + 1e-3 * torch.eye(len(b))"),
+            "no ridge": FROM_SUMS.replace(
+                "S + ridge * torch.eye(len(b))", "S + 1e-3 * torch.eye(len(b))"
+            ),
         },
     ),
     Exercise(
@@ -84,7 +101,9 @@ EXERCISES = (
         check=check_next_rho,
         solution=NEXT,
         wrong={
-            "Pythagoras the wrong way": NEXT.replace("gamma**2 * omega - rho", "rho - gamma**2 * omega"),
+            "Pythagoras the wrong way": NEXT.replace(
+                "gamma**2 * omega - rho", "rho - gamma**2 * omega"
+            ),
             "a square forgotten": NEXT.replace("gamma**2", "gamma"),
             "the mixed term forgotten": NEXT.replace("- rho", "+ rho"),
         },
@@ -94,6 +113,10 @@ EXERCISES = (
         minutes=10,
         check=check_powers,
         solution=MEASURE,
-        wrong={"all of them": "s = 40", "two are too many": "s = 2", "sixteen digits, sixteen vectors": "s = 16"},
+        wrong={
+            "all of them": "s = 40",
+            "two are too many": "s = 2",
+            "sixteen digits, sixteen vectors": "s = 16",
+        },
     ),
 )

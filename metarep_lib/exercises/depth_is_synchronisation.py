@@ -11,13 +11,17 @@ from metarep_lib.prompt import Prompt
 
 
 def check_sigma(sigma_of) -> None:
-    system = ridge_system(Prompt(normal(8, 5, seed=0), normal(8, seed=1), normal(1, 5, seed=2), ridge=0.3))
+    system = ridge_system(
+        Prompt(normal(8, 5, seed=0), normal(8, seed=1), normal(1, 5, seed=2), ridge=0.3)
+    )
     history = conjugate_gradient(system, steps=4).history
     for t in range(1, 4):
         r, rho = history["r"], history["rho"]
         delta = (r[t] * system.matvec(r[t])).sum()
         hint = "this is not p . A p; put p = r + beta p_old into it, and use that r . A p_old = - rho / gamma_old"
-        same(sigma_of(rho[t], delta, rho[t - 1], history["sigma"][t - 1]), history["sigma"][t], hint)
+        same(
+            sigma_of(rho[t], delta, rho[t - 1], history["sigma"][t - 1]), history["sigma"][t], hint
+        )
 
 
 def check_crossing(kappa) -> None:
@@ -25,13 +29,21 @@ def check_crossing(kappa) -> None:
     need(found == int(found) and found >= 1, "expected a whole number of at least one")
     network = lambda kappa: 2 * depth.krylov_steps(kappa, 1e-6)  # noqa: E731
     descent = lambda kappa: depth.gradient_descent_steps(kappa, 1e-6)  # noqa: E731
-    need(descent(found) > network(found), f"at kappa = {int(found)} gradient descent needs {descent(found)} blocks and conjugate gradient {network(found)}: not yet more")
-    need(descent(found - 1) <= network(found - 1), f"gradient descent loses earlier: at kappa = {int(found) - 1} already")
+    need(
+        descent(found) > network(found),
+        f"at kappa = {int(found)} gradient descent needs {descent(found)} blocks and conjugate gradient {network(found)}: not yet more",
+    )
+    need(
+        descent(found - 1) <= network(found - 1),
+        f"gradient descent loses earlier: at kappa = {int(found) - 1} already",
+    )
 
 
 def check_momentum(momentum) -> None:
     for p, steps, eta, beta in ((3, 1, 0.1, 0.5), (2, 3, 0.05, 0.25), (4, 5, 0.1, 0.75)):
-        prompt = Prompt(normal(6, p, seed=p), normal(6, seed=steps), normal(3, p, seed=9), ridge=0.5)
+        prompt = Prompt(
+            normal(6, p, seed=p), normal(6, seed=steps), normal(3, p, seed=9), ridge=0.5
+        )
         system = ridge_system(prompt)
         alpha, v = torch.zeros(6, dtype=torch.float64), torch.zeros(6, dtype=torch.float64)
         for _ in range(steps):
@@ -39,8 +51,15 @@ def check_momentum(momentum) -> None:
             alpha = alpha + v
         program = momentum(p, steps, eta, beta)
         said = run(program, prompt)
-        need(program.n_blocks <= steps, f"{program.n_blocks} blocks for {steps} steps; one for each is enough")
-        same(said, system.predict(alpha), f"after {steps} steps the network says something else; carry s = (K + lambda I) v along, as the mat-vec gives (K + lambda I) r alone")
+        need(
+            program.n_blocks <= steps,
+            f"{program.n_blocks} blocks for {steps} steps; one for each is enough",
+        )
+        same(
+            said,
+            system.predict(alpha),
+            f"after {steps} steps the network says something else; carry s = (K + lambda I) v along, as the mat-vec gives (K + lambda I) r alone",
+        )
 
 
 MOMENTUM = """
@@ -114,9 +133,13 @@ while depth.gradient_descent_steps(kappa, 1e-6) <= 2 * depth.krylov_steps(kappa,
         solution=MOMENTUM,
         wrong={
             "gradient descent": "from metarep_lib import gradient_descent\n\n\ndef momentum(n_features, steps, eta, beta):\n    return gradient_descent(n_features, steps, eta)",
-            "the ridge forgotten": MOMENTUM.replace(', Product(Form("ridge"), Form("r"), -eta)', ",").replace(', Product(Form("ridge"), Form("r"), eta)', ","),
+            "the ridge forgotten": MOMENTUM.replace(
+                ', Product(Form("ridge"), Form("r"), -eta)', ","
+            ).replace(', Product(Form("ridge"), Form("r"), eta)', ","),
             "the old s stays": MOMENTUM.replace('(*new_s, Product(ONE, Form({"s": -1})))', "new_s"),
-            "w is never cleared": MOMENTUM.replace('                Write("w", (Product(ONE, Form({"w": -1})),)),\n', ""),
+            "w is never cleared": MOMENTUM.replace(
+                '                Write("w", (Product(ONE, Form({"w": -1})),)),\n', ""
+            ),
         },
     ),
 )

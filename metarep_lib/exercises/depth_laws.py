@@ -21,34 +21,58 @@ def diagonal(values: torch.Tensor, y: torch.Tensor) -> RidgeSystem:
 
 
 def check_counts(steps) -> None:
-    need(isinstance(steps, dict) and set(steps) == set(SPECTRA), "expected a number of steps for each of the three spectra")
+    need(
+        isinstance(steps, dict) and set(steps) == set(SPECTRA),
+        "expected a number of steps for each of the three spectra",
+    )
     for name, values in SPECTRA.items():
         system = diagonal(torch.tensor(values, dtype=torch.float64), normal(12, seed=1))
         left = conjugate_gradient(system, steps=12).history["r"].norm(dim=-1) / system.y.norm()
         measured = int((left <= 1e-6).nonzero()[0])
         found = float(numbers(steps[name], ()))
-        need(found == measured, f"it was run: {name}, and it is not {found:g} steps; count distinct eigenvalues, not the condition number")
+        need(
+            found == measured,
+            f"it was run: {name}, and it is not {found:g} steps; count distinct eigenvalues, not the condition number",
+        )
 
 
 def check_slowest(hardest) -> None:
     for t, kappa in ((2, 10.0), (4, 100.0)):
         made = hardest(t, kappa)
-        need(isinstance(made, tuple) and len(made) == 2, "expected two vectors: eigenvalues and targets")
+        need(
+            isinstance(made, tuple) and len(made) == 2,
+            "expected two vectors: eigenvalues and targets",
+        )
         values, y = (numbers(part) for part in made)
-        need(values.shape == y.shape and values.ndim == 1 and (values > 0).all(), "expected positive eigenvalues and as many targets")
-        need(values.max() <= kappa * values.min() * (1 + 1e-9), f"the condition number exceeds {kappa:g}")
+        need(
+            values.shape == y.shape and values.ndim == 1 and (values > 0).all(),
+            "expected positive eigenvalues and as many targets",
+        )
+        need(
+            values.max() <= kappa * values.min() * (1 + 1e-9),
+            f"the condition number exceeds {kappa:g}",
+        )
         system = diagonal(values, y)
         alpha = conjugate_gradient(system, steps=t).history["alpha"][-1]
         error = float(system.norm(alpha - y / values) / system.norm(y / values))
         worst = 1 / math.cosh(t * math.acosh((kappa + 1) / (kappa - 1)))
-        need(error >= 0.99 * worst, f"after {t} steps at kappa = {kappa:g} the error is {error / worst:.2f} of the most there can be, 1 / T_t((kappa + 1) / (kappa - 1))")
+        need(
+            error >= 0.99 * worst,
+            f"after {t} steps at kappa = {kappa:g} the error is {error / worst:.2f} of the most there can be, 1 / T_t((kappa + 1) / (kappa - 1))",
+        )
 
 
 def check_outliers(mu) -> None:
     mu = numbers(mu)
-    need(mu.ndim == 1 and len(mu) >= 1 and (mu >= 0).all(), "expected a vector of eigenvalues of K, none negative")
+    need(
+        mu.ndim == 1 and len(mu) >= 1 and (mu >= 0).all(),
+        "expected a vector of eigenvalues of K, none negative",
+    )
     exceed, d_eff = int((mu > 1).sum()), float(depth.effective_dimension(mu, 1.0))
-    need(exceed > 1.98 * d_eff, f"{exceed} eigenvalues exceed lambda, and the law allows 2 d_eff = {2 * d_eff:.2f}; what does one of them add to d_eff at least?")
+    need(
+        exceed > 1.98 * d_eff,
+        f"{exceed} eigenvalues exceed lambda, and the law allows 2 d_eff = {2 * d_eff:.2f}; what does one of them add to d_eff at least?",
+    )
 
 
 SLOWEST = """
@@ -96,10 +120,19 @@ mu = 1.001 * torch.ones(5, dtype=torch.float64)  # each adds mu / (mu + 1), just
         check=check_slowest,
         solution=SLOWEST,
         wrong={
-            "all targets alike": SLOWEST.replace("(share * values).sqrt()", "torch.ones_like(values)"),
-            "evenly spaced": SLOWEST.replace("angles.cos()", "torch.linspace(1, -1, t + 1, dtype=torch.float64)"),
-            "one eigenvalue too few": SLOWEST.replace("return values, (share * values).sqrt()", "return values[1:], (share * values).sqrt()[1:]"),
-            "a larger condition number": SLOWEST.replace("def hardest(t, kappa):", "def hardest(t, kappa):\n    kappa = 4 * kappa"),
+            "all targets alike": SLOWEST.replace(
+                "(share * values).sqrt()", "torch.ones_like(values)"
+            ),
+            "evenly spaced": SLOWEST.replace(
+                "angles.cos()", "torch.linspace(1, -1, t + 1, dtype=torch.float64)"
+            ),
+            "one eigenvalue too few": SLOWEST.replace(
+                "return values, (share * values).sqrt()",
+                "return values[1:], (share * values).sqrt()[1:]",
+            ),
+            "a larger condition number": SLOWEST.replace(
+                "def hardest(t, kappa):", "def hardest(t, kappa):\n    kappa = 4 * kappa"
+            ),
         },
     ),
 )

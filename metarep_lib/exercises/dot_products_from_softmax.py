@@ -9,10 +9,19 @@ from metarep_lib.exercises.grading import Exercise, need, numbers
 
 def check_coefficients(coefficients) -> None:
     c = numbers(coefficients, (2,))
-    made = [sum(2 * float(c[j - 1]) * math.sinh(j * spacing) for j in (1, 2)) / spacing for spacing in (0.2, 0.1)]
-    need(abs(made[0] - 1) <= 0.05, f"at spacing 0.2 the exponentials make {made[0]:.3g} of s = 1; first of all c_1 + 2 c_2 must be a half, the slope at 0")
+    made = [
+        sum(2 * float(c[j - 1]) * math.sinh(j * spacing) for j in (1, 2)) / spacing
+        for spacing in (0.2, 0.1)
+    ]
+    need(
+        abs(made[0] - 1) <= 0.05,
+        f"at spacing 0.2 the exponentials make {made[0]:.3g} of s = 1; first of all c_1 + 2 c_2 must be a half, the slope at 0",
+    )
     order = math.log2(abs(made[0] - 1) / max(abs(made[1] - 1), 1e-300))
-    need(order > 3.5, f"halving the spacing divides the error by 2^{order:.1f}; with four heads 2^4 is possible, if the cubic terms cancel")
+    need(
+        order > 3.5,
+        f"halving the spacing divides the error by 2^{order:.1f}; with four heads 2^4 is possible, if the cubic terms cancel",
+    )
 
 
 def product_error(spacing: float) -> float:
@@ -27,7 +36,10 @@ def check_spacing(spacing) -> None:
     best = min(product_error(2.0**-j) for j in range(1, 40))
     said = product_error(found)
     side = "the formula" if found > 1e-5 else "rounding"
-    need(said <= 30 * best, f"the error is {said:.0e} and could be {best:.0e}: here {side} is what costs")
+    need(
+        said <= 30 * best,
+        f"the error is {said:.0e} and could be {best:.0e}: here {side} is what costs",
+    )
 
 
 EXERCISES = (

@@ -57,9 +57,13 @@ def find(id: str) -> Exercise:
     try:
         exercises = import_module(f"metarep_lib.exercises.{chapter.replace('-', '_')}").EXERCISES
     except (ModuleNotFoundError, AttributeError):
-        raise ValueError(f"exercise {id!r}: no chapter {chapter!r} has exercises; a name is like 'route-b-1'") from None
+        raise ValueError(
+            f"exercise {id!r}: no chapter {chapter!r} has exercises; a name is like 'route-b-1'"
+        ) from None
     if number not in map(str, range(1, len(exercises) + 1)):
-        raise ValueError(f"exercise {id!r}: {chapter} has the exercises {', '.join(f'{chapter}-{n + 1}' for n in range(len(exercises)))}")
+        raise ValueError(
+            f"exercise {id!r}: {chapter} has the exercises {', '.join(f'{chapter}-{n + 1}' for n in range(len(exercises)))}"
+        )
     return exercises[int(number) - 1]
 
 
@@ -86,7 +90,9 @@ def grade(id: str, answer: object) -> Verdict:
         return Verdict(False, f"not yet: {hint}")
     except Exception as error:
         said = str(error).splitlines() or [""]
-        return Verdict(False, f"not yet: running your answer raised {type(error).__name__}: {said[0]}")
+        return Verdict(
+            False, f"not yet: running your answer raised {type(error).__name__}: {said[0]}"
+        )
     return Verdict(True, "right")
 
 

@@ -24,24 +24,39 @@ def said_without(name: str | None) -> torch.Tensor:
 
 
 def check_unread(unread) -> None:
-    need(isinstance(unread, set | list | tuple) and set(unread) <= set(NAMES), f"expected a set of names among {', '.join(NAMES)}")
+    need(
+        isinstance(unread, set | list | tuple) and set(unread) <= set(NAMES),
+        f"expected a set of names among {', '.join(NAMES)}",
+    )
     need(len(unread) > 0, "some of these are not read; which does a later step still need?")
     intact = said_without(None)
     for name in NAMES:
         changes = not torch.equal(said_without(name), intact)
-        need(changes != (name in unread), f"it was run: without {name} the predictions {'change' if changes else 'stay bit for bit'}")
+        need(
+            changes != (name in unread),
+            f"it was run: without {name} the predictions {'change' if changes else 'stay bit for bit'}",
+        )
 
 
 def check_descent(step) -> None:
-    system = ridge_system(Prompt(normal(6, 4, seed=3), normal(6, seed=4), normal(1, 4, seed=5), ridge=0.5))
+    system = ridge_system(
+        Prompt(normal(6, 4, seed=3), normal(6, seed=4), normal(1, 4, seed=5), ridge=0.5)
+    )
     alpha, r = torch.zeros(6, dtype=torch.float64), system.y
     for t in range(1, 5):
         found = step(alpha.clone(), r.clone(), system.matvec)
-        need(isinstance(found, tuple) and len(found) == 2, "expected two vectors: alpha and r after the step")
+        need(
+            isinstance(found, tuple) and len(found) == 2,
+            "expected two vectors: alpha and r after the step",
+        )
         gamma = (r @ r) / (r @ system.matvec(r))
         alpha, r = alpha + gamma * r, r - gamma * system.matvec(r)
         for name, part, wanted in zip(("alpha", "r"), found, (alpha, r)):
-            same(numbers(part), wanted, f"{name} differs after step {t}; put beta = 0 into the definition of conjugate gradient, so that p = r")
+            same(
+                numbers(part),
+                wanted,
+                f"{name} differs after step {t}; put beta = 0 into the definition of conjugate gradient, so that p = r",
+            )
 
 
 DESCENT = """

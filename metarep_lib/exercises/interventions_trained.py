@@ -13,9 +13,15 @@ def check_move(move) -> None:
     for seed in range(3):
         x, w, b, value = normal(6, seed=seed), normal(6, seed=seed + 10), 0.3, 2.0 + seed
         moved = numbers(move(x.clone(), w.clone(), b, value), (6,))
-        need(abs(float(moved @ w) + b - value) <= 1e-6, f"the probe reads {float(moved @ w) + b:.3g} there, and should read {value:g}")
+        need(
+            abs(float(moved @ w) + b - value) <= 1e-6,
+            f"the probe reads {float(moved @ w) + b:.3g} there, and should read {value:g}",
+        )
         shortest = abs(value - b - float(x @ w)) / float(w.norm())
-        need((moved - x).norm() <= shortest * (1 + 1e-6), f"the probe reads the right value, but the move is {float((moved - x).norm()) / shortest:.2f} of the shortest")
+        need(
+            (moved - x).norm() <= shortest * (1 + 1e-6),
+            f"the probe reads the right value, but the move is {float((moved - x).norm()) / shortest:.2f} of the shortest",
+        )
 
 
 def check_ends_at(ends_at) -> None:
@@ -32,7 +38,9 @@ def check_ends_at(ends_at) -> None:
             if number == network.program.step_ends[t]:
                 stream[10:, basis["r"]] = -f_star.unsqueeze(-1)  # the query says -r
         hint = f"it was run, with the exact answer put on the query after step {t} of 3; what do the later steps still add?"
-        same(ends_at(f[t].clone(), f[-1].clone(), f_star.clone()), (stream @ model.W_U)[10:, 0], hint)
+        same(
+            ends_at(f[t].clone(), f[-1].clone(), f_star.clone()), (stream @ model.W_U)[10:, 0], hint
+        )
 
 
 EXERCISES = (

@@ -10,7 +10,10 @@ def check_blind(unseen) -> None:
         W = normal(p + 1, p, seed=p)
         move = numbers(unseen(W.clone()), (p + 1,))
         need(move.norm() > 1e-6, "a move of zero changes nothing")
-        need((move @ W).norm() <= 1e-8 * move.norm() * W.norm(), f"the stream of {p} channels sees the move; p + 1 numbers through p channels: which combination is lost?")
+        need(
+            (move @ W).norm() <= 1e-8 * move.norm() * W.norm(),
+            f"the stream of {p} channels sees the move; p + 1 numbers through p channels: which combination is lost?",
+        )
 
 
 def check_reach(reaches) -> None:
@@ -18,11 +21,19 @@ def check_reach(reaches) -> None:
     for n_blocks in (1, 2, 3):
         mask = torch.rand(6, 6, generator=generator) < 0.25
         wanted = torch.eye(6, dtype=torch.bool)
-        for _ in range(n_blocks):  # what token i holds after a block: its own, and that of those it reads
+        for _ in range(
+            n_blocks
+        ):  # what token i holds after a block: its own, and that of those it reads
             wanted = wanted | ((mask.long() @ wanted.long()) > 0)
         found = reaches(mask.clone(), n_blocks)
-        need(isinstance(found, torch.Tensor) and found.shape == (6, 6), "expected a matrix [T, T] of booleans")
-        need((found.bool() == wanted).all(), f"wrong for {n_blocks} blocks; a token keeps what it holds, and passes on what it has read in earlier blocks")
+        need(
+            isinstance(found, torch.Tensor) and found.shape == (6, 6),
+            "expected a matrix [T, T] of booleans",
+        )
+        need(
+            (found.bool() == wanted).all(),
+            f"wrong for {n_blocks} blocks; a token keeps what it holds, and passes on what it has read in earlier blocks",
+        )
 
 
 def check_fixed_point(fixed_point) -> None:
@@ -31,7 +42,11 @@ def check_fixed_point(fixed_point) -> None:
     alpha = torch.zeros_like(y)
     for _ in range(2000):  # gradient descent in which token i reads itself and earlier tokens only
         alpha = alpha + 0.02 * (y - torch.tril(K) @ alpha - 2.0 * alpha)
-    same(fixed_point(phi.clone(), y.clone(), 2.0), alpha, "this is not where the causal iteration comes to rest; which matrix multiplies alpha there?")
+    same(
+        fixed_point(phi.clone(), y.clone(), 2.0),
+        alpha,
+        "this is not where the causal iteration comes to rest; which matrix multiplies alpha there?",
+    )
 
 
 REACH = """
@@ -67,8 +82,12 @@ def unseen(W):
         solution=REACH,
         wrong={
             "one block": "def reaches(mask, n_blocks):\n    return mask | torch.eye(len(mask), dtype=torch.bool)",
-            "no residual connection": REACH.replace("mask | torch.eye(len(mask), dtype=torch.bool)", "mask"),
-            "readers and sources exchanged": REACH.replace("one_block.double()", "one_block.T.double()"),
+            "no residual connection": REACH.replace(
+                "mask | torch.eye(len(mask), dtype=torch.bool)", "mask"
+            ),
+            "readers and sources exchanged": REACH.replace(
+                "one_block.double()", "one_block.T.double()"
+            ),
         },
     ),
     Exercise(
@@ -79,7 +98,9 @@ def unseen(W):
         wrong={
             "the whole kernel": FIXED.replace("torch.tril(phi @ phi.T)", "phi @ phi.T"),
             "later tokens instead": FIXED.replace("torch.tril", "torch.triu"),
-            "strictly before": FIXED.replace("torch.tril(phi @ phi.T)", "torch.tril(phi @ phi.T, -1)"),
+            "strictly before": FIXED.replace(
+                "torch.tril(phi @ phi.T)", "torch.tril(phi @ phi.T, -1)"
+            ),
         },
     ),
 )

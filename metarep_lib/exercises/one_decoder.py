@@ -14,7 +14,9 @@ def run(program: object, prompt: Prompt) -> torch.Tensor:
     try:
         return assemble(program).predict(prompt)
     except ProgramError as error:
-        raise NotYet(f"the program cannot be assembled: {str(error).splitlines()[1].strip(' -')}") from None
+        raise NotYet(
+            f"the program cannot be assembled: {str(error).splitlines()[1].strip(' -')}"
+        ) from None
 
 
 def check_length(program) -> None:
@@ -36,10 +38,16 @@ def check_mean_square(program) -> None:
 def check_lost(pair) -> None:
     old, new = numbers(pair, (2,))
     need(new != 0, "the new value is zero; a relative error needs another one")
-    need(abs(new) >= 1e-100 and abs(old) <= 1e100, "choose milder numbers: this happens far from the ends of the range")
+    need(
+        abs(new) >= 1e-100 and abs(old) <= 1e100,
+        "choose milder numbers: this happens far from the ends of the range",
+    )
     written = old + (new - old)
     error = abs(float(written - new) / float(new))
-    need(error >= 0.5, f"old + (new - old) is off by {error:.1e} of the new value; the rounding error is as large as the old value times 1e-16")
+    need(
+        error >= 0.5,
+        f"old + (new - old) is off by {error:.1e} of the new value; the rounding error is as large as the old value times 1e-16",
+    )
 
 
 IMPORTS = "from metarep_lib.construct import Basis, Form, Head, Layer, Product, Program, Write, input_basis\n"
@@ -87,9 +95,15 @@ EXERCISES = (
         check=check_length,
         solution=LENGTH,
         wrong={
-            "half of it": LENGTH.replace('Product(Form("phi"), Form("phi"))', 'Product(Form("phi"), Form("phi"), gain=0.5)'),
-            "one channel of three": LENGTH.replace('Product(Form("phi"), Form("phi"))', 'Product(Form("phi[0]"), Form("phi[0]"))'),
-            "no squares": LENGTH.replace("layers=(", "layers=() and (").replace('readout=Form("length")', 'readout=Form("phi[0]")'),
+            "half of it": LENGTH.replace(
+                'Product(Form("phi"), Form("phi"))', 'Product(Form("phi"), Form("phi"), gain=0.5)'
+            ),
+            "one channel of three": LENGTH.replace(
+                'Product(Form("phi"), Form("phi"))', 'Product(Form("phi[0]"), Form("phi[0]"))'
+            ),
+            "no squares": LENGTH.replace("layers=(", "layers=() and (").replace(
+                'readout=Form("length")', 'readout=Form("phi[0]")'
+            ),
             "a name that is not there": LENGTH.replace('Write("length"', 'Write("lenght"'),
         },
     ),
@@ -101,7 +115,9 @@ EXERCISES = (
         wrong={
             "a sum": MEAN_SQUARE.replace('"normalised"', '"linear"'),
             "the mean of y": MEAN_SQUARE.replace('Form("square"))', 'Form("y"))'),
-            "registers are averaged, too": MEAN_SQUARE.replace('(Form("one"), Form("is_support"))', '(Form("one"), Form("one"))'),
+            "registers are averaged, too": MEAN_SQUARE.replace(
+                '(Form("one"), Form("is_support"))', '(Form("one"), Form("one"))'
+            ),
         },
     ),
     Exercise(

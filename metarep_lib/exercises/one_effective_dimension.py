@@ -7,25 +7,42 @@ from metarep_lib.numerics.depth import effective_dimension
 
 
 def check_ridge(ridge_for) -> None:
-    for mu, wanted in ((torch.logspace(2, -3, 30, dtype=torch.float64), 7.0), (torch.ones(4, dtype=torch.float64), 1.5)):
+    for mu, wanted in (
+        (torch.logspace(2, -3, 30, dtype=torch.float64), 7.0),
+        (torch.ones(4, dtype=torch.float64), 1.5),
+    ):
         ridge = float(numbers(ridge_for(mu.clone(), wanted), ()))
         need(ridge > 0, "the ridge is not positive")
         found = float(effective_dimension(mu, ridge))
-        same(found, wanted, f"with this ridge the effective dimension is {found:.3g}, wanted {wanted:g}; it falls as the ridge grows, so halve an interval", 1e-4)
+        same(
+            found,
+            wanted,
+            f"with this ridge the effective dimension is {found:.3g}, wanted {wanted:g}; it falls as the ridge grows, so halve an interval",
+            1e-4,
+        )
 
 
 def check_harder(pair) -> None:
     need(isinstance(pair, tuple) and len(pair) == 2, "expected features and a map: (phi, W)")
     phi, W = (numbers(part) for part in pair)
-    need(phi.ndim == 2 and W.ndim == 2 and W.shape[1] == phi.shape[1] and len(W) < phi.shape[1], "expected phi [k, p] and W [m, p] with m < p")
-    need((W @ W.T - torch.eye(len(W), dtype=W.dtype)).abs().max() <= 1e-6, "the rows of W are not orthonormal")
+    need(
+        phi.ndim == 2 and W.ndim == 2 and W.shape[1] == phi.shape[1] and len(W) < phi.shape[1],
+        "expected phi [k, p] and W [m, p] with m < p",
+    )
+    need(
+        (W @ W.T - torch.eye(len(W), dtype=W.dtype)).abs().max() <= 1e-6,
+        "the rows of W are not orthonormal",
+    )
     kappas, counts = [], []
     for features in (phi, phi @ W.T):
         mu = torch.linalg.eigvalsh(features @ features.T).clamp(min=0)
         kappas.append(float((mu[-1] + 0.01) / (mu[0] + 0.01)))
         counts.append(float(effective_dimension(mu, 0.01)))
     need(counts[1] <= counts[0] + 1e-9, "the effective dimension has grown, which no map can do")
-    need(kappas[1] >= 50 * kappas[0], f"the condition number goes from {kappas[0]:.1f} to {kappas[1]:.1f}; with as many supports as features, what becomes of an eigenvalue whose direction is dropped?")
+    need(
+        kappas[1] >= 50 * kappas[0],
+        f"the condition number goes from {kappas[0]:.1f} to {kappas[1]:.1f}; with as many supports as features, what becomes of an eigenvalue whose direction is dropped?",
+    )
 
 
 RIDGE = """

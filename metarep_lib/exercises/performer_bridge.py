@@ -12,16 +12,28 @@ def check_positive(features) -> None:
     need((found > 0).all(), "some features are not positive")
     estimate, wanted = found @ found.T, (x @ x.T).exp()
     off = float(((estimate - wanted) / wanted).abs().max())
-    need(off <= 0.1, f"the inner products are off by {off:.0%} of exp(<x, x'>); for a standard Gaussian w, what is the mean of exp(w . (x + x'))?")
+    need(
+        off <= 0.1,
+        f"the inner products are off by {off:.0%} of exp(<x, x'>); for a standard Gaussian w, what is the mean of exp(w . (x + x'))?",
+    )
 
 
 def check_where(pair) -> None:
     need(isinstance(pair, tuple) and len(pair) == 2, "expected two vectors: x and x'")
     x, other = (numbers(part, (2,)).unsqueeze(0) for part in pair)
     need(x.norm() <= 3 and other.norm() <= 3, "vectors of length up to 3, please")
-    positive, trigonometric = float(positive_variance(x, other, tau=1.0)), float(trigonometric_variance(x, other, tau=1.0))
-    need(trigonometric > 0.1, "the trigonometric features are as good as exact here; at which x' are they not?")
-    need(positive <= 1e-3 * trigonometric, f"the variances are {positive:.2g} for positive and {trigonometric:.2g} for trigonometric features; when is exp(|x + x'|^2) - 1 zero?")
+    positive, trigonometric = (
+        float(positive_variance(x, other, tau=1.0)),
+        float(trigonometric_variance(x, other, tau=1.0)),
+    )
+    need(
+        trigonometric > 0.1,
+        "the trigonometric features are as good as exact here; at which x' are they not?",
+    )
+    need(
+        positive <= 1e-3 * trigonometric,
+        f"the variances are {positive:.2g} for positive and {trigonometric:.2g} for trigonometric features; when is exp(|x + x'|^2) - 1 zero?",
+    )
 
 
 EXERCISES = (

@@ -9,11 +9,17 @@ def check_fooled(pair) -> None:
     need(isinstance(pair, tuple) and len(pair) == 2, "expected two tables: predicted and true")
     predicted, true = (numbers(part, (10, 8)) for part in pair)
     need(true.std() > 0.1, "the true numbers hardly vary")
-    need((predicted.norm(dim=1) > 0).all() and (true.norm(dim=1) > 0).all(), "a task with zeros alone has no direction")
+    need(
+        (predicted.norm(dim=1) > 0).all() and (true.norm(dim=1) > 0).all(),
+        "a task with zeros alone has no direction",
+    )
     cosine = float(torch.cosine_similarity(predicted, true, dim=1).mean())
     r2 = 1 - float((predicted - true).square().sum() / (true - true.mean()).square().sum())
     need(cosine >= 0.95, f"the cosine is {cosine:.2f}, expected at least 0.95")
-    need(r2 <= 0, f"R^2 is {r2:.2f}; a probe that says the mean reaches zero. What does a cosine not notice?")
+    need(
+        r2 <= 0,
+        f"R^2 is {r2:.2f}; a probe that says the mean reaches zero. What does a cosine not notice?",
+    )
 
 
 def check_probe(probe) -> None:
@@ -21,7 +27,9 @@ def check_probe(probe) -> None:
     u = x @ normal(4, seed=2) + 5 + 0.1 * normal(30, seed=3)
     for penalty in (0.01, 30.0):
         centred, mean = x - x.mean(0), u.mean()
-        W = torch.linalg.solve(centred.T @ centred + penalty * torch.eye(4, dtype=x.dtype), centred.T @ (u - mean))
+        W = torch.linalg.solve(
+            centred.T @ centred + penalty * torch.eye(4, dtype=x.dtype), centred.T @ (u - mean)
+        )
         wanted = (x_new - x.mean(0)) @ W + mean
         hint = f"with the penalty {penalty:g} it says something else; the intercept is not penalised, so take the means out first"
         same(probe(x.clone(), u.clone(), x_new.clone(), penalty), wanted, hint)
@@ -36,7 +44,11 @@ def check_left(left) -> None:
         share = 1 - (b @ a @ torch.linalg.inv(a.T @ a) @ a.T @ b) / (b @ b)
         found = numbers(left(target.clone(), known.clone()), ())
         need(abs(float(found) - float(1 - share)) > 1e-6, "that is the share that is explained")
-        same(found, share, "not the share that least squares leaves; is a constant among what is known, and do overlapping columns count once?")
+        same(
+            found,
+            share,
+            "not the share that least squares leaves; is a constant among what is known, and do overlapping columns count once?",
+        )
 
 
 PROBE = """
@@ -69,7 +81,9 @@ pair = (3 * true, true)  # the right direction, three times too long
         solution=PROBE,
         wrong={
             "no intercept": PROBE.replace("x.mean(0), u.mean()", "torch.zeros(4), 0.0"),
-            "the new tokens' own means": PROBE.replace("(x_new - centre)", "(x_new - x_new.mean(0))"),
+            "the new tokens' own means": PROBE.replace(
+                "(x_new - centre)", "(x_new - x_new.mean(0))"
+            ),
             "no penalty": PROBE.replace("penalty * ", "1e-9 * "),
         },
     ),

@@ -27,14 +27,27 @@ def check_richardson(step) -> None:
     P, s = K / total[:, None], 0.5 / total
     exact = cholesky(system).alpha
     alpha = exact.clone()
-    same(step(alpha.clone(), prompt.y, P, s, 0.5), exact, "the solution of (K + lambda I) alpha = y is not where the iteration stays")
-    alpha, start = torch.zeros(6, dtype=torch.float64), torch.linalg.vector_norm(total.sqrt() * exact)
+    same(
+        step(alpha.clone(), prompt.y, P, s, 0.5),
+        exact,
+        "the solution of (K + lambda I) alpha = y is not where the iteration stays",
+    )
+    alpha, start = (
+        torch.zeros(6, dtype=torch.float64),
+        torch.linalg.vector_norm(total.sqrt() * exact),
+    )
     for t in range(50):
         alpha = numbers(step(alpha.clone(), prompt.y, P, s, 0.5), (6,))
         left = torch.linalg.vector_norm(total.sqrt() * (alpha - exact))  # the D-norm never grows
-        need(left <= start * (1 + 1e-9), f"the error grows in step {t + 1}; the step size one, in units of the total, is right")
+        need(
+            left <= start * (1 + 1e-9),
+            f"the error grows in step {t + 1}; the step size one, in units of the total, is right",
+        )
         start = left
-    need(left <= 0.9 * torch.linalg.vector_norm(total.sqrt() * exact), "after fifty steps the error is as large as at the start")
+    need(
+        left <= 0.9 * torch.linalg.vector_norm(total.sqrt() * exact),
+        "after fifty steps the error is as large as at the start",
+    )
 
 
 def check_fixed(vector) -> None:
@@ -44,12 +57,20 @@ def check_fixed(vector) -> None:
     v = numbers(vector, (5,))
     need(v.norm() > 1e-9, "the vector is zero")
     left = torch.linalg.solve(D, (K + 0.3 * torch.eye(5, dtype=K.dtype)) @ v)
-    need((left - v).norm() <= 1e-6 * v.norm(), "D^-1 (K + lambda I) changes it; what are the sums of its rows?")
+    need(
+        (left - v).norm() <= 1e-6 * v.norm(),
+        "D^-1 (K + lambda I) changes it; what are the sums of its rows?",
+    )
 
 
 def check_smoother(program) -> None:
     for seed in range(2):
-        prompt = Prompt(normal(5, 2, seed=seed), normal(5, seed=seed + 7), normal(3, 2, seed=seed + 9), ridge=1.0)
+        prompt = Prompt(
+            normal(5, 2, seed=seed),
+            normal(5, seed=seed + 7),
+            normal(3, 2, seed=seed + 9),
+            ridge=1.0,
+        )
         hint = "it says something else than sum_i exp(<phi(x), phi_i>) y_i / sum_i exp(<phi(x), phi_i>); which tokens does the softmax count that are no supports?"
         same(run(program, prompt), nadaraya_watson(prompt, ExponentialKernel()), hint)
 
@@ -120,7 +141,9 @@ def step(alpha, y, P, s, ridge):
         wrong={
             "the registers are averaged, too": SMOOTHER.replace(", hides=(0, 1)", ""),
             "linear attention": SMOOTHER.replace('"softmax"', '"linear"'),
-            "another temperature": SMOOTHER.replace('Form("phi")),), Form("y")', 'Form({"phi": 0.5})),), Form("y")'),
+            "another temperature": SMOOTHER.replace(
+                'Form("phi")),), Form("y")', 'Form({"phi": 0.5})),), Form("y")'
+            ),
         },
     ),
 )

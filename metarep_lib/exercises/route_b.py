@@ -10,14 +10,24 @@ from metarep_lib.prompt import Prompt
 
 
 def check_step(step) -> None:
-    system = ridge_system(Prompt(normal(6, 4, seed=0), normal(6, seed=1), normal(1, 4, seed=2), ridge=0.5))
+    system = ridge_system(
+        Prompt(normal(6, 4, seed=0), normal(6, seed=1), normal(1, 4, seed=2), ridge=0.5)
+    )
     history = conjugate_gradient(system, steps=4).history
     state = (torch.zeros(6, dtype=torch.float64), system.y, system.y)
     for t in range(4):
         state = step(*(v.clone() for v in state), system.matvec)
-        need(isinstance(state, tuple) and len(state) == 3, "expected three vectors: alpha, r and p after the step")
+        need(
+            isinstance(state, tuple) and len(state) == 3,
+            "expected three vectors: alpha, r and p after the step",
+        )
         for name, found in zip(("alpha", "r", "p"), state):
-            same(found, history[name][t + 1], f"{name} differs from the textbook's after step {t + 1}; compare with the definition, line by line", 1e-7)
+            same(
+                found,
+                history[name][t + 1],
+                f"{name} differs from the textbook's after step {t + 1}; compare with the definition, line by line",
+                1e-7,
+            )
 
 
 def check_count(steps) -> None:
@@ -70,7 +80,9 @@ EXERCISES = (
         solution=STEP,
         wrong={
             "steepest descent": STEP.replace("r_next + beta * p", "r_next"),
-            "the turn upside down": STEP.replace("(r_next @ r_next) / (r @ r)", "(r @ r) / (r_next @ r_next)"),
+            "the turn upside down": STEP.replace(
+                "(r_next @ r_next) / (r @ r)", "(r @ r) / (r_next @ r_next)"
+            ),
             "the wrong denominator": STEP.replace("(p @ w)", "(r @ matvec(r))"),
         },
     ),
@@ -81,7 +93,11 @@ EXERCISES = (
         solution="""
 steps = 4  # three eigenvalues of K that are not zero, and lambda itself
 """,
-        wrong={"as many as features": "steps = 3", "as many as supports": "steps = 20", "one more": "steps = 5"},
+        wrong={
+            "as many as features": "steps = 3",
+            "as many as supports": "steps = 20",
+            "one more": "steps = 5",
+        },
     ),
     Exercise(
         difficulty=3,
@@ -89,9 +105,13 @@ steps = 4  # three eigenvalues of K that are not zero, and lambda itself
         check=check_exact,
         solution=TWO,
         wrong={
-            "the best single step size": TWO.replace("step_size=1.0", "step_size=0.4").replace("step_size=0.25", "step_size=0.4"),
+            "the best single step size": TWO.replace("step_size=1.0", "step_size=0.4").replace(
+                "step_size=0.25", "step_size=0.4"
+            ),
             "the eigenvalues themselves": TWO.replace("step_size=0.25", "step_size=4.0"),
-            "one step only": TWO.replace("(*first.layers, replace(second.layers[0], step=2))", "first.layers"),
+            "one step only": TWO.replace(
+                "(*first.layers, replace(second.layers[0], step=2))", "first.layers"
+            ),
             "conjugate gradient": "from metarep_lib import conjugate_gradient\nprogram = conjugate_gradient(n_features=4, steps=2)",
         },
     ),

@@ -8,7 +8,11 @@ from metarep_lib.numerics.smoothers import first_order_bound
 
 def order(a: torch.Tensor, b: torch.Tensor) -> float:
     """Spearman's rank correlation."""
-    return float(torch.corrcoef(torch.stack([a.argsort().argsort().double(), b.argsort().argsort().double()]))[0, 1])
+    return float(
+        torch.corrcoef(
+            torch.stack([a.argsort().argsort().double(), b.argsort().argsort().double()])
+        )[0, 1]
+    )
 
 
 def check_hidden(mislead) -> None:
@@ -17,8 +21,14 @@ def check_hidden(mislead) -> None:
         targets = truth + noise
         f = numbers(mislead(truth.clone()), (200,))
         error, best = ((targets - g).square().mean().sqrt() for g in (f, truth))
-        need(error <= 1.1 * best, f"the error is {float(error / best):.2f} of the oracle's, so it shows; how well does a constant do?")
-        need(order(f, truth) <= -0.9, f"the rank correlation with the truth is {order(f, truth):.2f}; lose the order, and turn it round")
+        need(
+            error <= 1.1 * best,
+            f"the error is {float(error / best):.2f} of the oracle's, so it shows; how well does a constant do?",
+        )
+        need(
+            order(f, truth) <= -0.9,
+            f"the rank correlation with the truth is {order(f, truth):.2f}; lose the order, and turn it round",
+        )
 
 
 def check_first_order(approximate) -> None:
@@ -29,8 +39,14 @@ def check_first_order(approximate) -> None:
         exact = logits.softmax(0) @ y
         off.append(float((numbers(approximate(logits.clone(), y.clone()), ()) - exact).abs()))
         allowed = float(first_order_bound(2 * size) * (y.max() - y.min()))
-        need(off[-1] <= allowed, f"for logits within {size:g} it is off by {off[-1]:.1e}, where mean(y) + cov(logits, y) would be off by {allowed:.1e} at most")
-    need(off[0] >= 3 * off[1], "with logits half as large it should be off by a quarter; here a term of first order is missing")
+        need(
+            off[-1] <= allowed,
+            f"for logits within {size:g} it is off by {off[-1]:.1e}, where mean(y) + cov(logits, y) would be off by {allowed:.1e} at most",
+        )
+    need(
+        off[0] >= 3 * off[1],
+        "with logits half as large it should be off by a quarter; here a term of first order is missing",
+    )
     same(approximate(direction, torch.ones_like(y)), 1.0, "targets that are all one must give one")
 
 

@@ -12,7 +12,9 @@ def check_weights(weights) -> None:
     phi, phi_query = normal(6, 3, seed=0), normal(4, 3, seed=1)
     for tau, ridge in ((1.0, 0.5), (2.5, 0.125)):
         columns = []
-        for y in torch.eye(6, dtype=torch.float64):  # the prediction is linear in y: ask with one target at a time
+        for y in torch.eye(
+            6, dtype=torch.float64
+        ):  # the prediction is linear in y: ask with one target at a time
             system = ridge_system(Prompt(phi, y, phi_query, ridge), ExponentialKernel(tau))
             columns.append(system.predict(cholesky(system).alpha))
         hint = "these are not the derivatives of the predictions; row x is (K + lambda I)^-1 k(x)"
@@ -29,10 +31,17 @@ def check_same_regression(gaussian_ridge) -> None:
         phi, phi_query = (r * x / x.norm(dim=1, keepdim=True) for x in (phi, phi_query))
         found = float(numbers(gaussian_ridge(r, tau, ridge), ()))
         said = []
-        for kernel, its_ridge in ((ExponentialKernel(tau), ridge), (lambda a, b, tau=tau: gaussian(tau, a, b), found)):
+        for kernel, its_ridge in (
+            (ExponentialKernel(tau), ridge),
+            (lambda a, b, tau=tau: gaussian(tau, a, b), found),
+        ):
             A = kernel(phi, phi) + its_ridge * torch.eye(6, dtype=torch.float64)
             said.append(kernel(phi_query, phi) @ torch.linalg.solve(A, y))
-        same(said[1], said[0], f"on the sphere of radius {r:g} the two regressions differ; by which number do the two kernels differ there?")
+        same(
+            said[1],
+            said[0],
+            f"on the sphere of radius {r:g} the two regressions differ; by which number do the two kernels differ there?",
+        )
 
 
 WEIGHTS = """
@@ -50,7 +59,9 @@ EXERCISES = (
         solution=WEIGHTS,
         wrong={
             "the smoother": "def weights(phi, phi_query, tau, ridge):\n    return (phi_query @ phi.T / tau).softmax(1)",
-            "the linear kernel": WEIGHTS.replace("(phi @ phi.T / tau).exp()", "phi @ phi.T / tau").replace("(phi_query @ phi.T / tau).exp()", "phi_query @ phi.T / tau"),
+            "the linear kernel": WEIGHTS.replace(
+                "(phi @ phi.T / tau).exp()", "phi @ phi.T / tau"
+            ).replace("(phi_query @ phi.T / tau).exp()", "phi_query @ phi.T / tau"),
             "the temperature forgotten": WEIGHTS.replace(" / tau", ""),
         },
     ),

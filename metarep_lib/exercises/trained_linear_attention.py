@@ -10,7 +10,10 @@ def check_fair(fair_steps) -> None:
     for layers in range(1, 6):
         found = float(numbers(fair_steps(layers), ()))
         wanted = krylov_degree("GD++", layers)
-        need(found == wanted, f"for {layers} layers it is not {found:g} steps; each layer triples the degree in the size of the prompt, and a filter of Krylov degree m has 2 m + 1 there")
+        need(
+            found == wanted,
+            f"for {layers} layers it is not {found:g} steps; each layer triples the degree in the size of the prompt, and a filter of Krylov degree m has 2 m + 1 there",
+        )
 
 
 def check_moving(predict) -> None:
@@ -57,9 +60,13 @@ def fair_steps(layers):
         check=check_moving,
         solution=MOVING,
         wrong={
-            "gradient descent": MOVING.replace("        X, x_query = X - gamma * X @ S, x_query - gamma * x_query @ S\n", ""),
+            "gradient descent": MOVING.replace(
+                "        X, x_query = X - gamma * X @ S, x_query - gamma * x_query @ S\n", ""
+            ),
             "queries do not move": MOVING.replace("x_query - gamma * x_query @ S", "x_query"),
-            "always the first S": MOVING.replace("moment, S = X.T @ r, X.T @ X", "moment = X.T @ r").replace("dtype=X.dtype), y\n", "dtype=X.dtype), y\n    S = X.T @ X\n"),
+            "always the first S": MOVING.replace(
+                "moment, S = X.T @ r, X.T @ X", "moment = X.T @ r"
+            ).replace("dtype=X.dtype), y\n", "dtype=X.dtype), y\n    S = X.T @ X\n"),
         },
     ),
 )

@@ -10,11 +10,17 @@ from metarep_lib.exercises.grading import Exercise, need, normal, numbers, same
 def check_ridge(ridge_of) -> None:
     for d, sigma in ((3, 0.5), (6, 0.2)):
         X, y, x = normal(8, d, seed=d), normal(8, seed=d + 1), normal(4, d, seed=d + 2)
-        covariance = X @ X.T / d + sigma**2 * torch.eye(8, dtype=X.dtype)  # of y, with w ~ N(0, I / d)
+        covariance = X @ X.T / d + sigma**2 * torch.eye(
+            8, dtype=X.dtype
+        )  # of y, with w ~ N(0, I / d)
         posterior = x @ X.T / d @ torch.linalg.solve(covariance, y)
         ridge = float(numbers(ridge_of(d, sigma), ()))
         said = x @ torch.linalg.solve(X.T @ X + ridge * torch.eye(d, dtype=X.dtype), X.T @ y)
-        same(said, posterior, f"for d = {d} ridge regression with this ridge is not the posterior mean; the prior of w has variance 1/d in each direction")
+        same(
+            said,
+            posterior,
+            f"for d = {d} ridge regression with this ridge is not the posterior mean; the prior of w has variance 1/d in each direction",
+        )
 
 
 def check_levels(weigh) -> None:
@@ -26,9 +32,20 @@ def check_levels(weigh) -> None:
         logs = []
         for sigma in levels:
             covariance = X @ X.T / 4 + sigma**2 * torch.eye(10, dtype=X.dtype)
-            logs.append(torch.distributions.MultivariateNormal(torch.zeros(10, dtype=X.dtype), covariance).log_prob(y))
-        need(math.isclose(float(found.sum()), 1.0, rel_tol=1e-6), "the weights do not add up to one")
-        same(found, torch.stack(logs).softmax(0), "these are not the probabilities of the levels given the targets; y has covariance X X^T / d + sigma^2 I, and its determinant counts", 1e-5)
+            logs.append(
+                torch.distributions.MultivariateNormal(
+                    torch.zeros(10, dtype=X.dtype), covariance
+                ).log_prob(y)
+            )
+        need(
+            math.isclose(float(found.sum()), 1.0, rel_tol=1e-6), "the weights do not add up to one"
+        )
+        same(
+            found,
+            torch.stack(logs).softmax(0),
+            "these are not the probabilities of the levels given the targets; y has covariance X X^T / d + sigma^2 I, and its determinant counts",
+            1e-5,
+        )
 
 
 LEVELS = """

@@ -11,20 +11,40 @@ from metarep_lib.prompt import Prompt
 
 def check_scaled(phi) -> None:
     phi = numbers(phi)
-    need(phi.ndim == 2 and len(phi) >= 3, f"expected features [k, p] of at least three supports, got the shape {list(phi.shape)}")
+    need(
+        phi.ndim == 2 and len(phi) >= 3,
+        f"expected features [k, p] of at least three supports, got the shape {list(phi.shape)}",
+    )
     prompt = Prompt(phi, normal(len(phi), seed=0), phi[:1], ridge=0.01)
     system = ridge_system(prompt)
-    left = [conjugate_gradient(system, steps=1, preconditioner=m).history["r"][1].norm() / system.y.norm() for m in (None, jacobi(system))]
-    need(left[1] <= 1e-10, f"with Jacobi's preconditioner {left[1]:.0e} of the residual is left after one step; when is D^-1/2 A D^-1/2 the identity?")
-    need(left[0] >= 0.1, f"plain conjugate gradient leaves {left[0]:.0e} only; make the lengths of the supports differ")
+    left = [
+        conjugate_gradient(system, steps=1, preconditioner=m).history["r"][1].norm()
+        / system.y.norm()
+        for m in (None, jacobi(system))
+    ]
+    need(
+        left[1] <= 1e-10,
+        f"with Jacobi's preconditioner {left[1]:.0e} of the residual is left after one step; when is D^-1/2 A D^-1/2 the identity?",
+    )
+    need(
+        left[0] >= 0.1,
+        f"plain conjugate gradient leaves {left[0]:.0e} only; make the lengths of the supports differ",
+    )
 
 
 def check_features(features) -> None:
     for d in (1, 2, 3):
         x = normal(5, d, seed=d)
         found = numbers(features(x.clone()))
-        need(found.ndim == 2 and len(found) == 5, f"expected [n, number of features], got {list(found.shape)}")
-        same(found @ found.T, (1 + x @ x.T) ** 2, f"for d = {d} the inner products are not (1 + <x, x'>)^2; the mixed terms come twice")
+        need(
+            found.ndim == 2 and len(found) == 5,
+            f"expected [n, number of features], got {list(found.shape)}",
+        )
+        same(
+            found @ found.T,
+            (1 + x @ x.T) ** 2,
+            f"for d = {d} the inner products are not (1 + <x, x'>)^2; the mixed terms come twice",
+        )
 
 
 def check_prefixes(predict) -> None:
@@ -32,7 +52,12 @@ def check_prefixes(predict) -> None:
     wanted = [torch.zeros(())]
     for i in range(1, 9):
         past = phi[:i]
-        wanted.append(phi[i] @ torch.linalg.solve(past.T @ past + 0.5 * torch.eye(3, dtype=phi.dtype), past.T @ y[:i]))
+        wanted.append(
+            phi[i]
+            @ torch.linalg.solve(
+                past.T @ past + 0.5 * torch.eye(3, dtype=phi.dtype), past.T @ y[:i]
+            )
+        )
     hint = "position i must say what ridge regression on the supports before i says, and 0 at the first; does it read its own target?"
     same(predict(phi.clone(), y.clone(), 0.5), torch.stack([w.double() for w in wanted]), hint)
 
@@ -89,7 +114,9 @@ def features(x):
         check=check_prefixes,
         solution=PREFIXES,
         wrong={
-            "reads its own target": PREFIXES.replace("        said.append(phi_i @ torch.linalg.solve(S, b))\n", "").replace(
+            "reads its own target": PREFIXES.replace(
+                "        said.append(phi_i @ torch.linalg.solve(S, b))\n", ""
+            ).replace(
                 "* phi_i\n", "* phi_i\n        said.append(phi_i @ torch.linalg.solve(S, b))\n"
             ),
             "all supports at every position": """

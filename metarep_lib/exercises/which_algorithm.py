@@ -10,14 +10,29 @@ from metarep_lib.numerics.solvers import conjugate_gradient, gradient_descent
 def check_not_additive(pair) -> None:
     need(isinstance(pair, tuple) and len(pair) == 2, "expected two vectors of targets")
     y, other = (numbers(part, (3,)) for part in pair)
-    need(y.norm() > 1e-6 and other.norm() > 1e-6, "one of them is zero, and adding nothing changes nothing")
+    need(
+        y.norm() > 1e-6 and other.norm() > 1e-6,
+        "one of them is zero, and adding nothing changes nothing",
+    )
     A = torch.diag(torch.tensor([1.0, 2.0, 8.0], dtype=torch.float64))
     defect = {}
-    for name, solve in (("conjugate gradient", conjugate_gradient), ("gradient descent", lambda system, steps: gradient_descent(system, steps, 0.2))):
-        alone, its, both = (solve(RidgeSystem(A, v, torch.zeros(0, 3, dtype=A.dtype)), 1).alpha for v in (y, other, y + other))
+    for name, solve in (
+        ("conjugate gradient", conjugate_gradient),
+        ("gradient descent", lambda system, steps: gradient_descent(system, steps, 0.2)),
+    ):
+        alone, its, both = (
+            solve(RidgeSystem(A, v, torch.zeros(0, 3, dtype=A.dtype)), 1).alpha
+            for v in (y, other, y + other)
+        )
         defect[name] = float((both - alone - its).norm() / (alone.norm() + its.norm()))
-    need(defect["gradient descent"] < 1e-12, "the targets differ in scale so much that rounding decides")
-    need(defect["conjugate gradient"] >= 0.1, f"one step is additive here up to {defect['conjugate gradient']:.0e}; a step size is a ratio of two sums over y, so choose targets with different ones, that are no multiples of each other")
+    need(
+        defect["gradient descent"] < 1e-12,
+        "the targets differ in scale so much that rounding decides",
+    )
+    need(
+        defect["conjugate gradient"] >= 0.1,
+        f"one step is additive here up to {defect['conjugate gradient']:.0e}; a step size is a ratio of two sums over y, so choose targets with different ones, that are no multiples of each other",
+    )
 
 
 def check_unseen(other) -> None:
@@ -28,14 +43,23 @@ def check_unseen(other) -> None:
         need(callable(Q), "expected a function: the other polynomial")
         grid = torch.linspace(0, 12, 30, dtype=torch.float64)
         at = numbers([float(Q(s)) for s in eigenvalues])
-        need((at - P(eigenvalues)).abs().max() <= 1e-9, "it differs from P at an eigenvalue, so the prompt shows it")
-        need(abs(float(Q(torch.zeros((), dtype=torch.float64))) - 1) <= 1e-12, "it is not one at zero, so it is no iteration from zero")
+        need(
+            (at - P(eigenvalues)).abs().max() <= 1e-9,
+            "it differs from P at an eigenvalue, so the prompt shows it",
+        )
+        need(
+            abs(float(Q(torch.zeros((), dtype=torch.float64))) - 1) <= 1e-12,
+            "it is not one at zero, so it is no iteration from zero",
+        )
         apart = numbers([float(Q(s)) for s in grid]) - P(grid)
         need(apart.abs().max() >= 1e-3, "it is the same polynomial everywhere")
         degree = 4  # as for P
         powers = grid.unsqueeze(-1) ** torch.arange(degree + 1)
         left = apart - powers @ torch.linalg.lstsq(powers, apart.unsqueeze(-1)).solution.squeeze(-1)
-        need(left.abs().max() <= 1e-6 * apart.abs().max(), f"it is no polynomial of degree {degree} or less")
+        need(
+            left.abs().max() <= 1e-6 * apart.abs().max(),
+            f"it is no polynomial of degree {degree} or less",
+        )
 
 
 EXERCISES = (

@@ -2,7 +2,12 @@
 
 from metarep_lib.network.masks import CausalMask, Mask, PairCausalMask, PrefixMask
 from metarep_lib.network.trace import Trace
-from metarep_lib.network.transformer import AttentionConfig, BlockConfig, Transformer, TransformerConfig
+from metarep_lib.network.transformer import (
+    AttentionConfig,
+    BlockConfig,
+    Transformer,
+    TransformerConfig,
+)
 
 __all__ = [
     "AttentionConfig",

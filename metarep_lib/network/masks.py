@@ -87,7 +87,9 @@ class CausalMask:
         n = self.n_registers
         written = k.unsqueeze(-1) * v.unsqueeze(-2)  # [*B, T, d, e]
         past = written[..., n:, :, :]
-        if self.strict:  # shifted by one rather than "sum minus own term", which would round differently
+        if (
+            self.strict
+        ):  # shifted by one rather than "sum minus own term", which would round differently
             past = torch.cat([torch.zeros_like(past[..., :1, :, :]), past[..., :-1, :, :]], dim=-3)
         memory = torch.cat([torch.zeros_like(written[..., :n, :, :]), past], dim=-3).cumsum(-3)
         memory = memory + written[..., :n, :, :].sum(-3, keepdim=True)

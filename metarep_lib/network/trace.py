@@ -41,14 +41,18 @@ class Trace:
             KeyError: unknown name or group of tokens, with the ones there are.
         """
         if isinstance(address, str) or len(address) != 2:
-            raise KeyError(f"trace[{address!r}]: expected a name and a group of tokens; try trace['alpha', 'support']")
+            raise KeyError(
+                f"trace[{address!r}]: expected a name and a group of tokens; try trace['alpha', 'support']"
+            )
         return self.after_blocks(*address)[list(self.step_ends)]
 
     def after_blocks(self, name: str, group: str) -> Tensor:
         """The same after every *block*: [n_blocks + 1, *batch, tokens(, width)]."""
         for key, known in ((name, self.channels), (group, self.tokens)):
             if key not in known:
-                raise KeyError(f"trace has no {key!r}; it has {', '.join(known)}; try trace['alpha', 'support']")
+                raise KeyError(
+                    f"trace has no {key!r}; it has {', '.join(known)}; try trace['alpha', 'support']"
+                )
         return narrow(self.resid[..., self.tokens[group], self.channels[name]])
 
     @property

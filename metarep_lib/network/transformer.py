@@ -118,18 +118,31 @@ class Attention(nn.Module):
         self.W_V = nn.Parameter(torch.empty(heads, d_model, d_value))
         self.W_O = nn.Parameter(torch.empty(heads, d_value, d_model))
 
-    def forward(self, x: Float[Tensor, "*B T d_model"], mask: Mask, tap: Callable[[Tensor], Tensor] = untouched) -> Float[Tensor, "*B T d_model"]:
+    def forward(
+        self,
+        x: Float[Tensor, "*B T d_model"],
+        mask: Mask,
+        tap: Callable[[Tensor], Tensor] = untouched,
+    ) -> Float[Tensor, "*B T d_model"]:
         x_heads = x.unsqueeze(-3)  # [*B, 1, T, d_model]
-        q, k, v = x_heads @ self.W_Q, x_heads @ self.W_K, x_heads @ self.W_V  # [*B, H, T, d_head | d_value]
+        q, k, v = (
+            x_heads @ self.W_Q,
+            x_heads @ self.W_K,
+            x_heads @ self.W_V,
+        )  # [*B, H, T, d_head | d_value]
         out = tap(getattr(self, self.config.kind)(q, k, v, mask))  # [*B, H, T, d_value]
-        return out.transpose(-3, -2).flatten(-2) @ self.W_O.flatten(0, 1)  # the sum over heads, as one product
+        return out.transpose(-3, -2).flatten(-2) @ self.W_O.flatten(
+            0, 1
+        )  # the sum over heads, as one product
 
     def linear(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
         return mask.contract(q, self.hide(k), v)
 
     def normalised(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
         ones = torch.ones_like(v[..., :1])
-        out = mask.contract(q, self.hide(k), torch.cat([v, ones], dim=-1))  # numerator and total in one pass
+        out = mask.contract(
+            q, self.hide(k), torch.cat([v, ones], dim=-1)
+        )  # numerator and total in one pass
         return out[..., :-1] / out[..., -1:]
 
     def softmax(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
@@ -160,7 +173,9 @@ class GatedMLP(nn.Module):
         self.W_in = nn.Parameter(torch.empty(d_model, d_mlp))
         self.W_out = nn.Parameter(torch.empty(d_mlp, d_model))
 
-    def forward(self, x: Float[Tensor, "*B T d_model"], tap: Callable[[Tensor], Tensor] = untouched) -> Float[Tensor, "*B T d_model"]:
+    def forward(
+        self, x: Float[Tensor, "*B T d_model"], tap: Callable[[Tensor], Tensor] = untouched
+    ) -> Float[Tensor, "*B T d_model"]:
         return tap(self.activation(x @ self.W_gate) * (x @ self.W_in)) @ self.W_out
 
 
@@ -174,7 +189,12 @@ class Block(nn.Module):
         self.norm_mlp = make_norm(config.norm, d_model)
         self.mlp = GatedMLP(d_model, config.d_mlp, config.activation)
 
-    def forward(self, x: Float[Tensor, "*B T d_model"], mask: Mask, tap: Callable[[str, Tensor], Tensor] = untouched) -> Float[Tensor, "*B T d_model"]:
+    def forward(
+        self,
+        x: Float[Tensor, "*B T d_model"],
+        mask: Mask,
+        tap: Callable[[str, Tensor], Tensor] = untouched,
+    ) -> Float[Tensor, "*B T d_model"]:
         normed = self.norm_attention(x)
         for g, group in enumerate(self.attention):
             x = x + group(normed, mask, partial(tap, f"heads {g}"))
@@ -209,7 +229,9 @@ class Transformer(nn.Module):
             if name.rpartition(".")[2].startswith("W_"):  # norms keep their own ones and zeros
                 nn.init.normal_(weight, std=max(weight.shape[-2], 1) ** -0.5, generator=generator)
 
-    def stream(self, tokens: Tensor, mask: Mask, tap: Tap = untouched) -> Iterator[Float[Tensor, "*B T d_model"]]:
+    def stream(
+        self, tokens: Tensor, mask: Mask, tap: Tap = untouched
+    ) -> Iterator[Float[Tensor, "*B T d_model"]]:
         """Yield the residual stream: after the embedding, then after every block of the schedule."""
         self.check(tokens)
         x = tap(0, "mlp", tokens @ self.W_E)
@@ -234,11 +256,17 @@ class Transformer(nn.Module):
         """
         reasons = []
         if tokens.ndim < 2 or tokens.shape[-1] != self.config.d_input:
-            reasons.append(f"expected shape [..., tokens, {self.config.d_input}], got {list(tokens.shape)}")
+            reasons.append(
+                f"expected shape [..., tokens, {self.config.d_input}], got {list(tokens.shape)}"
+            )
         if tokens.dtype != self.W_E.dtype:
-            reasons.append(f"the weights are {self.W_E.dtype}: use tokens.to({self.W_E.dtype}) or network.to({tokens.dtype})")
+            reasons.append(
+                f"the weights are {self.W_E.dtype}: use tokens.to({self.W_E.dtype}) or network.to({tokens.dtype})"
+            )
         if tokens.device != self.W_E.device:
-            reasons.append(f"the weights are on {self.W_E.device}: use tokens.to('{self.W_E.device}')")
+            reasons.append(
+                f"the weights are on {self.W_E.device}: use tokens.to('{self.W_E.device}')"
+            )
         if reasons:
             came = f"Transformer(tokens={tokens.dtype}{list(tokens.shape)} on {tokens.device})"
             raise ValueError(came + "".join(f"\n  - {reason}" for reason in reasons))

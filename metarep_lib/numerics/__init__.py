@@ -1,10 +1,27 @@
 """The answer: kernels, solvers with full histories, bounds. Imports neither network nor construct."""
 
 from metarep_lib.numerics import block, depth, solvers, spectral
-from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
+from metarep_lib.numerics.bounds import (
+    conjugate_gradient_bound,
+    gradient_descent_bound,
+    prediction_factor,
+)
 from metarep_lib.numerics.capacity import capacity_bound, distinct_eigenvalues
-from metarep_lib.numerics.filters import Filter, PolynomialFilter, Spectrum, best_polynomial, krylov_degree, tune
-from metarep_lib.numerics.kernels import ExponentialKernel, GaussianKernel, RidgeSystem, linear_kernel, ridge_system
+from metarep_lib.numerics.filters import (
+    Filter,
+    PolynomialFilter,
+    Spectrum,
+    best_polynomial,
+    krylov_degree,
+    tune,
+)
+from metarep_lib.numerics.kernels import (
+    ExponentialKernel,
+    GaussianKernel,
+    RidgeSystem,
+    linear_kernel,
+    ridge_system,
+)
 from metarep_lib.numerics.leave_one_out import Tuned, left_out, tuned_ridge_regression
 from metarep_lib.numerics.order import hidden_order_bound, hiding_threshold, one_step_order_bound
 from metarep_lib.numerics.perturbation import (
@@ -22,7 +39,14 @@ from metarep_lib.numerics.perturbation import (
     ridge_fit,
     worst_drift,
 )
-from metarep_lib.numerics.preconditioning import block_diagonal, jacobi, landmark_preconditioner, row_normalised, scaled, whitened
+from metarep_lib.numerics.preconditioning import (
+    block_diagonal,
+    jacobi,
+    landmark_preconditioner,
+    row_normalised,
+    scaled,
+    whitened,
+)
 from metarep_lib.numerics.random_features import (
     positive_features,
     positive_variance,
@@ -31,9 +55,16 @@ from metarep_lib.numerics.random_features import (
     trigonometric_features,
     trigonometric_variance,
 )
-from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step, look_ahead_step
+from metarep_lib.numerics.recurrences import (
+    conjugate_gradient_step,
+    gradient_descent_step,
+    look_ahead_step,
+)
 from metarep_lib.numerics.s_step import s_step_conjugate_gradient
-from metarep_lib.numerics.sensitivity import conjugate_gradient_jacobian, conjugate_gradient_lipschitz
+from metarep_lib.numerics.sensitivity import (
+    conjugate_gradient_jacobian,
+    conjugate_gradient_lipschitz,
+)
 from metarep_lib.numerics.smoothers import (
     effective_supports,
     first_order_bound,
@@ -55,7 +86,14 @@ from metarep_lib.numerics.stencil import (
     stencil_error,
     stencil_error_in_floats,
 )
-from metarep_lib.numerics.width import best_projection, landmark_projection, projected, random_projection, spanned_features, width_bound
+from metarep_lib.numerics.width import (
+    best_projection,
+    landmark_projection,
+    projected,
+    random_projection,
+    spanned_features,
+    width_bound,
+)
 
 __all__ = [
     "ExponentialKernel",

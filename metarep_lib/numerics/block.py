@@ -14,7 +14,9 @@ from metarep_lib.numerics.kernels import RidgeSystem
 from metarep_lib.numerics.solvers import Outcome, Solution
 
 
-def conjugate_gradient(system: RidgeSystem, steps: int, tolerance: float = 1e-8, rank_tolerance: float | None = None) -> Solution:
+def conjugate_gradient(
+    system: RidgeSystem, steps: int, tolerance: float = 1e-8, rank_tolerance: float | None = None
+) -> Solution:
     """t steps of block CG for A alpha = Y from alpha_0 = 0, whatever the rank of Y.
 
         Q C = Y,   S = Q                                     orthonormal columns, negligible ones left out
@@ -49,9 +51,13 @@ def conjugate_gradient(system: RidgeSystem, steps: int, tolerance: float = 1e-8,
     """
     check("block.conjugate_gradient", system, steps)
     A, Y = system.A, system.y
-    threshold = max(Y.shape[-2:]) * torch.finfo(Y.dtype).eps if rank_tolerance is None else rank_tolerance
+    threshold = (
+        max(Y.shape[-2:]) * torch.finfo(Y.dtype).eps if rank_tolerance is None else rank_tolerance
+    )
     if not 0 <= threshold < 1:
-        raise ValueError(f"block.conjugate_gradient(rank_tolerance={rank_tolerance}): expected a number in [0, 1), e.g. 1e-14")
+        raise ValueError(
+            f"block.conjugate_gradient(rank_tolerance={rank_tolerance}): expected a number in [0, 1), e.g. 1e-14"
+        )
     length = Y.norm(dim=-2, keepdim=True)
     length = torch.where(length == 0, torch.ones_like(length), length)
     alpha, broke_down = torch.zeros_like(Y), torch.zeros_like(A[..., 0, 0], dtype=torch.bool)
@@ -60,7 +66,9 @@ def conjugate_gradient(system: RidgeSystem, steps: int, tolerance: float = 1e-8,
     history = {"alpha": [alpha], "r": [Q @ C], "p": [], "rank": []}
     for _ in range(steps):
         W = A @ S
-        factor, info = torch.linalg.cholesky_ex(S.mT @ W + torch.diag_embed((~kept).to(S)))  # a one for what is left out
+        factor, info = torch.linalg.cholesky_ex(
+            S.mT @ W + torch.diag_embed((~kept).to(S))
+        )  # a one for what is left out
         broke_down |= info != 0
         history["p"].append(S)
         history["rank"].append(kept.sum(-1))
@@ -72,10 +80,14 @@ def conjugate_gradient(system: RidgeSystem, steps: int, tolerance: float = 1e-8,
         history["r"].append(Q @ C)
     stacked = {name: torch.stack(values) for name, values in history.items() if values}
     stacked |= {name: stacked[name] * length for name in ("alpha", "r")}
-    return Solution(stacked["alpha"][-1], stacked, judge(system, stacked["alpha"][-1], broke_down, tolerance))
+    return Solution(
+        stacked["alpha"][-1], stacked, judge(system, stacked["alpha"][-1], broke_down, tolerance)
+    )
 
 
-def textbook_conjugate_gradient(system: RidgeSystem, steps: int, tolerance: float = 1e-8) -> Solution:
+def textbook_conjugate_gradient(
+    system: RidgeSystem, steps: int, tolerance: float = 1e-8
+) -> Solution:
     """t steps of block CG as O'Leary (1980) writes it: every step solves with R^T R and P^T A P.
 
         Gamma = (P^T A P)^-1 R^T R,   alpha += P Gamma,   R_next = R - A P Gamma,   P_next = R_next + P (R^T R)^-1 R_next^T R_next
@@ -89,14 +101,20 @@ def textbook_conjugate_gradient(system: RidgeSystem, steps: int, tolerance: floa
     history = {"alpha": [alpha], "r": [r], "p": []}
     for _ in range(steps):
         w, rho = A @ p, r.mT @ r
-        (of_sigma, failed), (of_rho, failed_too) = (torch.linalg.cholesky_ex(gram) for gram in (p.mT @ w, rho))
+        (of_sigma, failed), (of_rho, failed_too) = (
+            torch.linalg.cholesky_ex(gram) for gram in (p.mT @ w, rho)
+        )
         broke_down |= (failed != 0) | (failed_too != 0)
         gamma = torch.cholesky_solve(rho, of_sigma)
         r_next = r - w @ gamma
         beta = torch.cholesky_solve(r_next.mT @ r_next, of_rho)
         stop = broke_down[..., None, None]
         history["p"].append(p)
-        alpha, r, p = torch.where(stop, alpha, alpha + p @ gamma), torch.where(stop, r, r_next), torch.where(stop, p, r_next + p @ beta)
+        alpha, r, p = (
+            torch.where(stop, alpha, alpha + p @ gamma),
+            torch.where(stop, r, r_next),
+            torch.where(stop, p, r_next + p @ beta),
+        )
         history["alpha"].append(alpha)
         history["r"].append(r)
     stacked = {name: torch.stack(values) for name, values in history.items() if values}
@@ -131,7 +149,9 @@ def rate_bound(system: RidgeSystem, t: Tensor) -> Tensor:
 
 def orthonormal_factor(z: Tensor, floor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """z = Q C: [*batch, k, n] orthonormal columns of Q and [*batch, n, m] C, zero where a singular value is at most the floor; [*batch, n] where not."""
-    usable = torch.isfinite(z).all(-1, keepdim=True).all(-2, keepdim=True)  # the factorisation refuses anything else
+    usable = (
+        torch.isfinite(z).all(-1, keepdim=True).all(-2, keepdim=True)
+    )  # the factorisation refuses anything else
     U, sizes, V = torch.linalg.svd(torch.where(usable, z, torch.zeros_like(z)), full_matrices=False)
     kept = sizes > floor.unsqueeze(-1)
     return U * kept.unsqueeze(-2), (sizes * kept).unsqueeze(-1) * V, kept

@@ -35,5 +35,7 @@ def prediction_factor(system: RidgeSystem, alpha_star: Tensor) -> Tensor:
     Schwarz in the A-inner product, k(x)^T e = <A^-1 k(x), e>_A <= ||A^-1 k(x)||_A ||e||_A.
     """
     # with A = L L^T: k^T A^-1 k = ||L^-1 k||^2, never negative
-    whitened = torch.linalg.solve_triangular(torch.linalg.cholesky(system.A), system.K_query.mT, upper=False)
+    whitened = torch.linalg.solve_triangular(
+        torch.linalg.cholesky(system.A), system.K_query.mT, upper=False
+    )
     return whitened.norm(dim=-2) * system.norm(alpha_star).unsqueeze(-1)

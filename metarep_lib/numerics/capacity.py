@@ -35,7 +35,10 @@ def capacity_bound(prompt: Prompt, W: Tensor, steps: int) -> Tensor:
     narrow = projected(prompt, W)
     system = ridge_system(narrow)
     factor = prediction_factor(system, cholesky(system).alpha)
-    return width_bound(prompt, W) + outlier_errors(distinct_eigenvalues(narrow), steps).to(factor).unsqueeze(-1) * factor
+    return (
+        width_bound(prompt, W)
+        + outlier_errors(distinct_eigenvalues(narrow), steps).to(factor).unsqueeze(-1) * factor
+    )
 
 
 def distinct_eigenvalues(prompt: Prompt) -> Tensor:

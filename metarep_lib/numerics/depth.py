@@ -103,7 +103,9 @@ def outlier_errors(eigenvalues: Tensor, steps: int) -> Tensor:
     """
     log_F, rate, outside, window = windows(eigenvalues)
     inside = torch.arange(steps + 1).view(-1, 1, 1) - outside  # [t, i, j]
-    log_T = torch.where(inside > 0, inside * rate + torch.log1p(torch.exp(-2 * inside * rate)) - math.log(2), 0)
+    log_T = torch.where(
+        inside > 0, inside * rate + torch.log1p(torch.exp(-2 * inside * rate)) - math.log(2), 0
+    )
     log_bound = torch.where((inside >= 0) & window, log_F - log_T, 0)
     return log_bound.clamp(max=0).exp().amin((1, 2))
 
@@ -112,8 +114,12 @@ def windows(eigenvalues: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """log F, ln((sqrt(b / a) + 1) / (sqrt(b / a) - 1)), the number of outliers, and which are windows, [n, n] for a = value i, b = value j."""
     values = torch.unique(eigenvalues).double()
     n = len(values)
-    below = torch.log((values[:, None] / values - 1).clamp(min=torch.finfo(values.dtype).tiny))  # [j, l] log(b / mu_l - 1), l below the window
-    above = torch.log((1 - values[:, None] / values).clamp(min=torch.finfo(values.dtype).tiny))  # [i, l] log(1 - a / mu_l), l above it
+    below = torch.log(
+        (values[:, None] / values - 1).clamp(min=torch.finfo(values.dtype).tiny)
+    )  # [j, l] log(b / mu_l - 1), l below the window
+    above = torch.log(
+        (1 - values[:, None] / values).clamp(min=torch.finfo(values.dtype).tiny)
+    )  # [i, l] log(1 - a / mu_l), l above it
     zero = values.new_zeros(n, 1)
     of_below = torch.cat([zero, below.cumsum(1)[:, :-1]], 1).T  # [i, j] sum over l < i
     of_above = torch.cat([above.flip(1).cumsum(1).flip(1)[:, 1:], zero], 1)  # [i, j] sum over l > j
@@ -197,4 +203,6 @@ def count(needed: float, rate: float) -> int:
 
 def check(kappa: float, accuracy: float) -> None:
     if not kappa >= 1 or not accuracy > 0:
-        raise ValueError(f"kappa={kappa}, accuracy={accuracy}: expected kappa >= 1 and accuracy > 0, e.g. kappa=100.0, accuracy=1e-6")
+        raise ValueError(
+            f"kappa={kappa}, accuracy={accuracy}: expected kappa >= 1 and accuracy > 0, e.g. kappa=100.0, accuracy=1e-6"
+        )

@@ -98,7 +98,9 @@ class Spectrum:
     def of(cls, system: RidgeSystem) -> "Spectrum":
         """Of any symmetric systems: K, K + lambda I, or the primal X^T X with right-hand side X^T y and queries x."""
         eigenvalues, vectors = torch.linalg.eigh(system.A)
-        return cls(eigenvalues, (vectors.mT @ system.y.unsqueeze(-1)).squeeze(-1), system.K_query @ vectors)
+        return cls(
+            eigenvalues, (vectors.mT @ system.y.unsqueeze(-1)).squeeze(-1), system.K_query @ vectors
+        )
 
     def predict(self, c: Callable[[Tensor], Tensor]) -> Tensor:
         """[B, q] k(x)^T c(A) y."""
@@ -121,11 +123,22 @@ def krylov_degree(method: str, steps: int) -> int:
         ValueError: a method there is not.
     """
     if method not in METHODS:
-        raise ValueError(f"krylov_degree({method!r}): expected one of {', '.join(map(repr, METHODS))}")
+        raise ValueError(
+            f"krylov_degree({method!r}): expected one of {', '.join(map(repr, METHODS))}"
+        )
     return (3**steps - 1) // 2 if method == "GD++" else steps
 
 
-def tune(method: str, spectrum: Spectrum, f: Tensor, steps: int, *, tied: bool = False, restarts: int = 6, seed: int = 0) -> Filter:
+def tune(
+    method: str,
+    spectrum: Spectrum,
+    f: Tensor,
+    steps: int,
+    *,
+    tied: bool = False,
+    restarts: int = 6,
+    seed: int = 0,
+) -> Filter:
     """The scalars of L steps with the smallest risk on these prompts, by L-BFGS from several random starts.
 
     Args:
@@ -145,32 +158,50 @@ def tune(method: str, spectrum: Spectrum, f: Tensor, steps: int, *, tied: bool =
     tensor([0.5000], dtype=torch.float64)
     """
     if method not in METHODS or steps < 1:
-        raise ValueError(f"tune({method!r}, steps={steps}): expected steps >= 1 and one of {', '.join(map(repr, METHODS))}")
+        raise ValueError(
+            f"tune({method!r}, steps={steps}): expected steps >= 1 and one of {', '.join(map(repr, METHODS))}"
+        )
     names = METHODS[method][1]
-    unit = spectrum.eigenvalues.amax(-1).mean().item()  # scalars in units in which an ordinary step is about one
+    unit = (
+        spectrum.eigenvalues.amax(-1).mean().item()
+    )  # scalars in units in which an ordinary step is about one
     units = {"eta": 1 / unit, "gamma": 1 / unit, "beta": 1.0}
     generator = torch.Generator().manual_seed(seed)
 
     def filter_of(free: Tensor) -> Filter:
-        return Filter(method, {name: units[name] * row.expand(steps) for name, row in zip(names, free)})
+        return Filter(
+            method, {name: units[name] * row.expand(steps) for name, row in zip(names, free)}
+        )
 
     best, smallest = None, torch.inf
     for _ in range(restarts):
         width = 1 if tied else steps
-        start = torch.rand(len(names), width, generator=generator, dtype=torch.float64) * torch.tensor([[1.5], [0.5]])[: len(names)].double()
+        start = (
+            torch.rand(len(names), width, generator=generator, dtype=torch.float64)
+            * torch.tensor([[1.5], [0.5]])[: len(names)].double()
+        )
         free = descent(lambda free: spectrum.risk(filter_of(free), f), start)
         risk = spectrum.risk(filter_of(free), f).item()
         if risk < smallest:  # false for NaN
             best, smallest = filter_of(free), risk
     if best is None:
-        raise ValueError(f"tune({method!r}, steps={steps}): no start of {restarts} reached a finite risk; scale the features or take more restarts")
+        raise ValueError(
+            f"tune({method!r}, steps={steps}): no start of {restarts} reached a finite risk; scale the features or take more restarts"
+        )
     return best
 
 
 def descent(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
     """Where L-BFGS ends from here."""
     free = start.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS([free], max_iter=300, tolerance_grad=1e-12, tolerance_change=1e-14, history_size=20, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(
+        [free],
+        max_iter=300,
+        tolerance_grad=1e-12,
+        tolerance_change=1e-14,
+        history_size=20,
+        line_search_fn="strong_wolfe",
+    )
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -197,7 +228,9 @@ def best_polynomial(spectrum: Spectrum, f: Tensor, degree: int) -> PolynomialFil
         ValueError: a degree below one.
     """
     if degree < 1:
-        raise ValueError(f"best_polynomial(degree={degree}): expected degree >= 1, e.g. krylov_degree('GD++', 2)")
+        raise ValueError(
+            f"best_polynomial(degree={degree}): expected degree >= 1, e.g. krylov_degree('GD++', 2)"
+        )
     largest = spectrum.eigenvalues.max().item()
     basis = chebyshev_basis(spectrum.eigenvalues, degree, largest)  # [B, n, degree]
     design = (spectrum.K_query @ (spectrum.y.unsqueeze(-1) * basis)).flatten(0, 1)  # [B q, degree]

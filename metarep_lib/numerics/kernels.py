@@ -44,7 +44,9 @@ class ExponentialKernel:
 
     def __post_init__(self) -> None:
         if not self.tau > 0:
-            raise ValueError(f"ExponentialKernel(tau={self.tau}): expected a positive temperature, e.g. ExponentialKernel(tau=1.0)")
+            raise ValueError(
+                f"ExponentialKernel(tau={self.tau}): expected a positive temperature, e.g. ExponentialKernel(tau=1.0)"
+            )
 
     def logits(self, phi: Tensor, phi_other: Tensor) -> Tensor:
         """<U phi_i, U phi'_j> / tau, [*batch, n, p] and [*batch, m, p] to [*batch, n, m]; exp of it overflows where they do not."""
@@ -74,10 +76,14 @@ class GaussianKernel:
 
     def __post_init__(self) -> None:
         if not self.tau > 0:
-            raise ValueError(f"GaussianKernel(tau={self.tau}): expected a positive squared width, e.g. GaussianKernel(tau=1.0)")
+            raise ValueError(
+                f"GaussianKernel(tau={self.tau}): expected a positive squared width, e.g. GaussianKernel(tau=1.0)"
+            )
 
     def __call__(self, phi: Tensor, phi_other: Tensor) -> Tensor:
-        return (-(phi.unsqueeze(-2) - phi_other.unsqueeze(-3)).square().sum(-1) / (2 * self.tau)).exp()
+        return (
+            -(phi.unsqueeze(-2) - phi_other.unsqueeze(-3)).square().sum(-1) / (2 * self.tau)
+        ).exp()
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,9 @@ def left_out(system: RidgeSystem) -> Tensor:
     return system.y - alpha / inverse.diagonal(dim1=-2, dim2=-1)
 
 
-def tuned_ridge_regression(prompt: Prompt, kernels: Sequence[Kernel], ridges: Sequence[float]) -> Tuned:
+def tuned_ridge_regression(
+    prompt: Prompt, kernels: Sequence[Kernel], ridges: Sequence[float]
+) -> Tuned:
     """Kernel ridge regression on the targets minus their mean, with the kernel and ridge that leave-one-out prefers.
 
     Args:
@@ -52,7 +54,14 @@ def tuned_ridge_regression(prompt: Prompt, kernels: Sequence[Kernel], ridges: Se
     Raises:
         ValueError: a batch, several outputs, fewer than two supports, nothing to choose from, or a kernel that overflows.
     """
-    if prompt.phi.ndim != 2 or prompt.n_outputs > 1 or prompt.n_support < 2 or not kernels or not ridges or min(ridges) <= 0:
+    if (
+        prompt.phi.ndim != 2
+        or prompt.n_outputs > 1
+        or prompt.n_support < 2
+        or not kernels
+        or not ridges
+        or min(ridges) <= 0
+    ):
         raise ValueError(
             f"tuned_ridge_regression(phi={list(prompt.phi.shape)}, {prompt.n_outputs} outputs, {len(kernels)} kernels, ridges={list(ridges)}): expected one"
             " prompt [k >= 2, p] with one output, and positive ridges; this would work: tuned_ridge_regression(prompt, [ExponentialKernel(1.0)], [0.1, 1.0])"
@@ -63,7 +72,9 @@ def tuned_ridge_regression(prompt: Prompt, kernels: Sequence[Kernel], ridges: Se
     for kernel in kernels:
         K = kernel(prompt.phi, prompt.phi)
         if not torch.isfinite(K).all():
-            raise ValueError(f"tuned_ridge_regression: {kernel} overflows on this prompt; scale the features or take a higher temperature")
+            raise ValueError(
+                f"tuned_ridge_regression: {kernel} overflows on this prompt; scale the features or take a higher temperature"
+            )
         eigenvalues, vectors = torch.linalg.eigh(K)
         coefficients = vectors.mT @ y
         for ridge in (part * K.diagonal().mean().item() for part in ridges):
@@ -74,4 +85,6 @@ def tuned_ridge_regression(prompt: Prompt, kernels: Sequence[Kernel], ridges: Se
             if error < best_error:
                 best, best_error = (kernel, ridge, alpha, residual), error
     kernel, ridge, alpha, residual = best
-    return Tuned(mean + kernel(prompt.phi_query, prompt.phi) @ alpha, prompt.y - residual, kernel, ridge)
+    return Tuned(
+        mean + kernel(prompt.phi_query, prompt.phi) @ alpha, prompt.y - residual, kernel, ridge
+    )

@@ -60,7 +60,9 @@ def ridge_fit(prompt: Prompt) -> RidgeFit:
 
 
 def cholesky_of(gram: Tensor, ridge: float) -> Tensor:
-    return torch.linalg.cholesky(gram + ridge * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device))
+    return torch.linalg.cholesky(
+        gram + ridge * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    )
 
 
 # ---------------------------------------------------------------- when only the kernel is known
@@ -144,7 +146,10 @@ def feature_drift_bound(prompt: Prompt, moved: Prompt) -> Tensor:
 def sensitivity(of_targets: RidgeFit, of_query: RidgeFit) -> Tensor:
     """lambda ||alpha|| ||psi|| + ||w|| sqrt(1 + ||ell||^2), [*batch, q]: alpha and w of one fit, psi and ell of another."""
     alpha, w = (x.norm(dim=-1, keepdim=True) for x in (of_targets.alpha, of_targets.w))
-    return of_targets.ridge * alpha * of_query.psi.norm(dim=-1) + w * (1 + of_query.ell.square().sum(-1)).sqrt()
+    return (
+        of_targets.ridge * alpha * of_query.psi.norm(dim=-1)
+        + w * (1 + of_query.ell.square().sum(-1)).sqrt()
+    )
 
 
 def predicted_drift_bound(prompt: Prompt, delta: Tensor | float) -> Tensor:
@@ -173,7 +178,10 @@ def drift_gradient(prompt: Prompt) -> Tensor:
     """
     fit = ridge_fit(prompt)
     w = fit.w.unsqueeze(-2).unsqueeze(-2).expand(*fit.psi.shape[:-1], 1, -1)
-    supports = prompt.ridge * fit.alpha[..., None, :, None] * fit.psi.unsqueeze(-2) - fit.ell.unsqueeze(-1) * w
+    supports = (
+        prompt.ridge * fit.alpha[..., None, :, None] * fit.psi.unsqueeze(-2)
+        - fit.ell.unsqueeze(-1) * w
+    )
     return torch.cat([supports, w], dim=-2)
 
 
@@ -192,7 +200,9 @@ def worst_drift(prompt: Prompt, delta: float, steps: int = 20) -> Prompt:
     for sign in (1.0, -1.0):
         features = still
         for _ in range(steps):
-            left, _, right = torch.linalg.svd(drift_gradient(from_joint(features, prompt)).squeeze(-3), full_matrices=False)
+            left, _, right = torch.linalg.svd(
+                drift_gradient(from_joint(features, prompt)).squeeze(-3), full_matrices=False
+            )
             features = still + sign * delta * left[..., :2] @ right[..., :2, :]
             change = (predictions(from_joint(features, prompt)) - start).abs()
             best = torch.where((change > most)[..., None], features, best)
@@ -241,4 +251,10 @@ def lipschitz_constants(ridge: float) -> dict[str, float]:
     """
     root = math.sqrt(ridge)
     edge = 3 * math.sqrt(3) / 8 / (ridge * root)
-    return {"targets": 1 / (2 * root), "query": 1 / (2 * root), "supports": 1 / ridge, "ridge": edge / 2, "dual": edge}
+    return {
+        "targets": 1 / (2 * root),
+        "query": 1 / (2 * root),
+        "supports": 1 / ridge,
+        "ridge": edge / 2,
+        "dual": edge,
+    }

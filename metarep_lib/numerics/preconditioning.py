@@ -36,9 +36,15 @@ def scaled(system: RidgeSystem, m: Tensor) -> RidgeSystem:
     [1.0, 1.0]
     """
     if not (m > 0).all():
-        raise ValueError(f"scaled(m with minimum {m.min().item():g}): expected positive entries, e.g. scaled(system, jacobi(system))")
+        raise ValueError(
+            f"scaled(m with minimum {m.min().item():g}): expected positive entries, e.g. scaled(system, jacobi(system))"
+        )
     root = m.sqrt()
-    return RidgeSystem(root.unsqueeze(-1) * system.A * root.unsqueeze(-2), root * system.y, system.K_query * root.unsqueeze(-2))
+    return RidgeSystem(
+        root.unsqueeze(-1) * system.A * root.unsqueeze(-2),
+        root * system.y,
+        system.K_query * root.unsqueeze(-2),
+    )
 
 
 def whitened(system: RidgeSystem, P: Tensor) -> RidgeSystem:
@@ -60,7 +66,11 @@ def whitened(system: RidgeSystem, P: Tensor) -> RidgeSystem:
     def solve(B: Tensor) -> Tensor:
         return torch.linalg.solve_triangular(L, B, upper=False)
 
-    return RidgeSystem(solve(solve(system.A).mT), solve(system.y.unsqueeze(-1)).squeeze(-1), solve(system.K_query.mT).mT)
+    return RidgeSystem(
+        solve(solve(system.A).mT),
+        solve(system.y.unsqueeze(-1)).squeeze(-1),
+        solve(system.K_query.mT).mT,
+    )
 
 
 def landmark_preconditioner(prompt: Prompt, landmarks: Tensor) -> Tensor:
@@ -78,7 +88,9 @@ def landmark_preconditioner(prompt: Prompt, landmarks: Tensor) -> Tensor:
     [10.0, 1.0]
     """
     narrow = projected(prompt, landmark_projection(prompt, landmarks)).phi
-    return narrow @ narrow.mT + prompt.ridge * torch.eye(prompt.n_support, dtype=narrow.dtype, device=narrow.device)
+    return narrow @ narrow.mT + prompt.ridge * torch.eye(
+        prompt.n_support, dtype=narrow.dtype, device=narrow.device
+    )
 
 
 def block_diagonal(system: RidgeSystem, size: int) -> Tensor:
@@ -105,6 +117,14 @@ def row_normalised(prompt: Prompt) -> tuple[Prompt, Tensor]:
     """
     lengths, of_queries = prompt.phi.norm(dim=-1), prompt.phi_query.norm(dim=-1, keepdim=True)
     if not ((lengths > 0).all() and (of_queries > 0).all()):
-        raise ValueError("row_normalised(prompt): a support or query has phi = 0; remove it, or add a constant feature")
-    unit = Prompt(prompt.phi / lengths.unsqueeze(-1), prompt.y, prompt.phi_query / of_queries, prompt.ridge, prompt.y_query)
+        raise ValueError(
+            "row_normalised(prompt): a support or query has phi = 0; remove it, or add a constant feature"
+        )
+    unit = Prompt(
+        prompt.phi / lengths.unsqueeze(-1),
+        prompt.y,
+        prompt.phi_query / of_queries,
+        prompt.ridge,
+        prompt.y_query,
+    )
     return unit, lengths

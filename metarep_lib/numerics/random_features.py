@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 
-def random_directions(n_directions: int, n_features: int, generator: torch.Generator, *, orthogonal: bool = False) -> Tensor:
+def random_directions(
+    n_directions: int, n_features: int, generator: torch.Generator, *, orthogonal: bool = False
+) -> Tensor:
     """[n_directions, n_features] Gaussian directions, float64; orthogonal ones are so in blocks of n_features (Yu et al. 2016).
 
     Each direction alone is standard Gaussian in both cases, so that every estimate stays unbiased.
@@ -27,14 +29,22 @@ def random_directions(n_directions: int, n_features: int, generator: torch.Gener
     (True, False)
     """
     if n_directions < 1 or n_features < 1:
-        raise ValueError(f"random_directions({n_directions}, {n_features}): expected at least one of each, e.g. random_directions(64, 8, generator)")
+        raise ValueError(
+            f"random_directions({n_directions}, {n_features}): expected at least one of each, e.g. random_directions(64, 8, generator)"
+        )
     if not orthogonal:
         return torch.randn(n_directions, n_features, generator=generator, dtype=torch.float64)
     n_blocks = -(-n_directions // n_features)
-    gaussian = torch.randn(n_blocks, n_features, n_features, generator=generator, dtype=torch.float64)
+    gaussian = torch.randn(
+        n_blocks, n_features, n_features, generator=generator, dtype=torch.float64
+    )
     Q, R = torch.linalg.qr(gaussian)
-    Q = Q * R.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)  # without the signs Q would not be uniform
-    lengths = torch.randn(n_blocks, n_features, n_features, generator=generator, dtype=torch.float64).norm(dim=-1)
+    Q = Q * R.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(
+        -2
+    )  # without the signs Q would not be uniform
+    lengths = torch.randn(
+        n_blocks, n_features, n_features, generator=generator, dtype=torch.float64
+    ).norm(dim=-1)
     return (lengths.unsqueeze(-1) * Q.mT).flatten(0, 1)[:n_directions]
 
 
@@ -45,7 +55,9 @@ def positive_features(x: Tensor, directions: Tensor, tau: float) -> Tensor:
     tensor([[0.5000, 0.5000, 0.5000, 0.5000]])
     """
     a = x / math.sqrt(tau)
-    return (a @ directions.mT - a.square().sum(-1, keepdim=True) / 2).exp() / math.sqrt(len(directions))
+    return (a @ directions.mT - a.square().sum(-1, keepdim=True) / 2).exp() / math.sqrt(
+        len(directions)
+    )
 
 
 def trigonometric_features(x: Tensor, directions: Tensor, tau: float) -> Tensor:
@@ -84,7 +96,9 @@ def geometry(x: Tensor, x_other: Tensor, tau: float) -> tuple[Tensor, Tensor, Te
     return inner, (squares - 2 * inner).clamp(min=0), (squares + 2 * inner).clamp(min=0)
 
 
-def random_feature_bound(matrix_error: Tensor, column_error: Tensor, column: Tensor, y: Tensor, ridge: float) -> Tensor:
+def random_feature_bound(
+    matrix_error: Tensor, column_error: Tensor, column: Tensor, y: Tensor, ridge: float
+) -> Tensor:
     """|y| (d / lambda + |k| e / (lambda (lambda + e))): how far a prediction moves when the kernel does.
 
     Args:

@@ -21,7 +21,9 @@ def gradient_descent_step(state: State, matvec: MatVec, step_size: Array) -> Sta
     return {"alpha": alpha + step_size * r, "r": r - step_size * matvec(r)}
 
 
-def split_gradient_descent_step(state: State, matvec: MatVec, step_size: Array, ridge: Array) -> State:
+def split_gradient_descent_step(
+    state: State, matvec: MatVec, step_size: Array, ridge: Array
+) -> State:
     """alpha <- alpha + eta r, r <- (1 - eta lambda) (r - eta K r): a step on K, then one on the ridge.
 
     `matvec` is K alone and `ridge` one number for every entry, 0 where an entry has no diagonal (a query).
@@ -38,7 +40,9 @@ def chebyshev_step(state: State, matvec: MatVec, c: Array, g: Array) -> State:
     return {"alpha": state["alpha"] + d, "r": r, "d": c * d + g * r}
 
 
-def conjugate_gradient_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array | None = None) -> State:
+def conjugate_gradient_step(
+    state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array | None = None
+) -> State:
     """From (alpha, r, p) after t steps to those after t + 1, with the scalars in between (Hestenes and Stiefel 1952).
 
     With m, preconditioned by that diagonal: z = m r takes the place of r in rho and p (Saad 2003, algorithm 9.1).
@@ -54,7 +58,16 @@ def conjugate_gradient_step(state: State, matvec: MatVec, inner: Inner, divide: 
     rho_next = inner(r, z)
     beta = divide(rho_next, rho)
     p = z + beta * p
-    return {"alpha": alpha, "r": r, "p": p, "rho": rho, "sigma": sigma, "gamma": gamma, "rho_next": rho_next, "beta": beta}
+    return {
+        "alpha": alpha,
+        "r": r,
+        "p": p,
+        "rho": rho,
+        "sigma": sigma,
+        "gamma": gamma,
+        "rho_next": rho_next,
+        "beta": beta,
+    }
 
 
 def richardson_step(state: State, matvec: MatVec, m: Array) -> State:
@@ -63,7 +76,9 @@ def richardson_step(state: State, matvec: MatVec, m: Array) -> State:
     return {"alpha": alpha + z, "z": z - m * matvec(z)}
 
 
-def two_block_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array, one: Array) -> State:
+def two_block_step(
+    state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array, one: Array
+) -> State:
     """CG preconditioned by the diagonal m, all sums at once (Chronopoulos and Gear 1989); with m = one plain CG.
 
     Here p and s = A p belong to the step just made: p_t, where the textbook state holds p_t+1. Before
@@ -89,7 +104,9 @@ def two_block_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m
     }
 
 
-def token_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array, one: Array) -> State:
+def token_step(
+    state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array, one: Array
+) -> State:
     """The same CG of Chronopoulos and Gear with one division for each of 1 / rho_old, 1 / c and gamma, in the primal: w, with f = phi . w.
 
     `inner` sums the channels of one token, so that every token solves by itself; z = m r is carried where m is no constant one.
@@ -100,7 +117,11 @@ def token_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Ar
     rho, delta = inner(r, z), inner(z, u)
     beta, psi = divide(rho, state["rho_old"]), divide(rho, state["c"]) * rho
     gamma = divide(rho, delta - state["started"] * psi)
-    p, s, phi_p = z + beta * state["p"], u + beta * state["s"], inner(phi, z) + beta * state["phi_p"]
+    p, s, phi_p = (
+        z + beta * state["p"],
+        u + beta * state["s"],
+        inner(phi, z) + beta * state["phi_p"],
+    )
     return {
         "w": state["w"] + gamma * p,
         "r": r - gamma * s,
@@ -114,7 +135,9 @@ def token_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Ar
     }
 
 
-def block_step(state: State, matvec: MatVec, gram: Inner, divide: Divide, identity: Array, damping: Array) -> State:
+def block_step(
+    state: State, matvec: MatVec, gram: Inner, divide: Divide, identity: Array, damping: Array
+) -> State:
     """Block CG (O'Leary 1980) with directions conjugate to each other, one after the other, so that dependent ones become 0.
 
     Every name holds a column for each of m outputs; `gram` (a, b to a^T b) gives m x m matrices; s = A p, and s_hat has
@@ -139,7 +162,9 @@ def block_step(state: State, matvec: MatVec, gram: Inner, divide: Divide, identi
     return {"alpha": alpha, "r": r, "p": p, "s": s, "s_hat": s_hat}
 
 
-def pipelined_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array, one: Array) -> State:
+def pipelined_step(
+    state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array, one: Array
+) -> State:
     """CG preconditioned by the diagonal m, the product running ahead of the sums (Ghysels and Vanroose 2014, algorithm 4).
 
     Carried along, and equal to it in exact arithmetic: z = m r, w = A z, s = A p, q = m s, v = A q. p, s, q and v belong to the step just
@@ -169,7 +194,9 @@ def pipelined_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, m
     }
 
 
-def causal_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, ridge: Array, phi: Array, one: Array) -> State:
+def causal_step(
+    state: State, matvec: MatVec, inner: Inner, divide: Divide, ridge: Array, phi: Array, one: Array
+) -> State:
     """CG in the primal for (S + lambda I) w = b, `matvec` being S, with the prediction f = phi . w carried along.
 
     h = 1 / gamma follows from the Rayleigh quotient of r. Before the first step rho_old = 1 and
@@ -200,7 +227,9 @@ def newton_schulz_step(u: Array, phi: Array, n_support: int) -> Array:
     return u + u - (u @ phi[:n_support].T) @ u[:n_support]
 
 
-def look_ahead_step(state: State, matvec: MatVec, inner: Inner, divide: Divide, scale: Array, one: Array) -> State:
+def look_ahead_step(
+    state: State, matvec: MatVec, inner: Inner, divide: Divide, scale: Array, one: Array
+) -> State:
     """CG by unscaled residuals v = pi r of A' = scale A (Lanczos 1952), with the quotients taken from the sums of the step before.
 
     With B = [A'v, v, v_old] and z = (1, -theta, -omega): v_next = B z, so v_next . v_next = z . h and v_next . A' v_next = z . j

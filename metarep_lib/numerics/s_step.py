@@ -21,7 +21,13 @@ KrylovBasis = Literal["monomial", "newton", "chebyshev"]
 
 
 def s_step_conjugate_gradient(
-    system: RidgeSystem, cycles: int, s: int, basis: KrylovBasis, smallest: float, largest: float, tolerance: float = 1e-8
+    system: RidgeSystem,
+    cycles: int,
+    s: int,
+    basis: KrylovBasis,
+    smallest: float,
+    largest: float,
+    tolerance: float = 1e-8,
 ) -> Solution:
     """`cycles` times s steps of CG from alpha_0 = 0, with one set of inner products per cycle.
 
@@ -47,7 +53,9 @@ def s_step_conjugate_gradient(
     tensor([0.5000, 0.2000])
     """
     if cycles < 0 or s < 1:
-        raise ValueError(f"s_step_conjugate_gradient(cycles={cycles}, s={s}): expected cycles >= 0 and s >= 1, e.g. cycles=10, s=4")
+        raise ValueError(
+            f"s_step_conjugate_gradient(cycles={cycles}, s={s}): expected cycles >= 0 and s >= 1, e.g. cycles=10, s=4"
+        )
     up, here, down = basis_recurrence(basis, s, smallest, largest)
     B = change_of_basis(up, here, down).to(system.y)
     alpha, r, p = torch.zeros_like(system.y), system.y, system.y
@@ -68,7 +76,11 @@ def s_step_conjugate_gradient(
             history.append(alpha + (Y @ x_c.unsqueeze(-1)).squeeze(-1))
         alpha = history[-1]
         r, p = ((Y @ v.unsqueeze(-1)).squeeze(-1) for v in (r_c, p_c))
-    return Solution(alpha, {"alpha": torch.stack(history)}, judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance))
+    return Solution(
+        alpha,
+        {"alpha": torch.stack(history)},
+        judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance),
+    )
 
 
 def form(a: Tensor, G: Tensor, b: Tensor) -> Tensor:
@@ -76,7 +88,14 @@ def form(a: Tensor, G: Tensor, b: Tensor) -> Tensor:
     return (a * (G @ b.unsqueeze(-1)).squeeze(-1)).sum(-1, keepdim=True)
 
 
-def krylov(system: RidgeSystem, v: Tensor, length: int, up: list[float], here: list[float], down: list[float]) -> list[Tensor]:
+def krylov(
+    system: RidgeSystem,
+    v: Tensor,
+    length: int,
+    up: list[float],
+    here: list[float],
+    down: list[float],
+) -> list[Tensor]:
     """P_0(A) v, ..., P_length-1(A) v with A P_l = up_l P_l+1 + here_l P_l + down_l P_l-1."""
     columns = [v]
     for degree in range(length - 1):
@@ -87,19 +106,27 @@ def krylov(system: RidgeSystem, v: Tensor, length: int, up: list[float], here: l
     return columns
 
 
-def basis_recurrence(basis: KrylovBasis, s: int, smallest: float, largest: float) -> tuple[list[float], list[float], list[float]]:
+def basis_recurrence(
+    basis: KrylovBasis, s: int, smallest: float, largest: float
+) -> tuple[list[float], list[float], list[float]]:
     """up, here and down for l = 0 ... s - 1: x P_l(x) = up_l P_l+1(x) + here_l P_l(x) + down_l P_l-1(x).
 
     >>> basis_recurrence("chebyshev", 2, 1.0, 3.0)
     ([1.0, 0.5], [2.0, 2.0], [0.0, 0.5])
     """
     if not 0 < smallest < largest:
-        raise ValueError(f"s-step basis of [{smallest}, {largest}]: expected 0 < smallest < largest, e.g. system.eigenvalues[[0, -1]]")
+        raise ValueError(
+            f"s-step basis of [{smallest}, {largest}]: expected 0 < smallest < largest, e.g. system.eigenvalues[[0, -1]]"
+        )
     centre, radius = (smallest + largest) / 2, (largest - smallest) / 2
     if basis == "monomial":
         return [largest] * s, [0.0] * s, [0.0] * s
     if basis == "newton":
-        return [radius / 2] * s, leja([centre + radius * float(x) for x in chebyshev_points(s)]), [0.0] * s
+        return (
+            [radius / 2] * s,
+            leja([centre + radius * float(x) for x in chebyshev_points(s)]),
+            [0.0] * s,
+        )
     if basis == "chebyshev":
         return [radius] + [radius / 2] * (s - 1), [centre] * s, [0.0] + [radius / 2] * (s - 1)
     raise ValueError(f"s-step basis {basis!r}: expected 'monomial', 'newton' or 'chebyshev'")
@@ -119,7 +146,10 @@ def leja(points: list[float]) -> list[float]:
     left = sorted(points, key=abs)
     ordered = [left.pop()]
     while left:
-        distances = [torch.tensor([abs(x - y) for y in ordered], dtype=torch.float64).log().sum() for x in left]
+        distances = [
+            torch.tensor([abs(x - y) for y in ordered], dtype=torch.float64).log().sum()
+            for x in left
+        ]
         ordered.append(left.pop(int(torch.stack(distances).argmax())))
     return ordered
 

@@ -24,7 +24,9 @@ def conjugate_gradient_jacobian(A: Tensor, y: Tensor, steps: int) -> Tensor:
     True
     """
     if not 1 <= steps <= len(y):
-        raise ValueError(f"conjugate_gradient_jacobian(A [{len(y)}, {len(y)}], steps={steps}): expected 1 <= steps <= {len(y)}, e.g. steps=1")
+        raise ValueError(
+            f"conjugate_gradient_jacobian(A [{len(y)}, {len(y)}], steps={steps}): expected 1 <= steps <= {len(y)}, e.g. steps=1"
+        )
     basis = [y / y.norm()]
     for _ in range(steps - 1):
         v = A @ basis[-1]

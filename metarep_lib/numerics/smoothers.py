@@ -30,7 +30,11 @@ def nadaraya_watson(prompt: Prompt, kernel: ExponentialKernel) -> Tensor:
     tensor([2.])
     """
     weights = smoother_weights(prompt, kernel)
-    return (weights @ prompt.y.unsqueeze(-1)).squeeze(-1) if prompt.n_outputs == 1 else weights @ prompt.y
+    return (
+        (weights @ prompt.y.unsqueeze(-1)).squeeze(-1)
+        if prompt.n_outputs == 1
+        else weights @ prompt.y
+    )
 
 
 def smoother_left_out(prompt: Prompt, kernel: ExponentialKernel) -> Tensor:
@@ -95,7 +99,12 @@ def share_on_sphere(n_features: int, tau: float) -> float:
     """
 
     def log_mean(c: float) -> float:
-        return float(gammaln(n_features / 2) + (n_features / 2 - 1) * math.log(2 / c) + math.log(ive(n_features / 2 - 1, c)) + c)
+        return float(
+            gammaln(n_features / 2)
+            + (n_features / 2 - 1) * math.log(2 / c)
+            + math.log(ive(n_features / 2 - 1, c))
+            + c
+        )
 
     return math.exp(2 * log_mean(1 / tau) - log_mean(2 / tau))
 

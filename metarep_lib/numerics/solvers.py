@@ -12,7 +12,12 @@ import torch
 from torch import Tensor
 
 from metarep_lib.numerics.kernels import RidgeSystem
-from metarep_lib.numerics.recurrences import State, chebyshev_step, conjugate_gradient_step, gradient_descent_step
+from metarep_lib.numerics.recurrences import (
+    State,
+    chebyshev_step,
+    conjugate_gradient_step,
+    gradient_descent_step,
+)
 
 
 class Outcome(IntEnum):
@@ -64,10 +69,14 @@ def cholesky(system: RidgeSystem, tolerance: float = 1e-8) -> Solution:
     """
     factor, info = torch.linalg.cholesky_ex(system.A)
     alpha = torch.cholesky_solve(system.y.unsqueeze(-1), factor).squeeze(-1)
-    return Solution(alpha, {"alpha": alpha.unsqueeze(0)}, judge(system, alpha, info != 0, tolerance))
+    return Solution(
+        alpha, {"alpha": alpha.unsqueeze(0)}, judge(system, alpha, info != 0, tolerance)
+    )
 
 
-def gradient_descent(system: RidgeSystem, steps: int, step_size: float, tolerance: float = 1e-8) -> Solution:
+def gradient_descent(
+    system: RidgeSystem, steps: int, step_size: float, tolerance: float = 1e-8
+) -> Solution:
     """alpha_t+1 = alpha_t + eta (y - A alpha_t) from alpha_0 = 0.
 
     Args:
@@ -80,12 +89,23 @@ def gradient_descent(system: RidgeSystem, steps: int, step_size: float, toleranc
         ValueError: negative steps.
     """
     start = {"alpha": torch.zeros_like(system.y), "r": system.y}
-    history = iterate(lambda state: gradient_descent_step(state, system.matvec, step_size), start, steps, "gradient_descent")
+    history = iterate(
+        lambda state: gradient_descent_step(state, system.matvec, step_size),
+        start,
+        steps,
+        "gradient_descent",
+    )
     alpha = history["alpha"][-1]
-    return Solution(alpha, history, judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance))
+    return Solution(
+        alpha,
+        history,
+        judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance),
+    )
 
 
-def chebyshev(system: RidgeSystem, steps: int, smallest: float, largest: float, tolerance: float = 1e-8) -> Solution:
+def chebyshev(
+    system: RidgeSystem, steps: int, smallest: float, largest: float, tolerance: float = 1e-8
+) -> Solution:
     """t steps of Chebyshev's semi-iteration (Saad 2003, algorithm 12.1) from alpha_0 = 0, d_0 = y / theta.
 
     Args:
@@ -98,7 +118,9 @@ def chebyshev(system: RidgeSystem, steps: int, smallest: float, largest: float, 
         ValueError: negative steps, or not 0 < smallest < largest.
     """
     if not 0 < smallest < largest:
-        raise ValueError(f"chebyshev(smallest={smallest}, largest={largest}): expected 0 < smallest < largest, e.g. system.eigenvalues[[0, -1]]")
+        raise ValueError(
+            f"chebyshev(smallest={smallest}, largest={largest}): expected 0 < smallest < largest, e.g. system.eigenvalues[[0, -1]]"
+        )
     theta, delta = (largest + smallest) / 2, (largest - smallest) / 2
     rho = delta / theta
 
@@ -107,12 +129,23 @@ def chebyshev(system: RidgeSystem, steps: int, smallest: float, largest: float, 
         rho_old, rho = rho, 1 / (2 * theta / delta - rho)
         return chebyshev_step(state, system.matvec, rho * rho_old, 2 * rho / delta)
 
-    history = iterate(step, {"alpha": torch.zeros_like(system.y), "r": system.y, "d": system.y / theta}, steps, "chebyshev")
+    history = iterate(
+        step,
+        {"alpha": torch.zeros_like(system.y), "r": system.y, "d": system.y / theta},
+        steps,
+        "chebyshev",
+    )
     alpha = history["alpha"][-1]
-    return Solution(alpha, history, judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance))
+    return Solution(
+        alpha,
+        history,
+        judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance),
+    )
 
 
-def conjugate_gradient(system: RidgeSystem, steps: int, tolerance: float = 1e-8, preconditioner: Tensor | None = None) -> Solution:
+def conjugate_gradient(
+    system: RidgeSystem, steps: int, tolerance: float = 1e-8, preconditioner: Tensor | None = None
+) -> Solution:
     """t steps of CG (Hestenes and Stiefel 1952) from alpha_0 = 0, preconditioned by a diagonal if one is given.
 
     Differences from the textbook: it does not stop by itself, since the history of a fixed number
@@ -135,16 +168,29 @@ def conjugate_gradient(system: RidgeSystem, steps: int, tolerance: float = 1e-8,
     [[0.0, 0.0], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
     """
     m = preconditioner
-    start = {"alpha": torch.zeros_like(system.y), "r": system.y, "p": system.y if m is None else m * system.y}
-    history = iterate(lambda state: conjugate_gradient_step(state, system.matvec, inner, divide, m), start, steps, "conjugate_gradient")
+    start = {
+        "alpha": torch.zeros_like(system.y),
+        "r": system.y,
+        "p": system.y if m is None else m * system.y,
+    }
+    history = iterate(
+        lambda state: conjugate_gradient_step(state, system.matvec, inner, divide, m),
+        start,
+        steps,
+        "conjugate_gradient",
+    )
     alpha = history["alpha"][-1]
     broke_down = torch.zeros_like(alpha[..., 0], dtype=torch.bool)
     if steps:
-        broke_down = ((history["sigma"] <= 0) & (history["rho"] >= torch.finfo(alpha.dtype).tiny)).any(0)
+        broke_down = (
+            (history["sigma"] <= 0) & (history["rho"] >= torch.finfo(alpha.dtype).tiny)
+        ).any(0)
     return Solution(alpha, history, judge(system, alpha, broke_down, tolerance))
 
 
-def iterate(step: Callable[[State], State], start: State, steps: int, name: str) -> dict[str, Tensor]:
+def iterate(
+    step: Callable[[State], State], start: State, steps: int, name: str
+) -> dict[str, Tensor]:
     """Run a recurrence and stack what every name held: vectors from step 0 on, scalars per step."""
     if steps < 0:
         raise ValueError(f"{name}(steps={steps}): expected steps >= 0, e.g. steps=10")
@@ -153,7 +199,9 @@ def iterate(step: Callable[[State], State], start: State, steps: int, name: str)
         states.append(step(states[-1]))
     history = {name: torch.stack([state[name] for state in states]) for name in start}
     scalars = [name for name in states[-1] if name not in start]
-    return history | {name: torch.stack([state[name].squeeze(-1) for state in states[1:]]) for name in scalars}
+    return history | {
+        name: torch.stack([state[name].squeeze(-1) for state in states[1:]]) for name in scalars
+    }
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:

@@ -35,7 +35,9 @@ def spectral_shares(system: RidgeSystem) -> tuple[Tensor, Tensor]:
     return eigenvalues, shares / shares.sum(-1, keepdim=True)
 
 
-def gradient_descent_errors(eigenvalues: Tensor, shares: Tensor, t: Tensor, step_size: Tensor | float) -> Tensor:
+def gradient_descent_errors(
+    eigenvalues: Tensor, shares: Tensor, t: Tensor, step_size: Tensor | float
+) -> Tensor:
     """Relative A-norm error after t steps, P_t(s) = (1 - eta s)^t.
 
     Args:
@@ -49,11 +51,19 @@ def gradient_descent_errors(eigenvalues: Tensor, shares: Tensor, t: Tensor, step
     >>> gradient_descent_errors(torch.tensor([1.0, 3.0]), torch.tensor([0.5, 0.5]), torch.arange(3), 0.5).tolist()
     [1.0, 0.5, 0.25]
     """
-    factors = 1 - torch.as_tensor(step_size, dtype=eigenvalues.dtype, device=eigenvalues.device).unsqueeze(-1) * eigenvalues
+    factors = (
+        1
+        - torch.as_tensor(step_size, dtype=eigenvalues.dtype, device=eigenvalues.device).unsqueeze(
+            -1
+        )
+        * eigenvalues
+    )
     return root_mean(factors.abs() ** t.view(-1, *[1] * factors.ndim), shares)
 
 
-def chebyshev_errors(eigenvalues: Tensor, shares: Tensor, t: Tensor, smallest: float, largest: float) -> Tensor:
+def chebyshev_errors(
+    eigenvalues: Tensor, shares: Tensor, t: Tensor, smallest: float, largest: float
+) -> Tensor:
     """Relative A-norm error after t steps of Chebyshev's iteration told [smallest, largest], whether that is true or not.
 
     P_t(s) = T_t((b + a - 2 s) / (b - a)) / T_t((b + a) / (b - a)).
@@ -74,13 +84,24 @@ def chebyshev_errors(eigenvalues: Tensor, shares: Tensor, t: Tensor, smallest: f
     tensor([1.0000, 0.8000, 0.4706])
     """
     if not 0 < smallest < largest:
-        raise ValueError(f"chebyshev_errors(smallest={smallest}, largest={largest}): expected 0 < smallest < largest, e.g. eigenvalues[[0, -1]]")
-    at, at_zero = (largest + smallest - 2 * eigenvalues) / (largest - smallest), (largest + smallest) / (largest - smallest)
+        raise ValueError(
+            f"chebyshev_errors(smallest={smallest}, largest={largest}): expected 0 < smallest < largest, e.g. eigenvalues[[0, -1]]"
+        )
+    at, at_zero = (
+        (largest + smallest - 2 * eigenvalues) / (largest - smallest),
+        (largest + smallest) / (largest - smallest),
+    )
     t = t.to(eigenvalues.dtype).unsqueeze(-1)
-    rate_at_zero = torch.acosh(torch.tensor(at_zero, dtype=eigenvalues.dtype, device=eigenvalues.device))
+    rate_at_zero = torch.acosh(
+        torch.tensor(at_zero, dtype=eigenvalues.dtype, device=eigenvalues.device)
+    )
     rate = torch.acosh(at.abs().clamp(min=1))  # 0 inside [a, b]
     # |T_t| is |cos(t arccos)| inside and cosh(t arcosh) outside; e^(t rate) is taken out before it overflows
-    size = torch.where(at.abs() <= 1, torch.cos(t * torch.acos(at.clamp(-1, 1))).abs(), (1 + torch.exp(-2 * t * rate)) / 2)
+    size = torch.where(
+        at.abs() <= 1,
+        torch.cos(t * torch.acos(at.clamp(-1, 1))).abs(),
+        (1 + torch.exp(-2 * t * rate)) / 2,
+    )
     P = size * torch.exp(t * (rate - rate_at_zero)) / ((1 + torch.exp(-2 * t * rate_at_zero)) / 2)
     return root_mean(P.view(len(t), *[1] * (shares.ndim - 1), -1), shares)
 
@@ -122,12 +143,21 @@ def gradient_descent_needs(eigenvalues: Tensor, shares: Tensor, accuracy: float)
     step_size = 2 / float(eigenvalues.min() + eigenvalues.max())
 
     def needs(omega: Tensor) -> int:
-        return first_step(lambda t: float(gradient_descent_errors(eigenvalues, omega, torch.tensor([t]), step_size)[0]), accuracy)
+        return first_step(
+            lambda t: float(
+                gradient_descent_errors(eigenvalues, omega, torch.tensor([t]), step_size)[0]
+            ),
+            accuracy,
+        )
 
-    return torch.tensor([needs(omega) for omega in shares.reshape(-1, shares.shape[-1])]).view(shares.shape[:-1])
+    return torch.tensor([needs(omega) for omega in shares.reshape(-1, shares.shape[-1])]).view(
+        shares.shape[:-1]
+    )
 
 
-def chebyshev_needs(eigenvalues: Tensor, shares: Tensor, accuracy: float, smallest: float, largest: float, most: int) -> Tensor:
+def chebyshev_needs(
+    eigenvalues: Tensor, shares: Tensor, accuracy: float, smallest: float, largest: float, most: int
+) -> Tensor:
     """[*B] steps from which on the relative A-norm error stays at most the accuracy, told [smallest, largest].
 
     Args:
@@ -138,7 +168,9 @@ def chebyshev_needs(eigenvalues: Tensor, shares: Tensor, accuracy: float, smalle
     >>> chebyshev_needs(torch.tensor([1.0, 9.0]), torch.tensor([0.5, 0.5]), 0.5, 1.0, 9.0, most=9).item()  # 1 / T_2 = 0.47
     2
     """
-    return settling_step(chebyshev_errors(eigenvalues, shares, torch.arange(most + 1), smallest, largest), accuracy)
+    return settling_step(
+        chebyshev_errors(eigenvalues, shares, torch.arange(most + 1), smallest, largest), accuracy
+    )
 
 
 def lagrange_weights(eigenvalues: Tensor) -> Tensor:
@@ -166,7 +198,9 @@ def worst_error(eigenvalues: Tensor) -> Tensor:
 
 def log_lagrange_weights(eigenvalues: Tensor) -> Tensor:
     identity = torch.eye(eigenvalues.shape[-1], dtype=eigenvalues.dtype, device=eigenvalues.device)
-    gaps = (eigenvalues.unsqueeze(-2) - eigenvalues.unsqueeze(-1)).abs() + identity  # [.., i, j], log 1 = 0 where i = j
+    gaps = (
+        eigenvalues.unsqueeze(-2) - eigenvalues.unsqueeze(-1)
+    ).abs() + identity  # [.., i, j], log 1 = 0 where i = j
     return ((eigenvalues.log().unsqueeze(-2) - gaps.log()) * (1 - identity)).sum(-1)
 
 
@@ -187,7 +221,9 @@ def first_step(error: Callable[[int], float], accuracy: float) -> int:
     while not error(reached) <= accuracy:
         below, reached = reached, max(1, 2 * reached)
         if reached > MOST_STEPS:
-            raise ArithmeticError(f"first_step(accuracy={accuracy}): the error is still {error(below):g} after {below} steps; does it fall at all?")
+            raise ArithmeticError(
+                f"first_step(accuracy={accuracy}): the error is still {error(below):g} after {below} steps; does it fall at all?"
+            )
     while reached - below > 1:
         middle = (below + reached) // 2
         below, reached = (below, middle) if error(middle) <= accuracy else (middle, reached)
@@ -201,5 +237,7 @@ def settling_step(errors: Tensor, accuracy: float) -> Tensor:
     3
     """
     late = ~(errors <= accuracy)  # NaN is never settled
-    steps = torch.arange(1, len(errors) + 1, device=errors.device).view(-1, *[1] * (errors.ndim - 1))
+    steps = torch.arange(1, len(errors) + 1, device=errors.device).view(
+        -1, *[1] * (errors.ndim - 1)
+    )
     return (late * steps).amax(0)

@@ -28,8 +28,13 @@ def stencil_coefficients(pairs: int) -> tuple[Fraction, ...]:
     ['3/4', '-3/20', '1/60']
     """
     if pairs < 1:
-        raise ValueError(f"stencil_coefficients({pairs}): expected at least one pair of exponentials, e.g. stencil_coefficients(1)")
-    return tuple(Fraction((-1) ** (j + 1) * comb(2 * pairs, pairs - j), j * comb(2 * pairs, pairs)) for j in range(1, pairs + 1))
+        raise ValueError(
+            f"stencil_coefficients({pairs}): expected at least one pair of exponentials, e.g. stencil_coefficients(1)"
+        )
+    return tuple(
+        Fraction((-1) ** (j + 1) * comb(2 * pairs, pairs - j), j * comb(2 * pairs, pairs))
+        for j in range(1, pairs + 1)
+    )
 
 
 def stencil_constant(pairs: int) -> Fraction:
@@ -63,11 +68,16 @@ class StencilKernel:
 
     def __post_init__(self) -> None:
         if self.pairs < 1 or not self.spacing > 0:
-            raise ValueError(f"{self}: expected pairs >= 1 and spacing > 0, e.g. StencilKernel(pairs=1, spacing=2**-4)")
+            raise ValueError(
+                f"{self}: expected pairs >= 1 and spacing > 0, e.g. StencilKernel(pairs=1, spacing=2**-4)"
+            )
 
     def __call__(self, phi: Tensor, phi_other: Tensor) -> Tensor:
         x = self.spacing * (phi @ phi_other.mT)
-        terms = (float(2 * c) * torch.sinh(j * x) for j, c in enumerate(stencil_coefficients(self.pairs), start=1))
+        terms = (
+            float(2 * c) * torch.sinh(j * x)
+            for j, c in enumerate(stencil_coefficients(self.pairs), start=1)
+        )
         return sum(terms) / self.spacing
 
 
@@ -90,7 +100,10 @@ def rounding_gain(pairs: int, x: float) -> float:
     >>> rounding_gain(1, 0.0), rounding_gain(2, 0.0)
     (1.0, 1.5)
     """
-    return sum(2 * abs(float(c)) * np.cosh(j * x).item() for j, c in enumerate(stencil_coefficients(pairs), start=1))
+    return sum(
+        2 * abs(float(c)) * np.cosh(j * x).item()
+        for j, c in enumerate(stencil_coefficients(pairs), start=1)
+    )
 
 
 def stencil_error_in_floats(pairs: int, x: float, rounding: float) -> float:

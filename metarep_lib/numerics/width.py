@@ -25,8 +25,12 @@ def projected(prompt: Prompt, W: Tensor) -> Prompt:
     torch.Size([3, 2])
     """
     if W.ndim != 2 or W.shape[-1] != prompt.n_features:
-        raise ValueError(f"projected(prompt with p={prompt.n_features}, W of shape {list(W.shape)}): expected W of shape [m, {prompt.n_features}]")
-    return Prompt(prompt.phi @ W.mT, prompt.y, prompt.phi_query @ W.mT, prompt.ridge, prompt.y_query)
+        raise ValueError(
+            f"projected(prompt with p={prompt.n_features}, W of shape {list(W.shape)}): expected W of shape [m, {prompt.n_features}]"
+        )
+    return Prompt(
+        prompt.phi @ W.mT, prompt.y, prompt.phi_query @ W.mT, prompt.ridge, prompt.y_query
+    )
 
 
 def best_projection(prompt: Prompt, m: int) -> Tensor:
@@ -45,7 +49,9 @@ def landmark_projection(prompt: Prompt, landmarks: Tensor) -> Tensor:
     return Vh[s > s[0] * len(landmarks) * torch.finfo(s.dtype).eps]
 
 
-def random_projection(n_features: int, m: int, generator: torch.Generator, dtype: torch.dtype = torch.float64) -> Tensor:
+def random_projection(
+    n_features: int, m: int, generator: torch.Generator, dtype: torch.dtype = torch.float64
+) -> Tensor:
     """[m, p] an orthonormal basis of a uniformly random subspace."""
     return torch.linalg.qr(torch.randn(n_features, m, generator=generator, dtype=dtype)).Q.mT
 
@@ -64,8 +70,12 @@ def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
     """
     identity = torch.eye(len(W), dtype=W.dtype, device=W.device)
     if (W @ W.mT - identity).abs().max() > 1e3 * torch.finfo(W.dtype).eps:
-        raise ValueError("width_bound(W): the rows of W are not orthonormal; use torch.linalg.qr(W.mT).Q.mT")
-    H = prompt.phi.mT @ prompt.phi + prompt.ridge * torch.eye(prompt.n_features, dtype=W.dtype, device=W.device)
+        raise ValueError(
+            "width_bound(W): the rows of W are not orthonormal; use torch.linalg.qr(W.mT).Q.mT"
+        )
+    H = prompt.phi.mT @ prompt.phi + prompt.ridge * torch.eye(
+        prompt.n_features, dtype=W.dtype, device=W.device
+    )
     right = torch.cat([prompt.phi_query.mT, (prompt.phi.mT @ prompt.y).unsqueeze(-1)], dim=-1)
     v = torch.linalg.solve(H, right)  # z for every query, then w*
     lost = v - W.mT @ (W @ v)
@@ -73,7 +83,9 @@ def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
     return size[:-1] * size[-1]
 
 
-def spanned_features(prompt: Prompt, kernel: ExponentialKernel, anchors: Tensor | None = None) -> Prompt:
+def spanned_features(
+    prompt: Prompt, kernel: ExponentialKernel, anchors: Tensor | None = None
+) -> Prompt:
     """The prompt in the coordinates of the anchors' span in feature space: linear there what was `kernel` before.
 
     K = U diag(mu) U^T on the anchors gives phi(x) = mu^-1/2 U^T k(x). Directions with mu below rounding are dropped.

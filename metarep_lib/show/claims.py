@@ -26,10 +26,18 @@ from typing import SupportsFloat
 
 from metarep_lib.settings import claims_are_strict, claims_log
 
-RELATIONS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
+RELATIONS = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "<": operator.lt,
+    ">": operator.gt,
+}
 KINDS = ("theorem", "measurement")
 
-_GLUE = "application/papermill.record/"  # mime prefix of an output that glue stores and does not show
+_GLUE = (
+    "application/papermill.record/"  # mime prefix of an output that glue stores and does not show
+)
 
 
 class ClaimFailed(AssertionError):
@@ -60,16 +68,30 @@ class Claim:
     @property
     def holds(self) -> bool:
         """Whether the relation holds between finite numbers. NaN and infinities satisfy nothing."""
-        return _finite(self.value) and _finite(self.bound) and RELATIONS[self.relation](self.value, self.bound)
+        return (
+            _finite(self.value)
+            and _finite(self.bound)
+            and RELATIONS[self.relation](self.value, self.bound)
+        )
 
     @property
     def data(self) -> dict[str, object]:
         """What is stored: the fields, whether the relation held, and strings for the numbers that JSON does not know."""
-        return asdict(self) | {"value": _plain(self.value), "bound": _plain(self.bound), "holds": self.holds}
+        return asdict(self) | {
+            "value": _plain(self.value),
+            "bound": _plain(self.bound),
+            "holds": self.holds,
+        }
 
     def __str__(self) -> str:
         """The claim in a line, with the verdict."""
-        verdict = "holds" if self.holds else "is false" if _finite(self.value) and _finite(self.bound) else "is not between finite numbers"
+        verdict = (
+            "holds"
+            if self.holds
+            else "is false"
+            if _finite(self.value) and _finite(self.bound)
+            else "is not between finite numbers"
+        )
         ratio = "undefined, the bound is 0" if self.ratio is None else f"{self.ratio:.3g}"
         said = " ".join(self.text.split())
         return f"{self.id} ({said}): {self.value!r} {self.relation} {self.bound!r} {verdict}; value / bound = {ratio}"
@@ -125,10 +147,14 @@ def claim(
     metarep_lib.show.claims.ClaimFailed: claim depth (blocks used): 20 <= 16 is false; value / bound = 1.25
     """
     if relation not in RELATIONS:
-        raise ValueError(f"claim {id!r}: relation {relation!r} is not one of {', '.join(RELATIONS)}")
+        raise ValueError(
+            f"claim {id!r}: relation {relation!r} is not one of {', '.join(RELATIONS)}"
+        )
     if kind not in KINDS:
         raise ValueError(f"claim {id!r}: kind {kind!r} is not one of {', '.join(KINDS)}")
-    made = Claim(_checked(id), _number(id, value), relation, _number(id, bound), kind, text, source, searched)
+    made = Claim(
+        _checked(id), _number(id, value), relation, _number(id, bound), kind, text, source, searched
+    )
     _log(made)
     if not made.holds:
         if kind == "theorem" or claims_are_strict():
@@ -155,7 +181,9 @@ def record(id: str, value: SupportsFloat, *, exact: bool | None = None) -> None:
 def _checked(id: str) -> str:
     """The id, if glue can take it: a colon would be read as the start of a format."""
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id):
-        raise ValueError(f"id {id!r}: use lower-case letters and digits with single hyphens, as in 'floor-error'")
+        raise ValueError(
+            f"id {id!r}: use lower-case letters and digits with single hyphens, as in 'floor-error'"
+        )
     return id
 
 
@@ -163,7 +191,9 @@ def _number(id: str, value: SupportsFloat) -> int | float:
     """A Python number from any scalar."""
     number = value.item() if hasattr(value, "item") else value
     if not isinstance(number, int | float):
-        raise TypeError(f"{id!r}: {value!r} is not a real number; pass a scalar, for example float(x.max())")
+        raise TypeError(
+            f"{id!r}: {value!r} is not a real number; pass a scalar, for example float(x.max())"
+        )
     return number
 
 
@@ -196,11 +226,16 @@ def _store(id: str, number: int | float, exact: bool | None, **metadata: object)
     says so exactly as a printed line does, by ending in ``# measured``, and nbval ignores it by the same rule. Of NaN it reads
     the string, which every format for floats shows as nan.
     """
-    from IPython import display, get_ipython  # here, so that scripts do not pay for importing IPython
+    from IPython import (
+        display,
+        get_ipython,
+    )  # here, so that scripts do not pay for importing IPython
 
     if get_ipython() is None:
         return
     compared = isinstance(number, int) if exact is None else exact
     text = repr(_plain(number)) + ("" if compared else "  # measured")
     scrapbook = {"name": id, "mime_prefix": _GLUE}
-    display.display({_GLUE + "text/plain": text}, raw=True, metadata={"scrapbook": scrapbook, **metadata})
+    display.display(
+        {_GLUE + "text/plain": text}, raw=True, metadata={"scrapbook": scrapbook, **metadata}
+    )

@@ -10,5 +10,7 @@ def environment(device: object, dtype: object) -> str:
     >>> environment("cpu", "torch.float64").endswith("# environment")
     True
     """
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "scipy", "scikit-learn"))
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("torch", "numpy", "scipy", "scikit-learn")
+    )
     return f"device {device}, {dtype}, Python {platform.python_version()}  # environment\n{packages}  # environment"

@@ -61,18 +61,27 @@ class Exploration:
 
     def at(self, *positions: int) -> Frame:
         """The picture at a position of each slider, counted from 0."""
-        return self.frames[int(np.ravel_multi_index(positions, tuple(map(len, self.parameters.values()))))]
+        return self.frames[
+            int(np.ravel_multi_index(positions, tuple(map(len, self.parameters.values()))))
+        ]
 
     def html(self) -> str:
         """The picture of the start, and what the page's script needs to move on from it."""
         pictures = list(dict.fromkeys(frame.source for frame in self.frames))  # equal ones once
         data = {
-            "parameters": [{"name": name, "values": labels} for name, labels in self.parameters.items()],
+            "parameters": [
+                {"name": name, "values": labels} for name, labels in self.parameters.items()
+            ],
             "start": self.start,
             "pictures": pictures,
-            "frames": [{"picture": pictures.index(frame.source), "text": frame.text} for frame in self.frames],
+            "frames": [
+                {"picture": pictures.index(frame.source), "text": frame.text}
+                for frame in self.frames
+            ],
         }
-        stored = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")  # no text can end the script
+        stored = json.dumps(data, ensure_ascii=False).replace(
+            "<", "\\u003c"
+        )  # no text can end the script
         names = escape(" and ".join(map(_spoken, self.parameters)))
         return (
             f'<div class="explore" role="group" aria-label="Figure with a slider for {names}">'
@@ -82,10 +91,18 @@ class Exploration:
 
     def widget(self) -> object:
         """The same for a running kernel: a slider for each parameter above the picture."""
-        from ipywidgets import HTML, SelectionSlider, VBox  # here, so that scripts do not pay for importing it
+        from ipywidgets import (
+            HTML,
+            SelectionSlider,
+            VBox,
+        )  # here, so that scripts do not pay for importing it
 
         sliders = [
-            SelectionSlider(options=[(label, i) for i, label in enumerate(labels)], value=at, description=_spoken(name))
+            SelectionSlider(
+                options=[(label, i) for i, label in enumerate(labels)],
+                value=at,
+                description=_spoken(name),
+            )
             for (name, labels), at in zip(self.parameters.items(), self.start)
         ]
         shown = HTML()
@@ -99,19 +116,37 @@ class Exploration:
         return VBox([*sliders, shown])
 
     def __repr__(self) -> str:
-        ranges = "; ".join(f"{_spoken(name)} from {labels[0]} to {labels[-1]}" for name, labels in self.parameters.items())
+        ranges = "; ".join(
+            f"{_spoken(name)} from {labels[0]} to {labels[-1]}"
+            for name, labels in self.parameters.items()
+        )
         return f"A figure with a slider: {ranges}. Run the cell to move it."
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, object]:
         view = {"version_major": 2, "version_minor": 0, "model_id": self.widget().model_id}
-        return {"text/plain": repr(self), "text/html": self.html(), "application/vnd.jupyter.widget-view+json": view}
+        return {
+            "text/plain": repr(self),
+            "text/html": self.html(),
+            "application/vnd.jupyter.widget-view+json": view,
+        }
 
     def _start_in_words(self) -> str:
-        at = (f"{_spoken(name)} = {labels[i]}" for (name, labels), i in zip(self.parameters.items(), self.start))
+        at = (
+            f"{_spoken(name)} = {labels[i]}"
+            for (name, labels), i in zip(self.parameters.items(), self.start)
+        )
         return f"Drawn at {', '.join(at)}."
 
 
-def explore(f: Callable[..., str], /, *, start: Mapping[str, object] | None = None, **parameters: Iterable | Mapping[str, object]) -> Exploration:
+def explore(
+    f: Callable[..., str],
+    /,
+    *,
+    start: Mapping[str, object] | None = None,
+    **parameters: Iterable | Mapping[str, object],
+) -> Exploration:
     """Draw ``f`` at every combination of values and put a slider for each parameter on the picture.
 
     Args:
@@ -134,19 +169,33 @@ def explore(f: Callable[..., str], /, *, start: Mapping[str, object] | None = No
     >>> explore(line, slope=[1, 2, 4])
     A figure with a slider: slope from 1 to 4. Run the cell to move it.
     """
-    call = f"explore({getattr(f, '__name__', 'f')}, {', '.join(f'{name}=...' for name in parameters)})"
+    call = (
+        f"explore({getattr(f, '__name__', 'f')}, {', '.join(f'{name}=...' for name in parameters)})"
+    )
     if len(parameters) not in (1, 2):
-        raise ValueError(f"{call}: {len(parameters)} parameters; give the values of one or two, as in depth=range(1, 9)")
+        raise ValueError(
+            f"{call}: {len(parameters)} parameters; give the values of one or two, as in depth=range(1, 9)"
+        )
     labelled = {name: _labelled(call, name, values) for name, values in parameters.items()}
     count = prod(map(len, labelled.values()))
     if count > MAX_FRAMES:
-        raise ValueError(f"{call}: {count} pictures to draw; a page carries at most {MAX_FRAMES}, so leave out some values")
+        raise ValueError(
+            f"{call}: {count} pictures to draw; a page carries at most {MAX_FRAMES}, so leave out some values"
+        )
     first = {name: next(iter(values.values())) for name, values in labelled.items()}
     unknown = sorted(set(start or {}) - set(first))
     if unknown:
-        raise ValueError(f"{call}: start names {', '.join(unknown)}; the parameters are {', '.join(first)}")
-    positions = tuple(_position(call, name, list(labelled[name].values()), value) for name, value in (first | dict(start or {})).items())
-    frames = [_frame(call, f, dict(zip(labelled, values))) for values in product(*(values.values() for values in labelled.values()))]
+        raise ValueError(
+            f"{call}: start names {', '.join(unknown)}; the parameters are {', '.join(first)}"
+        )
+    positions = tuple(
+        _position(call, name, list(labelled[name].values()), value)
+        for name, value in (first | dict(start or {})).items()
+    )
+    frames = [
+        _frame(call, f, dict(zip(labelled, values)))
+        for values in product(*(values.values() for values in labelled.values()))
+    ]
     return Exploration({name: list(values) for name, values in labelled.items()}, positions, frames)
 
 
@@ -162,31 +211,46 @@ def _spoken(name: str) -> str:
 
 def _labelled(call: str, name: str, values: Iterable | Mapping[str, object]) -> dict[str, object]:
     """Label -> value; numbers label themselves."""
-    pairs = list(values.items()) if isinstance(values, Mapping) else [(f"{v:g}" if isinstance(v, float) else str(v), v) for v in values]
+    pairs = (
+        list(values.items())
+        if isinstance(values, Mapping)
+        else [(f"{v:g}" if isinstance(v, float) else str(v), v) for v in values]
+    )
     if len(pairs) < 2 or len(dict(pairs)) < len(pairs):
         fault = "fewer than two values" if len(pairs) < 2 else "two values with the same label"
-        raise ValueError(f"{call}: {name} has {fault} ({', '.join(str(label) for label, _ in pairs) or 'none'}); a slider needs distinct ones")
+        raise ValueError(
+            f"{call}: {name} has {fault} ({', '.join(str(label) for label, _ in pairs) or 'none'}); a slider needs distinct ones"
+        )
     return {str(label): value for label, value in pairs}
 
 
 def _position(call: str, name: str, values: list, value: object) -> int:
     if value not in values:
-        raise ValueError(f"{call}: starts at {name} = {value!r}, which is not one of its values {values}")
+        raise ValueError(
+            f"{call}: starts at {name} = {value!r}, which is not one of its values {values}"
+        )
     return values.index(value)
 
 
 def _frame(call: str, f: Callable[..., str], values: dict[str, object]) -> Frame:
     """Draw one picture and close its figure."""
-    here, before = ", ".join(f"{name}={value!r}" for name, value in values.items()), set(plt.get_fignums())
+    here, before = (
+        ", ".join(f"{name}={value!r}" for name, value in values.items()),
+        set(plt.get_fignums()),
+    )
     text = f(**values)
     drawn = sorted(set(plt.get_fignums()) - before)
     pictures = [png(plt.figure(number)) for number in drawn[:1]]
     for number in drawn:
         plt.close(number)
     if len(drawn) != 1:
-        raise TypeError(f"{call}: at {here} it drew {len(drawn)} new figures; draw one, beginning with plt.subplots()")
+        raise TypeError(
+            f"{call}: at {here} it drew {len(drawn)} new figures; draw one, beginning with plt.subplots()"
+        )
     if not isinstance(text, str) or not text.strip():
-        raise TypeError(f"{call}: at {here} it returned {text!r}; return a sentence that says what the figure shows")
+        raise TypeError(
+            f"{call}: at {here} it returned {text!r}; return a sentence that says what the figure shows"
+        )
     return Frame(pictures[0], text)
 
 

@@ -40,7 +40,14 @@ def use_style() -> None:
     plt.rcParams.update(STYLE)
 
 
-def band(axis: Axes, x: Sequence[float], samples: np.ndarray, meaning: str, label: str | None = None, marker: str = "") -> None:
+def band(
+    axis: Axes,
+    x: Sequence[float],
+    samples: np.ndarray,
+    meaning: str,
+    label: str | None = None,
+    marker: str = "",
+) -> None:
     """Median over the first axis of `samples` as a line, their range as a band.
 
     Args:
@@ -54,7 +61,9 @@ def band(axis: Axes, x: Sequence[float], samples: np.ndarray, meaning: str, labe
     samples = np.asarray(samples)
     colour = COLOURS[meaning]
     axis.fill_between(x, samples.min(0), samples.max(0), color=colour, alpha=0.18, linewidth=0)
-    axis.plot(x, np.median(samples, 0), color=colour, marker=marker, markersize=4, label=label or meaning)
+    axis.plot(
+        x, np.median(samples, 0), color=colour, marker=marker, markersize=4, label=label or meaning
+    )
 
 
 def draw_wiring(axis: Axes, wires: Iterable, names: Sequence[str]) -> None:
@@ -74,12 +83,26 @@ def draw_wiring(axis: Axes, wires: Iterable, names: Sequence[str]) -> None:
     for block, phase in blocks.items():
         axis.axvspan(2 * block - 2.5, 2 * block - 1.5, color="#EFEFEF", linewidth=0)
         axis.axvline(2 * block - 0.5, color="#BBBBBB", linewidth=0.8)
-        axis.text(2 * block - 1.5, -1.25, f"block {block}\n{phase}", ha="center", va="bottom", fontsize=9.5)
+        axis.text(
+            2 * block - 1.5,
+            -1.25,
+            f"block {block}\n{phase}",
+            ha="center",
+            va="bottom",
+            fontsize=9.5,
+        )
         for x, half in ((2 * block - 2, "attention"), (2 * block - 1, "MLP")):
             axis.text(x, -0.75, half, ha="center", va="bottom", fontsize=8, color="#555555")
-    for half, colour in (("attention", COLOURS["conjugate gradient"]), ("mlp", COLOURS["gradient descent"])):
+    for half, colour in (
+        ("attention", COLOURS["conjugate gradient"]),
+        ("mlp", COLOURS["gradient descent"]),
+    ):
         for block in blocks:
-            here = [wire for wire in wires if (wire.block, wire.half) == (block, half) and wire.target in row]
+            here = [
+                wire
+                for wire in wires
+                if (wire.block, wire.half) == (block, half) and wire.target in row
+            ]
             draw_column(axis, here, 2 * block - (2 if half == "attention" else 1), row, colour)
     axis.set(xlim=(-0.5, 2 * len(blocks) - 0.5), ylim=(len(names) - 0.5, -0.7), xticks=[])
     axis.set_yticks(range(len(names)), names, family="monospace", fontsize=9.5)
@@ -88,7 +111,9 @@ def draw_wiring(axis: Axes, wires: Iterable, names: Sequence[str]) -> None:
     axis.tick_params(length=0)
 
 
-def draw_column(axis: Axes, wires: Sequence, centre: float, row: dict[str, int], colour: str) -> None:
+def draw_column(
+    axis: Axes, wires: Sequence, centre: float, row: dict[str, int], colour: str
+) -> None:
     """The writes of one half of one block, each on a vertical line of its own; what is cleared on one more."""
     cleared = [row[wire.target] for wire in wires if wire.clears]
     written = [wire for wire in wires if not wire.clears]
@@ -102,5 +127,12 @@ def draw_column(axis: Axes, wires: Sequence, centre: float, row: dict[str, int],
         reads = [row[name] for name in wire.reads if name in row]
         ends = [*reads, row[wire.target]]
         axis.plot([x, x], [min(ends), max(ends)], color=colour, linewidth=1, alpha=0.5)
-        axis.plot([x] * len(reads), reads, "o", markersize=5, markerfacecolor="white", markeredgecolor=colour)
+        axis.plot(
+            [x] * len(reads),
+            reads,
+            "o",
+            markersize=5,
+            markerfacecolor="white",
+            markeredgecolor=colour,
+        )
         axis.plot([x], [row[wire.target]], "s", markersize=5, color=colour)

@@ -3,7 +3,15 @@
 from metarep_lib.rounding import in_last_place, redrawn
 from metarep_lib.tasks.classes import class_prompt
 from metarep_lib.tasks.designs import clusters, designed_prompts, isotropic, spread
-from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, bayes, bayes_risk, bayes_untold
+from metarep_lib.tasks.priors import (
+    Draw,
+    ExponentialPrior,
+    LinearPrior,
+    Prior,
+    bayes,
+    bayes_risk,
+    bayes_untold,
+)
 from metarep_lib.tasks.real import diabetes_prompt
 from metarep_lib.tasks.shifts import Rescaled, SpherePrior, shifted
 from metarep_lib.tasks.spectra import SPECTRA, crowded

@@ -17,7 +17,14 @@ from metarep_lib.tasks.real import standardise
 DATA = {"digits": load_digits, "wine": load_wine, "iris": load_iris}
 
 
-def class_prompt(data: Literal["digits", "wine", "iris"], n_support: int, n_query: int, ridge: float, *, seed: int) -> Prompt:
+def class_prompt(
+    data: Literal["digits", "wine", "iris"],
+    n_support: int,
+    n_query: int,
+    ridge: float,
+    *,
+    seed: int,
+) -> Prompt:
     """Labelled examples as supports, others as queries; features standardised, targets centred, by the *supports* alone, float64.
 
     Args:
@@ -49,5 +56,7 @@ def class_prompt(data: Literal["digits", "wine", "iris"], n_support: int, n_quer
     one_hot = np.eye(labels.max() + 1)[labels[chosen]]
     X = standardise(X[None, chosen], n_support)[0]
     Y = one_hot - one_hot[:n_support].mean(axis=0)
-    phi, y, phi_query, y_query = map(torch.from_numpy, (X[:n_support], Y[:n_support], X[n_support:], Y[n_support:]))
+    phi, y, phi_query, y_query = map(
+        torch.from_numpy, (X[:n_support], Y[:n_support], X[n_support:], Y[n_support:])
+    )
     return Prompt(phi, y, phi_query, ridge=ridge, y_query=y_query).rounded()

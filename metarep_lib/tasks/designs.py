@@ -34,10 +34,22 @@ def spread(low: float, high: float) -> Spectra:
 
 def isotropic(n_support: int) -> Spectra:
     """The eigenvalues that n_support independent standard normal rows happen to have: what networks are usually trained on."""
-    return lambda rng, p: np.linalg.eigvalsh(np.cov(rng.standard_normal((p, n_support)), bias=True) if p > 1 else np.ones((1, 1))).clip(1e-6)
+    return lambda rng, p: np.linalg.eigvalsh(
+        np.cov(rng.standard_normal((p, n_support)), bias=True) if p > 1 else np.ones((1, 1))
+    ).clip(1e-6)
 
 
-def designed_prompts(spectra: Spectra, n_prompts: int, n_support: int, n_query: int, n_features: int, *, seed: int, noise: float = 0.1, ridge: float) -> Prompt:
+def designed_prompts(
+    spectra: Spectra,
+    n_prompts: int,
+    n_support: int,
+    n_query: int,
+    n_features: int,
+    *,
+    seed: int,
+    noise: float = 0.1,
+    ridge: float,
+) -> Prompt:
     """Linear tasks of the chosen spectra: w ~ N(0, I / p), y = Phi w + noise, queries of the same law as the supports.
 
     Args:
@@ -58,13 +70,24 @@ def designed_prompts(spectra: Spectra, n_prompts: int, n_support: int, n_query: 
     [2, 2, 2]
     """
     if n_support < n_features:
-        raise ValueError(f"designed_prompts(n_support={n_support}, n_features={n_features}): expected at least as many supports as features, e.g. n_support={n_features}")
-    chosen, bases, weights, errors = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(4))
+        raise ValueError(
+            f"designed_prompts(n_support={n_support}, n_features={n_features}): expected at least as many supports as features, e.g. n_support={n_features}"
+        )
+    chosen, bases, weights, errors = (
+        np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(4)
+    )
     roots = np.sqrt(np.stack([spectra(chosen, n_features) for _ in range(n_prompts)]))
     U = np.linalg.qr(bases.standard_normal((n_prompts, n_support, n_features)))[0]
     V = np.linalg.qr(bases.standard_normal((n_prompts, n_features, n_features)))[0]
     features = roots[:, :, None] * V.swapaxes(-1, -2)  # [B, p, p]
-    phi, phi_query = np.sqrt(n_support) * U @ features, bases.standard_normal((n_prompts, n_query, n_features)) @ features
+    phi, phi_query = (
+        np.sqrt(n_support) * U @ features,
+        bases.standard_normal((n_prompts, n_query, n_features)) @ features,
+    )
     w = weights.standard_normal((n_prompts, n_features, 1)) / np.sqrt(n_features)
     y = (phi @ w)[..., 0] + noise * errors.standard_normal((n_prompts, n_support))
-    return Prompt(*map(torch.from_numpy, (phi, y, phi_query)), ridge=ridge, y_query=torch.from_numpy((phi_query @ w)[..., 0])).rounded()
+    return Prompt(
+        *map(torch.from_numpy, (phi, y, phi_query)),
+        ridge=ridge,
+        y_query=torch.from_numpy((phi_query @ w)[..., 0]),
+    ).rounded()

@@ -99,7 +99,9 @@ class ExponentialPrior:
 
 def gaussian_process(K: Tensor, generator: torch.Generator) -> Tensor:
     """[B, n] a draw of N(0, K) for every prompt, K [B, n, n] in float32 or float64."""
-    eigenvalues, vectors = torch.linalg.eigh(K.double())  # K is singular to rounding, so no Cholesky factor
+    eigenvalues, vectors = torch.linalg.eigh(
+        K.double()
+    )  # K is singular to rounding, so no Cholesky factor
     root = vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)
     return (root @ torch.randn(*K.shape[:-1], 1, generator=generator).double()).squeeze(-1).float()
 
@@ -131,7 +133,12 @@ def bayes_untold(prior: Prior, draw: Draw, n_support: int) -> Tensor:
     >>> bool(torch.equal(bayes_untold(prior, draw, 2), bayes(prior, draw, 2)))
     True
     """
-    means, evidence = zip(*(posterior(prior, draw, n_support, torch.full_like(draw.noise, level)) for level in prior.noise))
+    means, evidence = zip(
+        *(
+            posterior(prior, draw, n_support, torch.full_like(draw.noise, level))
+            for level in prior.noise
+        )
+    )
     weights = torch.stack(evidence).softmax(0).unsqueeze(-1)  # [levels, B, 1]
     return (weights * torch.stack(means)).sum(0)
 
@@ -140,7 +147,9 @@ def posterior(prior: Prior, draw: Draw, n_support: int, noise: Tensor) -> tuple[
     """[B, n - n_support] posterior mean and [B] log p(y | x), up to a constant, for noise of this standard deviation, [B, 1]."""
     x, y = draw.x.double(), draw.y[:, :n_support].double()
     support, query = x[:, :n_support], x[:, n_support:]
-    A = prior.covariance(support, support) + noise.double().unsqueeze(-1) ** 2 * torch.eye(n_support, dtype=torch.float64)
+    A = prior.covariance(support, support) + noise.double().unsqueeze(-1) ** 2 * torch.eye(
+        n_support, dtype=torch.float64
+    )
     alpha = torch.linalg.solve(A, y.unsqueeze(-1)).squeeze(-1)
     evidence = -((y * alpha).sum(-1) + torch.linalg.slogdet(A).logabsdet) / 2
     return (prior.covariance(query, support) @ alpha.unsqueeze(-1)).squeeze(-1), evidence

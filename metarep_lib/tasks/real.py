@@ -11,7 +11,15 @@ from sklearn.datasets import load_diabetes
 from metarep_lib.prompt import Prompt
 
 
-def diabetes_prompt(n_support: int, n_query: int, ridge: float, *, seed: int, n_prompts: int | None = None, among: np.ndarray | None = None) -> Prompt:
+def diabetes_prompt(
+    n_support: int,
+    n_query: int,
+    ridge: float,
+    *,
+    seed: int,
+    n_prompts: int | None = None,
+    among: np.ndarray | None = None,
+) -> Prompt:
     """Patients as supports and queries, standardised by the *supports* alone, float64.
 
     Features and outcome are shifted and scaled by the mean and standard deviation over the
@@ -42,17 +50,23 @@ def diabetes_prompt(n_support: int, n_query: int, ridge: float, *, seed: int, n_
             f" {len(outcome)} patients together, e.g. n_support=40, n_query=20"
         )
     rng = np.random.default_rng(seed)
-    patients = np.stack([rng.permutation(len(outcome))[: n_support + n_query] for _ in range(n_prompts or 1)])
+    patients = np.stack(
+        [rng.permutation(len(outcome))[: n_support + n_query] for _ in range(n_prompts or 1)]
+    )
     X, outcome = X[patients], outcome[patients, None]  # [prompts, k + q, 10], [prompts, k + q, 1]
     X, y = (standardise(values, n_support) for values in (X, outcome))
     parts = X[:, :n_support], y[:, :n_support, 0], X[:, n_support:], y[:, n_support:, 0]
-    phi, y, phi_query, y_query = (torch.from_numpy(part if n_prompts else part[0]).contiguous() for part in parts)
+    phi, y, phi_query, y_query = (
+        torch.from_numpy(part if n_prompts else part[0]).contiguous() for part in parts
+    )
     return Prompt(phi, y, phi_query, ridge=ridge, y_query=y_query).rounded()
 
 
 def standardise(values: np.ndarray, n_support: int) -> np.ndarray:
     """[prompts, k + q, channels] with mean 0 and standard deviation 1 over the first k rows."""
     supports = values[:, :n_support]
-    varies = np.ptp(supports, axis=1, keepdims=True) > 0  # the computed spread of equal numbers need not be 0
+    varies = (
+        np.ptp(supports, axis=1, keepdims=True) > 0
+    )  # the computed spread of equal numbers need not be 0
     spread = np.where(varies, supports.std(axis=1, keepdims=True), 1.0)
     return (values - supports.mean(axis=1, keepdims=True)) / spread

@@ -10,7 +10,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metarep_lib.tasks.priors import Draw, ExponentialPrior, LinearPrior, Prior, gaussian_process, with_noise
+from metarep_lib.tasks.priors import (
+    Draw,
+    ExponentialPrior,
+    LinearPrior,
+    Prior,
+    gaussian_process,
+    with_noise,
+)
 
 Functions = Literal["exponential", "linear", "step"]
 
@@ -52,7 +59,11 @@ class SpherePrior:
         else:
             f = (x @ torch.randn(n_prompts, d, 1, generator=generator)).squeeze(-1)
             f = f.sign() if self.functions == "step" else f
-        radius = (self.spread * torch.randn(n_prompts, n_tokens, 1, generator=generator)).exp() if self.spread else 1.0
+        radius = (
+            (self.spread * torch.randn(n_prompts, n_tokens, 1, generator=generator)).exp()
+            if self.spread
+            else 1.0
+        )
         return with_noise(x * radius, f, self.noise, generator)
 
     def covariance(self, x: Tensor, x_other: Tensor) -> Tensor:
@@ -109,14 +120,18 @@ def shifted(prior: ExponentialPrior | LinearPrior, knob: str, value: float) -> P
     if knob in ("x-scale", "y-scale"):
         return Rescaled(prior, **{knob[0]: value})
     if knob in ("linear", "step", "exponential"):
-        return Rescaled(replace(sphere, functions=knob), x=1.0 if on_sphere else prior.n_inputs**0.5)
+        return Rescaled(
+            replace(sphere, functions=knob), x=1.0 if on_sphere else prior.n_inputs**0.5
+        )
     if knob == "noise":
         return replace(prior, noise=(value,))
     if knob == "condition":
         return replace(sphere if on_sphere else prior, condition=value)
     if on_sphere and knob in ("spread", "tau"):
         return replace(sphere, **{knob: value})
-    raise ValueError(f"shifted({type(prior).__name__}, knob={knob!r}): no such knob; this would work: shifted(prior, 'noise', 0.5)")
+    raise ValueError(
+        f"shifted({type(prior).__name__}, knob={knob!r}): no such knob; this would work: shifted(prior, 'noise', 0.5)"
+    )
 
 
 def direction(x: Tensor) -> Tensor:

@@ -61,8 +61,12 @@ def sphere_task(
     (torch.Size([20, 3]), torch.Size([5]))
     """
     if not noise > 0:
-        raise ValueError(f"sphere_task(noise={noise}): expected a positive number, the variance of the noise is the oracle's ridge; e.g. noise=0.1")
-    inputs, function, errors = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(3))
+        raise ValueError(
+            f"sphere_task(noise={noise}): expected a positive number, the variance of the noise is the oracle's ridge; e.g. noise=0.1"
+        )
+    inputs, function, errors = (
+        np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(3)
+    )
     spectrum = geometric_spectrum(n_features, condition)
     x = on_sphere(inputs.standard_normal((n_support + n_query, n_features)) * np.sqrt(spectrum))
     if law_tau is None:
@@ -71,15 +75,24 @@ def sphere_task(
     else:
         z = on_sphere(x * spectrum ** (-lean / 2))
         covariance = np.exp((z @ z.T - 1) / law_tau)
-        eigenvalues, vectors = np.linalg.eigh(covariance)  # singular to rounding, so no Cholesky factor
+        eigenvalues, vectors = np.linalg.eigh(
+            covariance
+        )  # singular to rounding, so no Cholesky factor
         root = vectors * np.sqrt(eigenvalues.clip(min=0))
-    variance = covariance.diagonal().mean() - covariance.mean()  # of the function over the inputs, on average over functions
+    variance = (
+        covariance.diagonal().mean() - covariance.mean()
+    )  # of the function over the inputs, on average over functions
     f = root @ function.standard_normal(root.shape[1]) / np.sqrt(variance)
     y = f + noise * errors.standard_normal(f.shape)
-    own, across = covariance[:n_support, :n_support] / variance, covariance[n_support:, :n_support] / variance
+    own, across = (
+        covariance[:n_support, :n_support] / variance,
+        covariance[n_support:, :n_support] / variance,
+    )
     oracle = across @ np.linalg.solve(own + noise**2 * np.eye(n_support), y[:n_support])
     parts = x[:n_support], y[:n_support], x[n_support:]
-    prompt = Prompt(*map(torch.from_numpy, parts), ridge=noise**2, y_query=torch.from_numpy(y[n_support:])).rounded()
+    prompt = Prompt(
+        *map(torch.from_numpy, parts), ridge=noise**2, y_query=torch.from_numpy(y[n_support:])
+    ).rounded()
     return SphereTask(prompt, torch.from_numpy(f[n_support:]), torch.from_numpy(oracle))
 
 
@@ -99,11 +112,26 @@ def random_sphere_task(seed: int, n_query: int = 200) -> tuple[SphereTask, float
     def between(low: float, high: float) -> float:
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
-    n_support, n_features, condition, noise, tau = int(between(32, 257)), int(between(2, 65)), between(1, 1000), between(0.1, 4), between(0.01, 3)
+    n_support, n_features, condition, noise, tau = (
+        int(between(32, 257)),
+        int(between(2, 65)),
+        between(1, 1000),
+        between(0.1, 4),
+        between(0.01, 3),
+    )
     lean, law_tau = float(rng.uniform(0, 2)), between(0.1, 1)
     law = law_tau if rng.integers(2) else None
     own_seed = int(inside.generate_state(1)[0])
-    return sphere_task(n_support, n_query, n_features, noise=noise, seed=own_seed, condition=condition, lean=lean, law_tau=law), tau
+    return sphere_task(
+        n_support,
+        n_query,
+        n_features,
+        noise=noise,
+        seed=own_seed,
+        condition=condition,
+        lean=lean,
+        law_tau=law,
+    ), tau
 
 
 def on_sphere(x: np.ndarray) -> np.ndarray:

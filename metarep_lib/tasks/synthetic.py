@@ -58,7 +58,9 @@ def synthetic_prompt(
             " expected a vector of 1 to n_support positive eigenvalues, e.g. geometric_spectrum(8, 100.0) with n_support=32"
         )
     batch = () if n_prompts is None else (n_prompts,)
-    features, weights, errors = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(3))
+    features, weights, errors = (
+        np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(3)
+    )
     U = np.linalg.qr(features.standard_normal((*batch, n_support, p)))[0]
     V = np.linalg.qr(features.standard_normal((*batch, p, p)))[0] if rotated else np.eye(p)
     to_features = np.sqrt(spectrum)[:, None] * np.swapaxes(V, -1, -2)  # [*batch, p, p]
@@ -67,4 +69,6 @@ def synthetic_prompt(
     signal = weights.standard_normal((*batch, p, 1)) * np.sqrt(n_support / spectrum.sum())
     y = (phi @ signal)[..., 0] + noise * errors.standard_normal((*batch, n_support))
     y_query = (phi_query @ signal)[..., 0] + noise * errors.standard_normal((*batch, n_query))
-    return Prompt(*map(torch.from_numpy, (phi, y, phi_query)), ridge=ridge, y_query=torch.from_numpy(y_query)).rounded()
+    return Prompt(
+        *map(torch.from_numpy, (phi, y, phi_query)), ridge=ridge, y_query=torch.from_numpy(y_query)
+    ).rounded()

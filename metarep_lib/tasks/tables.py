@@ -30,7 +30,9 @@ def load_table(name: str) -> np.ndarray:
     raise ValueError(f"load_table({name!r}): there are 'wine' and 'diabetes'")
 
 
-def column_prompt(name: str, column: int, n_support: int, n_query: int, *, ridge: float = 1.0, seed: int) -> Prompt:
+def column_prompt(
+    name: str, column: int, n_support: int, n_query: int, *, ridge: float = 1.0, seed: int
+) -> Prompt:
     """One column as target, the others as features on the unit sphere, standardised by the supports alone, float64.
 
     Args:

@@ -7,15 +7,28 @@ from metarep_lib.construct.algorithms.conjugate_gradient import conjugate_gradie
 from metarep_lib.construct.algorithms.copies import copied_gradient_descent, repeat_context
 from metarep_lib.construct.algorithms.feature_scaling import feature_scaled_conjugate_gradient
 from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
-from metarep_lib.construct.algorithms.gram import gram_chebyshev, gram_conjugate_gradient, gram_squaring
+from metarep_lib.construct.algorithms.gram import (
+    gram_chebyshev,
+    gram_conjugate_gradient,
+    gram_squaring,
+)
 from metarep_lib.construct.algorithms.look_ahead import one_block_conjugate_gradient
 from metarep_lib.construct.algorithms.momentum import gradient_descent_plus_plus, momentum
-from metarep_lib.construct.algorithms.narrow import narrow_gradient_descent, narrow_ridge_gradient_descent
+from metarep_lib.construct.algorithms.narrow import (
+    narrow_gradient_descent,
+    narrow_ridge_gradient_descent,
+)
 from metarep_lib.construct.algorithms.newton_schulz import newton_schulz
 from metarep_lib.construct.algorithms.one_shot import kernel_product, softmax_smoother
 from metarep_lib.construct.algorithms.richardson import richardson
-from metarep_lib.construct.algorithms.softmax_conjugate_gradient import pipelined_conjugate_gradient, softmax_conjugate_gradient
-from metarep_lib.construct.algorithms.two_block import jacobi_conjugate_gradient, two_block_conjugate_gradient
+from metarep_lib.construct.algorithms.softmax_conjugate_gradient import (
+    pipelined_conjugate_gradient,
+    softmax_conjugate_gradient,
+)
+from metarep_lib.construct.algorithms.two_block import (
+    jacobi_conjugate_gradient,
+    two_block_conjugate_gradient,
+)
 
 __all__ = [
     "block_conjugate_gradient",

@@ -24,7 +24,9 @@ from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, upda
 from metarep_lib.construct.program import DIVISION_SCALE, GUARD, Form, Head, Layer, Program, Write
 
 
-def block_conjugate_gradient(n_features: int, steps: int, n_outputs: int, damping: float) -> Program:
+def block_conjugate_gradient(
+    n_features: int, steps: int, n_outputs: int, damping: float
+) -> Program:
     """`steps` steps of block CG for (K + lambda I) alpha = Y; f_t(x) readable at every query after each.
 
     Args:
@@ -45,19 +47,37 @@ def block_conjugate_gradient(n_features: int, steps: int, n_outputs: int, dampin
     (12, 46, 3)
     """
     if damping < 0:
-        raise ValueError(f"block_conjugate_gradient(damping={damping}): expected damping >= 0, e.g. 2**-48 in float64")
-    layers = [layer for t in range(1, steps + 1) for layer in (sum_up(t, n_outputs, damping), *pivots(t, n_outputs, damping))]
-    registers = dict.fromkeys(("alpha", "r", "p", "s", "s_hat"), n_outputs) | scratch(n_features, n_outputs, damping)
+        raise ValueError(
+            f"block_conjugate_gradient(damping={damping}): expected damping >= 0, e.g. 2**-48 in float64"
+        )
+    layers = [
+        layer
+        for t in range(1, steps + 1)
+        for layer in (sum_up(t, n_outputs, damping), *pivots(t, n_outputs, damping))
+    ]
+    registers = dict.fromkeys(("alpha", "r", "p", "s", "s_hat"), n_outputs) | scratch(
+        n_features, n_outputs, damping
+    )
     if n_outputs > 1:
         registers |= {"mu": n_outputs - 1}
     flags = ["is_aggregator", "is_sink"]
-    return krr_program("block_conjugate_gradient", n_features, flags, registers, {"r": TARGET}, layers, n_outputs=n_outputs)
+    return krr_program(
+        "block_conjugate_gradient",
+        n_features,
+        flags,
+        registers,
+        {"r": TARGET},
+        layers,
+        n_outputs=n_outputs,
+    )
 
 
 def scratch(n_features: int, n_outputs: int, damping: float) -> dict[str, int]:
     """What is empty between two steps, with its width. A matrix has a direction for each row; of Sigma the upper triangle is enough."""
     outputs = range(n_outputs)
-    rows = {f"{name}_{a}": n_outputs for name in ("rho", "beta", "h") for a in outputs} | {f"sigma_{a}": n_outputs - a for a in outputs}
+    rows = {f"{name}_{a}": n_outputs for name in ("rho", "beta", "h") for a in outputs} | {
+        f"sigma_{a}": n_outputs - a for a in outputs
+    }
     columns = dict.fromkeys(("p_new", "s_new", "gamma", *(["delta"] if damping else [])), n_outputs)
     return columns | rows | {f"g_{a}": n_features for a in outputs} | {"lambda": 1}
 
@@ -71,19 +91,33 @@ def sum_up(t: int, n_outputs: int, damping: float) -> Layer:
     """Block 1: every sum of the step, the new directions conjugate to the old ones, and what the pivots need."""
     outputs = range(n_outputs)
     keys = {"rho": "r", "beta": "s_hat", "h": "s"}
-    sums = [reduce(f"{key}[{a}]", "r", into=f"{name}_{a}", readers=ONE) for name, key in keys.items() for a in outputs]
+    sums = [
+        reduce(f"{key}[{a}]", "r", into=f"{name}_{a}", readers=ONE)
+        for name, key in keys.items()
+        for a in outputs
+    ]
     sums += [reduce(f"r[{a}]", "phi", into=f"g_{a}", readers=ONE) for a in outputs]
     sums.append(reduce("is_sink", "ridge", into="lambda", readers=ONE))
     writes = [update("p_new", copy("r"), *(times(f"p[{c}]", f"beta_{c}", -1.0) for c in outputs))]
     for a in outputs:
         old = (times(f"s[{c}]", f"beta_{c}[{a}]", -1.0) for c in outputs)
-        writes.append(update(f"s_new[{a}]", times("phi", f"g_{a}"), times("ridge", f"r[{a}]"), *old))
+        writes.append(
+            update(f"s_new[{a}]", times("phi", f"g_{a}"), times("ridge", f"r[{a}]"), *old)
+        )
         if damping:
-            writes.append(update(f"delta[{a}]", times(f"g_{a}", f"g_{a}"), times("lambda", f"rho_{a}[{a}]")))
+            writes.append(
+                update(f"delta[{a}]", times(f"g_{a}", f"g_{a}"), times("lambda", f"rho_{a}[{a}]"))
+            )
         for b in range(a, n_outputs):
             old = (times(f"h_{c}[{a}]", f"beta_{c}[{b}]", -1.0) for c in outputs)
-            writes.append(update(sigma(a, b), times(f"g_{a}", f"g_{b}"), times("lambda", f"rho_{a}[{b}]"), *old))
-    return Layer(step=t, phase="sum", attention=tuple(sums), mlp=(*writes, *map(clear, ("p", "s", "s_hat"))))
+            writes.append(
+                update(
+                    sigma(a, b), times(f"g_{a}", f"g_{b}"), times("lambda", f"rho_{a}[{b}]"), *old
+                )
+            )
+    return Layer(
+        step=t, phase="sum", attention=tuple(sums), mlp=(*writes, *map(clear, ("p", "s", "s_hat")))
+    )
 
 
 def pivots(t: int, n_outputs: int, damping: float) -> list[Layer]:
@@ -91,19 +125,33 @@ def pivots(t: int, n_outputs: int, damping: float) -> list[Layer]:
     layers = []
     for c in range(n_outputs):
         behind = range(c + 1, n_outputs)
-        wanted = {f"gamma[{b}]": f"rho_{c}[{b}]" for b in range(n_outputs)} | {f"s_hat[{c}]": f"s_new[{c}]"}
+        wanted = {f"gamma[{b}]": f"rho_{c}[{b}]" for b in range(n_outputs)} | {
+            f"s_hat[{c}]": f"s_new[{c}]"
+        }
         wanted |= {f"mu[{j - 1}]": sigma(c, j) for j in behind}
-        moves = [update("alpha", times(f"p_new[{c}]", "gamma")), update("r", times(f"s_new[{c}]", "gamma", -1.0))]
+        moves = [
+            update("alpha", times(f"p_new[{c}]", "gamma")),
+            update("r", times(f"s_new[{c}]", "gamma", -1.0)),
+        ]
         for j in behind:
             mu = f"mu[{j - 1}]"
-            moves += [update(f"{name}[{j}]", times(mu, f"{name}[{c}]", -1.0)) for name in ("p_new", "s_new")]
+            moves += [
+                update(f"{name}[{j}]", times(mu, f"{name}[{c}]", -1.0))
+                for name in ("p_new", "s_new")
+            ]
             moves += [update(sigma(j, k), times(mu, sigma(c, k), -1.0)) for k in behind if k >= j]
             moves += [update(f"rho_{j}", times(mu, f"rho_{c}", -1.0)), clear(mu)]
         if behind:
             moves += [clear("gamma")]
         else:
-            moves += [update("p", copy("p_new")), update("s", copy("s_new")), *map(clear, scratch(1, n_outputs, damping))]
-        quotients = tuple(over_pivot(numerator, c, into, damping) for into, numerator in wanted.items())
+            moves += [
+                update("p", copy("p_new")),
+                update("s", copy("s_new")),
+                *map(clear, scratch(1, n_outputs, damping)),
+            ]
+        quotients = tuple(
+            over_pivot(numerator, c, into, damping) for into, numerator in wanted.items()
+        )
         layers.append(Layer(step=t, phase=f"pivot {c + 1}", attention=quotients, mlp=tuple(moves)))
     return layers
 

@@ -19,7 +19,16 @@ Chronopoulos and Gear (1989). The prediction f = phi_i . w is carried along as a
 
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
-from metarep_lib.construct.circuits import ONE, Fraction, clear, copy, reduce, times, token_quotient, update
+from metarep_lib.construct.circuits import (
+    ONE,
+    Fraction,
+    clear,
+    copy,
+    reduce,
+    times,
+    token_quotient,
+    update,
+)
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Program, Write
 
 BETA = Fraction(("rho", "is_sink", "is_aggregator"), (("rho_old", "is_aggregator", 1.0),))
@@ -27,9 +36,35 @@ RAYLEIGH = Fraction(("r_u", "is_sink", "is_aggregator"), (("rho", "is_aggregator
 GAMMA = Fraction(("one", "is_sink", "is_aggregator"), (("h", "is_aggregator", 1.0),))
 
 VECTORS = ("w", "r", "p", "s", "u", "p_old", "s_old")
-SCALARS = ("y", "f", "h", "rho_old", "phi_p", "rho", "r_u", "phi_r", "phi_p_old", "h_old", "beta", "rayleigh", "gamma")
+SCALARS = (
+    "y",
+    "f",
+    "h",
+    "rho_old",
+    "phi_p",
+    "rho",
+    "r_u",
+    "phi_r",
+    "phi_p_old",
+    "h_old",
+    "beta",
+    "rayleigh",
+    "gamma",
+)
 MOVED = {"p": "p_old", "s": "s_old", "phi_p": "phi_p_old", "h": "h_old"}
-SCRATCH = ("u", "rho", "r_u", "phi_r", "p_old", "s_old", "phi_p_old", "h_old", "beta", "rayleigh", "gamma")
+SCRATCH = (
+    "u",
+    "rho",
+    "r_u",
+    "phi_r",
+    "p_old",
+    "s_old",
+    "phi_p_old",
+    "h_old",
+    "beta",
+    "rayleigh",
+    "gamma",
+)
 
 
 def causal_conjugate_gradient(n_features: int, steps: int) -> Program:
@@ -65,7 +100,9 @@ def causal_conjugate_gradient(n_features: int, steps: int) -> Program:
 
 
 def one_step(t: int) -> list[Layer]:
-    past = Write("u", (Head("linear", ((Form("r"), Form("phi")),), Form("phi")),))  # sum over j < i of (r_i . phi_j) phi_j
+    past = Write(
+        "u", (Head("linear", ((Form("r"), Form("phi")),), Form("phi")),)
+    )  # sum over j < i of (r_i . phi_j) phi_j
     products = (
         update("rho", times("r", "r")),
         update("r_u", times("r", "u")),
@@ -86,11 +123,17 @@ def one_step(t: int) -> list[Layer]:
         update("f", times("gamma", "phi_p")),
         update("rho_old", copy("rho")),
     )
-    quotients = (token_quotient(BETA, into="beta", scale=DIVISION_SCALE), token_quotient(RAYLEIGH, into="rayleigh", scale=DIVISION_SCALE))
+    quotients = (
+        token_quotient(BETA, into="beta", scale=DIVISION_SCALE),
+        token_quotient(RAYLEIGH, into="rayleigh", scale=DIVISION_SCALE),
+    )
     return [
         Layer(step=t, phase="mat-vec", attention=(past,), mlp=(*products, *moved)),
         Layer(step=t, phase="turn", attention=quotients, mlp=directions),
         Layer(
-            step=t, phase="advance", attention=(token_quotient(GAMMA, into="gamma", scale=DIVISION_SCALE),), mlp=(*advance, *map(clear, SCRATCH))
+            step=t,
+            phase="advance",
+            attention=(token_quotient(GAMMA, into="gamma", scale=DIVISION_SCALE),),
+            mlp=(*advance, *map(clear, SCRATCH)),
         ),
     ]

@@ -11,7 +11,9 @@ from metarep_lib.construct.circuits import clear, copy, mat_vec, times, update
 from metarep_lib.construct.program import Form, Layer, Program
 
 
-def chebyshev_coefficients(smallest: float, largest: float, steps: int) -> tuple[float, list[tuple[float, float]]]:
+def chebyshev_coefficients(
+    smallest: float, largest: float, steps: int
+) -> tuple[float, list[tuple[float, float]]]:
     """1 / theta, and (c_t, g_t) for t = 1 ... steps.
 
     With theta = (b + a) / 2 and delta = (b - a) / 2 for eigenvalues in [a, b], let rho_0 = delta / theta,
@@ -37,7 +39,9 @@ def chebyshev_coefficients(smallest: float, largest: float, steps: int) -> tuple
     return 1 / theta, coefficients
 
 
-def chebyshev(n_features: int, steps: int, smallest: float, largest: float, n_outputs: int = 1) -> Program:
+def chebyshev(
+    n_features: int, steps: int, smallest: float, largest: float, n_outputs: int = 1
+) -> Program:
     """`steps` steps of Chebyshev's iteration for a spectrum in [smallest, largest].
 
     Args:
@@ -74,4 +78,12 @@ def chebyshev(n_features: int, steps: int, smallest: float, largest: float, n_ou
         for t, (c, g) in enumerate(coefficients, start=1)
     ]
     registers = dict.fromkeys(["alpha", "r", "d", "w"], n_outputs)
-    return krr_program("chebyshev", n_features, [], registers, {"r": TARGET, "d": Form({"y": first})}, layers, n_outputs=n_outputs)
+    return krr_program(
+        "chebyshev",
+        n_features,
+        [],
+        registers,
+        {"r": TARGET, "d": Form({"y": first})},
+        layers,
+        n_outputs=n_outputs,
+    )

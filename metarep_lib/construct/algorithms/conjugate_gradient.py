@@ -14,7 +14,16 @@ Between steps only alpha, r and p are live; everything else is scratch, cleared 
 """
 
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
-from metarep_lib.construct.circuits import clear, copy, mat_vec, quotient, quotient_scores, reduce, times, update
+from metarep_lib.construct.circuits import (
+    clear,
+    copy,
+    mat_vec,
+    quotient,
+    quotient_scores,
+    reduce,
+    times,
+    update,
+)
 from metarep_lib.construct.program import DIVISION_SCALE, Layer, Program
 
 REDUCED = ("rho", "sigma", "rho_next")
@@ -42,7 +51,15 @@ def conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1) -> Progr
     layers = [layer for t in range(1, steps + 1) for layer in one_step(t, n_outputs)]
     registers = dict.fromkeys(["alpha", "r", "p", "w", "p_old", *REDUCED, *DIVIDED], n_outputs)
     flags = ["is_aggregator", "is_sink"]
-    return krr_program("conjugate_gradient", n_features, flags, registers, {"r": TARGET, "p": TARGET}, layers, n_outputs=n_outputs)
+    return krr_program(
+        "conjugate_gradient",
+        n_features,
+        flags,
+        registers,
+        {"r": TARGET, "p": TARGET},
+        layers,
+        n_outputs=n_outputs,
+    )
 
 
 def one_step(t: int, n_outputs: int) -> list[Layer]:
@@ -52,7 +69,10 @@ def one_step(t: int, n_outputs: int) -> list[Layer]:
             step=t,
             phase="mat-vec",
             attention=(mat_vec("p", into="w"),),
-            mlp=(update("w", times("ridge", "p")), *(clear(name) for name in ("p_old", *REDUCED, *DIVIDED))),
+            mlp=(
+                update("w", times("ridge", "p")),
+                *(clear(name) for name in ("p_old", *REDUCED, *DIVIDED)),
+            ),
         ),
         Layer(
             step=t,
@@ -66,7 +86,10 @@ def one_step(t: int, n_outputs: int) -> list[Layer]:
         Layer(
             step=t,
             phase="advance",
-            attention=tuple(quotient(f"gamma_scores{a}", into=f"gamma{a}", scale=DIVISION_SCALE) for a in outputs),
+            attention=tuple(
+                quotient(f"gamma_scores{a}", into=f"gamma{a}", scale=DIVISION_SCALE)
+                for a in outputs
+            ),
             mlp=(update("alpha", times("gamma", "p")), update("r", times("gamma", "w", -1.0))),
         ),
         Layer(
@@ -82,7 +105,9 @@ def one_step(t: int, n_outputs: int) -> list[Layer]:
         Layer(
             step=t,
             phase="turn",
-            attention=tuple(quotient(f"beta_scores{a}", into=f"beta{a}", scale=DIVISION_SCALE) for a in outputs),
+            attention=tuple(
+                quotient(f"beta_scores{a}", into=f"beta{a}", scale=DIVISION_SCALE) for a in outputs
+            ),
             mlp=(update("p", copy("r"), times("beta", "p_old")), clear("w")),
         ),
     ]

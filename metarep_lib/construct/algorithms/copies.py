@@ -43,14 +43,20 @@ def copied_gradient_descent(n_features: int, copies: int, step_size: float) -> P
             f"copied_gradient_descent: expected n_features and copies of at least 1, got n_features={n_features}, copies={copies};"
             " this would work: copied_gradient_descent(n_features=8, copies=4, step_size=0.1)"
         )
-    kernel = tuple((Form(f"phi[{a}]"), Form(f"phi[{a}]")) for a in range(n_features))  # the flags behind phi stay out of the score
+    kernel = tuple(
+        (Form(f"phi[{a}]"), Form(f"phi[{a}]")) for a in range(n_features)
+    )  # the flags behind phi stay out of the score
     read = Write("f", (Head("linear", kernel, Form("v"), gain=step_size),))
     flags = [f"phi[{n_features + j}]" for j in range(copies)]
     layers = [Layer(step=0, phase="show y", mlp=(update("v", times(flags[0], "y")),))]
     for t in range(1, copies):
         shown = Product(Form(flags[t]), Form({"y": 1, "f": -1}))
         taken_back = times(flags[t - 1], "v", -1.0)
-        layers.append(Layer(step=t, phase="next copy", attention=(read,), mlp=(update("v", shown, taken_back),)))
+        layers.append(
+            Layer(
+                step=t, phase="next copy", attention=(read,), mlp=(update("v", shown, taken_back),)
+            )
+        )
     layers.append(Layer(step=copies, phase="predict", attention=(read,)))
     return Program(
         name="copied_gradient_descent",
@@ -86,10 +92,18 @@ def repeat_context(prompt: Prompt, copies: int) -> Prompt:
             f"repeat_context(prompt with {prompt.n_outputs} outputs, copies={copies}): expected one output and copies of at least 1;"
             " this would work: repeat_context(prompt.output(0), copies=2)"
         )
-    flags = torch.eye(copies, dtype=prompt.phi.dtype, device=prompt.phi.device).repeat_interleave(prompt.n_support, dim=0)
+    flags = torch.eye(copies, dtype=prompt.phi.dtype, device=prompt.phi.device).repeat_interleave(
+        prompt.n_support, dim=0
+    )
     supports = flagged(prompt.phi.repeat(*[1] * (prompt.phi.ndim - 2), copies, 1), flags)
     queries = flagged(prompt.phi_query, flags.new_zeros(prompt.n_query, copies))
-    y = torch.cat([prompt.y.repeat(*[1] * (prompt.y.ndim - 1), copies), prompt.y.new_zeros(*prompt.phi.shape[:-2], prompt.n_query)], dim=-1)
+    y = torch.cat(
+        [
+            prompt.y.repeat(*[1] * (prompt.y.ndim - 1), copies),
+            prompt.y.new_zeros(*prompt.phi.shape[:-2], prompt.n_query),
+        ],
+        dim=-1,
+    )
     return Prompt(torch.cat([supports, queries], dim=-2), y, queries[..., :0, :], prompt.ridge)
 
 

@@ -15,12 +15,67 @@ The order is that of `gram_conjugate_gradient`, with a head for the matrix it ca
 """
 
 from metarep_lib.construct.algorithms.gram import BETA, CHI, GAMMA, gram_program
-from metarep_lib.construct.circuits import ONE, Fraction, clear, copy, reduce, times, token_quotient, update
+from metarep_lib.construct.circuits import (
+    ONE,
+    Fraction,
+    clear,
+    copy,
+    reduce,
+    times,
+    token_quotient,
+    update,
+)
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Program, Write
 
-VECTORS = ("w", "r", "z", "d", "p", "s", "u", "p_old", "s_old", "squares", "diagonal", "d_r", "d_s", "d_s_old")
-SCALARS = ("y", "f", "c", "rho_old", "phi_p", "rho", "phi_z", "phi_p_old", "beta", "chi", "delta", "psi", "gamma", "started", "lambda")
-SCRATCH = ("u", "p_old", "s_old", "d_r", "d_s", "d_s_old", "rho", "phi_z", "phi_p_old", "beta", "chi", "delta", "psi", "gamma")
+VECTORS = (
+    "w",
+    "r",
+    "z",
+    "d",
+    "p",
+    "s",
+    "u",
+    "p_old",
+    "s_old",
+    "squares",
+    "diagonal",
+    "d_r",
+    "d_s",
+    "d_s_old",
+)
+SCALARS = (
+    "y",
+    "f",
+    "c",
+    "rho_old",
+    "phi_p",
+    "rho",
+    "phi_z",
+    "phi_p_old",
+    "beta",
+    "chi",
+    "delta",
+    "psi",
+    "gamma",
+    "started",
+    "lambda",
+)
+SCRATCH = (
+    "u",
+    "p_old",
+    "s_old",
+    "d_r",
+    "d_s",
+    "d_s_old",
+    "rho",
+    "phi_z",
+    "phi_p_old",
+    "beta",
+    "chi",
+    "delta",
+    "psi",
+    "gamma",
+)
 MOVED = {"p": "p_old", "s": "s_old", "phi_p": "phi_p_old"}
 
 
@@ -42,10 +97,20 @@ def feature_scaled_conjugate_gradient(n_features: int, steps: int) -> Program:
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (15, 64, 6)
     """
-    layers = [*prepare(n_features), *(layer for t in range(1, steps + 1) for layer in one_step(t))] if steps > 0 else []
+    layers = (
+        [*prepare(n_features), *(layer for t in range(1, steps + 1) for layer in one_step(t))]
+        if steps > 0
+        else []
+    )
     registers = dict.fromkeys(VECTORS, n_features) | dict.fromkeys(SCALARS, 1)
     return gram_program(
-        "feature_scaled_conjugate_gradient", n_features, ["is_aggregator", "is_sink"], registers, layers, causal=False, ones=("rho_old", "c")
+        "feature_scaled_conjugate_gradient",
+        n_features,
+        ["is_aggregator", "is_sink"],
+        registers,
+        layers,
+        causal=False,
+        ones=("rho_old", "c"),
     )
 
 
@@ -56,9 +121,15 @@ def prepare(n_features: int) -> list[Layer]:
     `diagonal`, and the sink's ridge into `lambda`, which a query does not carry itself. A quotient of `one` by `diagonal[a]` + `lambda`, both of the
     reading token, is d_a.  QED
     """
-    sums = (reduce("y", "phi", into="r", readers=ONE), reduce("one", "squares", into="diagonal", readers=ONE))
+    sums = (
+        reduce("y", "phi", into="r", readers=ONE),
+        reduce("one", "squares", into="diagonal", readers=ONE),
+    )
     ridge = reduce("is_sink", "ridge", into="lambda", readers=ONE)
-    inverses = tuple(token_quotient(inverse_of(a), into=f"d[{a}]", scale=DIVISION_SCALE) for a in range(n_features))
+    inverses = tuple(
+        token_quotient(inverse_of(a), into=f"d[{a}]", scale=DIVISION_SCALE)
+        for a in range(n_features)
+    )
     return [
         Layer(step=0, phase="square", mlp=(update("squares", times("phi", "phi")),)),
         Layer(step=0, phase="sum", attention=(*sums, ridge)),
@@ -67,11 +138,16 @@ def prepare(n_features: int) -> list[Layer]:
 
 
 def inverse_of(a: int) -> Fraction:
-    return Fraction(("one", "is_sink", "is_aggregator"), ((f"diagonal[{a}]", "is_aggregator", 1.0), ("lambda", "is_aggregator", 1.0)))
+    return Fraction(
+        ("one", "is_sink", "is_aggregator"),
+        ((f"diagonal[{a}]", "is_aggregator", 1.0), ("lambda", "is_aggregator", 1.0)),
+    )
 
 
 def one_step(t: int) -> list[Layer]:
-    product = Write("u", (Head("linear", ((Form("z"), Form("phi")),), Form("phi")),))  # sum over supports of (z . phi_j) phi_j
+    product = Write(
+        "u", (Head("linear", ((Form("z"), Form("phi")),), Form("phi")),)
+    )  # sum over supports of (z . phi_j) phi_j
     products = (
         update("u", times("lambda", "z")),
         update("rho", times("r", "z")),
@@ -96,11 +172,21 @@ def one_step(t: int) -> list[Layer]:
         update("f", times("gamma", "phi_p")),
         update("c", times("gamma", "rho")),
         update("rho_old", copy("rho")),
-        update("started", copy("is_aggregator"), copy("started", -1.0)),  # 0 or 1, so new - old is exact
+        update(
+            "started", copy("is_aggregator"), copy("started", -1.0)
+        ),  # 0 or 1, so new - old is exact
     )
-    divide = [token_quotient(fraction, into=name, scale=DIVISION_SCALE) for fraction, name in ((BETA, "beta"), (CHI, "chi"), (GAMMA, "gamma"))]
+    divide = [
+        token_quotient(fraction, into=name, scale=DIVISION_SCALE)
+        for fraction, name in ((BETA, "beta"), (CHI, "chi"), (GAMMA, "gamma"))
+    ]
     return [
         Layer(step=t, phase="multiply", attention=(product,), mlp=(*products, *moved)),
         Layer(step=t, phase="turn", attention=tuple(divide[:2]), mlp=directions),
-        Layer(step=t, phase="advance", attention=tuple(divide[2:]), mlp=(*advance, *map(clear, SCRATCH))),
+        Layer(
+            step=t,
+            phase="advance",
+            attention=tuple(divide[2:]),
+            mlp=(*advance, *map(clear, SCRATCH)),
+        ),
     ]

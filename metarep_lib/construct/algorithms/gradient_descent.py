@@ -43,4 +43,6 @@ def gradient_descent(n_features: int, steps: int, step_size: float, n_outputs: i
         for t in range(1, steps + 1)
     ]
     registers = dict.fromkeys(["alpha", "r", "w"], n_outputs)
-    return krr_program("gradient_descent", n_features, [], registers, {"r": TARGET}, layers, n_outputs=n_outputs)
+    return krr_program(
+        "gradient_descent", n_features, [], registers, {"r": TARGET}, layers, n_outputs=n_outputs
+    )

@@ -19,14 +19,45 @@ from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Pro
 
 BETA = Fraction(("rho", "is_sink", "is_aggregator"), (("rho_old", "is_aggregator", 1.0),))
 CHI = Fraction(("rho", "is_sink", "is_aggregator"), (("c", "is_aggregator", 1.0),))
-GAMMA = Fraction(("rho", "is_sink", "is_aggregator"), (("delta", "is_aggregator", 1.0), ("psi", "started", -1.0)))
+GAMMA = Fraction(
+    ("rho", "is_sink", "is_aggregator"), (("delta", "is_aggregator", 1.0), ("psi", "started", -1.0))
+)
 
-SCALARS = ("y", "f", "c", "rho_old", "phi_p", "rho", "phi_r", "phi_p_old", "beta", "chi", "delta", "psi", "gamma", "started")
-SCRATCH = ("u", "p_old", "s_old", "phi_p_old", "rho", "phi_r", "beta", "chi", "delta", "psi", "gamma")
+SCALARS = (
+    "y",
+    "f",
+    "c",
+    "rho_old",
+    "phi_p",
+    "rho",
+    "phi_r",
+    "phi_p_old",
+    "beta",
+    "chi",
+    "delta",
+    "psi",
+    "gamma",
+    "started",
+)
+SCRATCH = (
+    "u",
+    "p_old",
+    "s_old",
+    "phi_p_old",
+    "rho",
+    "phi_r",
+    "beta",
+    "chi",
+    "delta",
+    "psi",
+    "gamma",
+)
 MOVED = {"p": "p_old", "s": "s_old", "phi_p": "phi_p_old"}
 
 
-def gram_chebyshev(n_features: int, steps: int, smallest: float, largest: float, causal: bool = False) -> Program:
+def gram_chebyshev(
+    n_features: int, steps: int, smallest: float, largest: float, causal: bool = False
+) -> Program:
     """Chebyshev's iteration for (S + lambda I) w = b, one block per step, none of which has a head.
 
         w <- w + d,  f <- f + phi . d,  r <- r - G d,  d <- c_t d + g_t r
@@ -62,9 +93,15 @@ def gram_chebyshev(n_features: int, steps: int, smallest: float, largest: float,
         )
         for t, (c, g) in enumerate(coefficients, start=1)
     ]
-    registers = rows("G", n_features) | dict.fromkeys(("w", "r", "d"), n_features) | dict.fromkeys(("y", "f"), 1)
+    registers = (
+        rows("G", n_features)
+        | dict.fromkeys(("w", "r", "d"), n_features)
+        | dict.fromkeys(("y", "f"), 1)
+    )
     start = carry("G", n_features, into="r", mlp=(update("d", copy("r", first)),))
-    return gram_program("gram_chebyshev", n_features, ["is_sink"], registers, [start, *blocks], causal)
+    return gram_program(
+        "gram_chebyshev", n_features, ["is_sink"], registers, [start, *blocks], causal
+    )
 
 
 def gram_conjugate_gradient(n_features: int, steps: int, causal: bool = False) -> Program:
@@ -90,9 +127,19 @@ def gram_conjugate_gradient(n_features: int, steps: int, causal: bool = False) -
     """
     blocks = [layer for t in range(1, steps + 1) for layer in one_step(t, n_features)]
     vectors = ("w", "r", "p", "s", "u", "p_old", "s_old")
-    registers = rows("G", n_features) | dict.fromkeys(vectors, n_features) | dict.fromkeys(SCALARS, 1)
+    registers = (
+        rows("G", n_features) | dict.fromkeys(vectors, n_features) | dict.fromkeys(SCALARS, 1)
+    )
     layers = [carry("G", n_features, into="r"), *blocks] if steps > 0 else []
-    return gram_program("gram_conjugate_gradient", n_features, ["is_aggregator", "is_sink"], registers, layers, causal, ones=("rho_old", "c"))
+    return gram_program(
+        "gram_conjugate_gradient",
+        n_features,
+        ["is_aggregator", "is_sink"],
+        registers,
+        layers,
+        causal,
+        ones=("rho_old", "c"),
+    )
 
 
 def gram_squaring(n_features: int, steps: int, step_size: float, causal: bool = False) -> Program:
@@ -113,21 +160,36 @@ def gram_squaring(n_features: int, steps: int, step_size: float, causal: bool = 
     >>> program.n_blocks, program.width
     (6, 20)
     """
-    squared = [update(f"E_{a}", *matrix("E", n_features, f"E_{a}"), copy(f"E_{a}", -1.0)) for a in range(n_features)]  # row a of E^2 is E row_a
+    squared = [
+        update(f"E_{a}", *matrix("E", n_features, f"E_{a}"), copy(f"E_{a}", -1.0))
+        for a in range(n_features)
+    ]  # row a of E^2 is E row_a
     mlp = (update("w", *matrix("E", n_features, "w")), *squared)
     predict = Layer(step=steps, phase="predict", mlp=(update("f", times("phi", "w")),))
     start = carry("E", n_features, into="w", gain=-step_size, identity=True)
-    layers = [start, *(Layer(step=t, phase="square", mlp=mlp) for t in range(1, steps + 1)), predict] if steps > 0 else []
+    layers = (
+        [start, *(Layer(step=t, phase="square", mlp=mlp) for t in range(1, steps + 1)), predict]
+        if steps > 0
+        else []
+    )
     registers = rows("E", n_features) | {"w": n_features, "y": 1, "f": 1}
     return gram_program("gram_squaring", n_features, ["is_sink"], registers, layers, causal)
 
 
 def gram_program(
-    name: str, n_features: int, flags: list[str], registers: dict[str, int], layers: list[Layer], causal: bool, ones: tuple[str, ...] = ()
+    name: str,
+    n_features: int,
+    flags: list[str],
+    registers: dict[str, int],
+    layers: list[Layer],
+    causal: bool,
+    ones: tuple[str, ...] = (),
 ) -> Program:
     """The output is f; y is held to be summed; `ones` start at 1 on every token."""
     starts = {"y": TARGET} | dict.fromkeys(ones, ONE_ON_ANY_TOKEN)
-    return krr_program(name, n_features, flags, registers, starts, layers, readout=Form("f"), causal=causal)
+    return krr_program(
+        name, n_features, flags, registers, starts, layers, readout=Form("f"), causal=causal
+    )
 
 
 def rows(matrix_name: str, n_features: int) -> dict[str, int]:
@@ -135,15 +197,31 @@ def rows(matrix_name: str, n_features: int) -> dict[str, int]:
     return {f"{matrix_name}_{a}": n_features for a in range(n_features)}
 
 
-def carry(into_matrix: str, n_features: int, into: str, gain: float = 1.0, identity: bool = False, mlp: tuple[Write, ...] = ()) -> Layer:
+def carry(
+    into_matrix: str,
+    n_features: int,
+    into: str,
+    gain: float = 1.0,
+    identity: bool = False,
+    mlp: tuple[Write, ...] = (),
+) -> Layer:
     """Block 1: every token receives gain (S + lambda I), plus I if asked for, and |gain| b, of what it may read.
 
     Proof. With query `one`, key phi[a] and value phi a head adds sum phi_i[a] phi_i, row a of S; with key `is_sink`
     the value is that of the sink, gain lambda (+ 1), into entry a of row a; key y, value phi gives b. Registers have phi = 0 and y = 0.  QED
     """
     on_diagonal = Form({"ridge": gain, "is_sink": 1.0} if identity else {"ridge": gain})
-    gram = [Write(f"{into_matrix}_{a}", (Head("linear", ((ONE, Form(f"phi[{a}]")),), Form("phi"), gain=gain),)) for a in range(n_features)]
-    ridge = [Write(f"{into_matrix}_{a}[{a}]", (Head("linear", ((ONE, Form("is_sink")),), on_diagonal),)) for a in range(n_features)]
+    gram = [
+        Write(
+            f"{into_matrix}_{a}",
+            (Head("linear", ((ONE, Form(f"phi[{a}]")),), Form("phi"), gain=gain),),
+        )
+        for a in range(n_features)
+    ]
+    ridge = [
+        Write(f"{into_matrix}_{a}[{a}]", (Head("linear", ((ONE, Form("is_sink")),), on_diagonal),))
+        for a in range(n_features)
+    ]
     right = Write(into, (Head("linear", ((ONE, Form("y")),), Form("phi"), gain=abs(gain)),))
     return Layer(step=0, phase="carry", attention=(*gram, *ridge, right), mlp=mlp)
 
@@ -154,7 +232,11 @@ def matrix(name: str, n_features: int, vector: str, gain: float = 1.0) -> list[P
 
 
 def one_step(t: int, n_features: int) -> list[Layer]:
-    products = (update("u", *matrix("G", n_features, "r")), update("rho", times("r", "r")), update("phi_r", times("phi", "r")))
+    products = (
+        update("u", *matrix("G", n_features, "r")),
+        update("rho", times("r", "r")),
+        update("phi_r", times("phi", "r")),
+    )
     moved = [write for name, to in MOVED.items() for write in (update(to, copy(name)), clear(name))]
     directions = (
         update("delta", times("r", "u")),
@@ -171,11 +253,21 @@ def one_step(t: int, n_features: int) -> list[Layer]:
         update("f", times("gamma", "phi_p")),
         update("c", times("gamma", "rho")),
         update("rho_old", copy("rho")),
-        update("started", copy("is_aggregator"), copy("started", -1.0)),  # 0 or 1, so new - old is exact
+        update(
+            "started", copy("is_aggregator"), copy("started", -1.0)
+        ),  # 0 or 1, so new - old is exact
     )
-    divide = [token_quotient(fraction, into=name, scale=DIVISION_SCALE) for fraction, name in ((BETA, "beta"), (CHI, "chi"), (GAMMA, "gamma"))]
+    divide = [
+        token_quotient(fraction, into=name, scale=DIVISION_SCALE)
+        for fraction, name in ((BETA, "beta"), (CHI, "chi"), (GAMMA, "gamma"))
+    ]
     return [
         Layer(step=t, phase="multiply", mlp=(*products, *moved)),
         Layer(step=t, phase="turn", attention=tuple(divide[:2]), mlp=directions),
-        Layer(step=t, phase="advance", attention=tuple(divide[2:]), mlp=(*advance, *map(clear, SCRATCH))),
+        Layer(
+            step=t,
+            phase="advance",
+            attention=tuple(divide[2:]),
+            mlp=(*advance, *map(clear, SCRATCH)),
+        ),
     ]

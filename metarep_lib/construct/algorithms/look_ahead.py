@@ -27,9 +27,18 @@ from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, token_ratio, update
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Layer, Product, Program, Write
 
-THETA = Form({"theta": 1, "one": 1})  # `theta` receives theta - 1, so that 0 / 0 past convergence is theta = 1 and v / pi stays
+THETA = Form(
+    {"theta": 1, "one": 1}
+)  # `theta` receives theta - 1, so that 0 / 0 past convergence is theta = 1 and v / pi stays
 ODD = Form({"one": 1, "even": -1})
-SUMS = {"H_11": ("Av", "Av"), "H_12": ("Av", "v"), "H_13": ("Av", "v_old"), "H_22": ("v", "v"), "H_23": ("v", "v_old"), "H_33": ("v_old", "v_old")}
+SUMS = {
+    "H_11": ("Av", "Av"),
+    "H_12": ("Av", "v"),
+    "H_13": ("Av", "v_old"),
+    "H_22": ("v", "v"),
+    "H_23": ("v", "v_old"),
+    "H_33": ("v_old", "v_old"),
+}
 SUMS |= {"J_13": ("Av", "Av_old"), "J_33": ("v_old", "Av_old")}
 
 # terms (query, key on the sink, on the aggregator, coefficient) of z . h and z . (j - h); the middle entry of j is h_1
@@ -43,7 +52,17 @@ EXCESS = (
 BELOW = tuple((query, key, sign) for query, _, key, sign in NORM)
 
 VECTORS = ("v", "Av", "v_old", "Av_old")
-HELD = ("h_1", "h_2", "h_3", "j_1", "j_3", "theta_sink", "theta_aggregator", "omega_sink", "omega_aggregator")
+HELD = (
+    "h_1",
+    "h_2",
+    "h_3",
+    "j_1",
+    "j_3",
+    "theta_sink",
+    "theta_aggregator",
+    "omega_sink",
+    "omega_aggregator",
+)
 HELD += ("vv_even", "vv_odd", "even", "pi", "pi_old", "lambda", "f")
 SCRATCH = (*SUMS, "theta", "omega", "f_next")
 
@@ -69,9 +88,19 @@ def one_block_conjugate_gradient(n_features: int, steps: int, scale: float = 1.0
     """
     registers = {"g": n_features} | dict.fromkeys((*VECTORS, *HELD, *SCRATCH), 1)
     starts = {"v": TARGET} | dict.fromkeys(("pi", "even", "vv_odd"), ONE_ON_ANY_TOKEN)
-    layers = [prepare(scale), *(advance(t, scale) for t in range(1, steps + 2))] if steps > 0 else []
+    layers = (
+        [prepare(scale), *(advance(t, scale) for t in range(1, steps + 2))] if steps > 0 else []
+    )
     flags = ["is_aggregator", "is_sink"]
-    return krr_program("one_block_conjugate_gradient", n_features, flags, registers, starts, layers, readout=Form("f"))
+    return krr_program(
+        "one_block_conjugate_gradient",
+        n_features,
+        flags,
+        registers,
+        starts,
+        layers,
+        readout=Form("f"),
+    )
 
 
 def prepare(scale: float) -> Layer:
@@ -90,27 +119,53 @@ def prepare(scale: float) -> Layer:
 
 def advance(t: int, scale: float) -> Layer:
     """One step of CG: quotients and sums in the attention, every recurrence in the MLP."""
-    sums = tuple(reduce(left, right, into=name, readers=ONE) for name, (left, right) in SUMS.items())
+    sums = tuple(
+        reduce(left, right, into=name, readers=ONE) for name, (left, right) in SUMS.items()
+    )
     spread = reduce("Av", "phi", into="g", readers=ONE)
     quotients = (
         token_ratio(EXCESS, BELOW, into="theta", scale=DIVISION_SCALE),
-        token_ratio(NORM[:1], ((Form({"vv_even": 1, "vv_odd": 1}), "is_aggregator", 1.0),), into="omega", scale=DIVISION_SCALE),
         token_ratio(
-            ((Form({"v": -1}), "is_sink", "is_aggregator", 1.0),), ((Form("pi"), "is_aggregator", 1.0),), into="f_next", scale=DIVISION_SCALE
+            NORM[:1],
+            ((Form({"vv_even": 1, "vv_odd": 1}), "is_aggregator", 1.0),),
+            into="omega",
+            scale=DIVISION_SCALE,
+        ),
+        token_ratio(
+            ((Form({"v": -1}), "is_sink", "is_aggregator", 1.0),),
+            ((Form("pi"), "is_aggregator", 1.0),),
+            into="f_next",
+            scale=DIVISION_SCALE,
         ),
     )
     recurrences = (
         replace("v", *along("Av", "v", "v_old")),
-        replace("Av", times("phi", "g", scale), times("ridge", "Av", scale), *along(None, "Av", "Av_old")),
+        replace(
+            "Av",
+            times("phi", "g", scale),
+            times("ridge", "Av", scale),
+            *along(None, "Av", "Av_old"),
+        ),
         replace("v_old", copy("v")),
         replace("Av_old", copy("Av")),
         replace("h_1", *along("H_11", "H_12", "H_13")),
         replace("h_2", *along("H_12", "H_22", "H_23")),
         replace("h_3", *along("H_13", "H_23", "H_33")),
-        replace("j_1", times("g", "g", scale), times("lambda", "H_11", scale), *along(None, "H_11", "J_13")),
+        replace(
+            "j_1",
+            times("g", "g", scale),
+            times("lambda", "H_11", scale),
+            *along(None, "H_11", "J_13"),
+        ),
         replace("j_3", *along("J_13", "H_13", "J_33")),
-        *(replace(f"theta_{token}", Product(Form(f"is_{token}"), THETA)) for token in ("sink", "aggregator")),
-        *(replace(f"omega_{token}", times(f"is_{token}", "omega")) for token in ("sink", "aggregator")),
+        *(
+            replace(f"theta_{token}", Product(Form(f"is_{token}"), THETA))
+            for token in ("sink", "aggregator")
+        ),
+        *(
+            replace(f"omega_{token}", times(f"is_{token}", "omega"))
+            for token in ("sink", "aggregator")
+        ),
         # v . v must outlive this block at full precision: two registers take turns, one is written empty while the other is cleared
         update("vv_even", times("even", "H_22"), Product(ODD, Form("vv_even"), -1.0)),
         update("vv_odd", Product(ODD, Form("H_22")), times("even", "vv_odd", -1.0)),
@@ -119,7 +174,12 @@ def advance(t: int, scale: float) -> Layer:
         replace("pi_old", copy("pi")),
         replace("f", copy("f_next")),
     )
-    return Layer(step=max(t - 1, 0), phase="advance", attention=(*sums, spread, *quotients), mlp=(*recurrences, *map(clear, (*SCRATCH, "g"))))
+    return Layer(
+        step=max(t - 1, 0),
+        phase="advance",
+        attention=(*sums, spread, *quotients),
+        mlp=(*recurrences, *map(clear, (*SCRATCH, "g"))),
+    )
 
 
 def along(first: str | None, second: str, third: str) -> tuple[Product, ...]:

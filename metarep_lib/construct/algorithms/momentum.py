@@ -39,15 +39,24 @@ def momentum(n_features: int, steps: int, step_size: float, momentum: float) -> 
         update("alpha", copy("d")),
         update("r", copy("w", -1.0), times("ridge", "d", -1.0)),
         # d <- beta d + eta (r - w - ridge d), added to d
-        update("d", copy("d", beta - 1), copy("r", eta), copy("w", -eta), times("ridge", "d", -eta)),
+        update(
+            "d", copy("d", beta - 1), copy("r", eta), copy("w", -eta), times("ridge", "d", -eta)
+        ),
         clear("w"),
     )
-    layers = [Layer(step=t, phase="roll", attention=(mat_vec("d", into="w"),), mlp=moves) for t in range(1, steps + 1)]
+    layers = [
+        Layer(step=t, phase="roll", attention=(mat_vec("d", into="w"),), mlp=moves)
+        for t in range(1, steps + 1)
+    ]
     registers = dict.fromkeys(["alpha", "r", "d", "w"], 1)
-    return krr_program("momentum", n_features, [], registers, {"r": TARGET, "d": Form({"y": eta})}, layers)
+    return krr_program(
+        "momentum", n_features, [], registers, {"r": TARGET, "d": Form({"y": eta})}, layers
+    )
 
 
-def gradient_descent_plus_plus(n_features: int, steps: int, step_size: float, shrink: float) -> Program:
+def gradient_descent_plus_plus(
+    n_features: int, steps: int, step_size: float, shrink: float
+) -> Program:
     """`steps` steps of GD++, f_t(x) readable at every query after each.
 
     Args:
@@ -69,5 +78,10 @@ def gradient_descent_plus_plus(n_features: int, steps: int, step_size: float, sh
     kernel = ((Form("phi"), Form("phi")),)
     descend = Write("r", (Head("linear", kernel, Form("r"), gain=-step_size),))
     move = Write("phi", (Head("linear", kernel, Form("phi"), gain=-shrink),))
-    layers = [Layer(step=t, phase="descend and shrink", attention=(descend, move)) for t in range(1, steps + 1)]
-    return krr_program("gradient_descent_plus_plus", n_features, [], {"r": 1}, {"r": TARGET}, layers)
+    layers = [
+        Layer(step=t, phase="descend and shrink", attention=(descend, move))
+        for t in range(1, steps + 1)
+    ]
+    return krr_program(
+        "gradient_descent_plus_plus", n_features, [], {"r": 1}, {"r": TARGET}, layers
+    )

@@ -31,7 +31,9 @@ def narrow_gradient_descent(n_features: int, steps: int, step_size: float) -> Pr
     >>> program.n_blocks, program.width, program.n_parameters
     (5, 4, 72)
     """
-    layers = [Layer(step=t, phase="descend", attention=(descend(step_size),)) for t in range(1, steps + 1)]
+    layers = [
+        Layer(step=t, phase="descend", attention=(descend(step_size),)) for t in range(1, steps + 1)
+    ]
     return narrow_program("narrow_gradient_descent", n_features, layers)
 
 
@@ -57,8 +59,16 @@ def narrow_ridge_gradient_descent(n_features: int, steps: int, step_size: float)
     (6, 5)
     """
     shrink = update("r", times("ridge", "r", -step_size))
-    layers = [Layer(step=t, phase="descend", attention=(descend(step_size),), mlp=(shrink,)) for t in range(1, steps + 1)]
-    return narrow_program("narrow_ridge_gradient_descent", n_features, [Layer(step=0, phase="shrink", mlp=(shrink,)), *layers], ridge=1)
+    layers = [
+        Layer(step=t, phase="descend", attention=(descend(step_size),), mlp=(shrink,))
+        for t in range(1, steps + 1)
+    ]
+    return narrow_program(
+        "narrow_ridge_gradient_descent",
+        n_features,
+        [Layer(step=0, phase="shrink", mlp=(shrink,)), *layers],
+        ridge=1,
+    )
 
 
 def descend(step_size: float) -> Write:
@@ -76,7 +86,11 @@ def narrow_program(name: str, n_features: int, layers: list[Layer], **more: int)
         name=name,
         inputs=input_basis(n_features),
         stream=Basis.of(phi=n_features, **more, r=1),
-        embedding=(("phi", Form("phi")), *((channel, Form(channel)) for channel in more), ("r", Form("y"))),
+        embedding=(
+            ("phi", Form("phi")),
+            *((channel, Form(channel)) for channel in more),
+            ("r", Form("y")),
+        ),
         layers=tuple(layers),
         readout=Form({"r": -1}),
     )

@@ -35,10 +35,28 @@ def newton_schulz(n_features: int, steps: int, scale: float, n_outputs: int = 1)
     (5, 10)
     """
     square = Write("u", (Head("linear", ((Form("u"), Form("phi")),), Form("u"), gain=-0.5),))
-    double = update("u", copy("u"))  # u <- 2 (u - 1/2 sum): the MLP reads what attention has written
-    newton = [Layer(step=t, phase="newton", attention=(square,), mlp=(double,)) for t in range(1, steps + 1)]
-    predict = Layer(step=steps, phase="predict", attention=(Write("f", (Head("linear", ((Form("u"), Form("phi")),), Form("y")),)),))
+    double = update(
+        "u", copy("u")
+    )  # u <- 2 (u - 1/2 sum): the MLP reads what attention has written
+    newton = [
+        Layer(step=t, phase="newton", attention=(square,), mlp=(double,))
+        for t in range(1, steps + 1)
+    ]
+    predict = Layer(
+        step=steps,
+        phase="predict",
+        attention=(Write("f", (Head("linear", ((Form("u"), Form("phi")),), Form("y")),)),),
+    )
     registers = {"u": n_features, "y": n_outputs, "f": n_outputs}
     layers = [*newton, predict] if steps > 0 else []
     starts = {"u": Form({"phi": scale}), "y": Form("y")}
-    return krr_program("newton_schulz", n_features, [], registers, starts, layers, n_outputs=n_outputs, readout=Form("f"))
+    return krr_program(
+        "newton_schulz",
+        n_features,
+        [],
+        registers,
+        starts,
+        layers,
+        n_outputs=n_outputs,
+        readout=Form("f"),
+    )

@@ -5,11 +5,19 @@ from torch import Tensor
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.circuits import times, update
 from metarep_lib.construct.program import Form, Head, Layer, Program, Write
-from metarep_lib.construct.softmax_circuits import SOFTMAX_FLAGS, invert_mass, kernel_average, kernel_score, sink_mass
+from metarep_lib.construct.softmax_circuits import (
+    SOFTMAX_FLAGS,
+    invert_mass,
+    kernel_average,
+    kernel_score,
+    sink_mass,
+)
 from metarep_lib.construct.tokens import AGGREGATOR, SINK
 
 
-def softmax_smoother(n_features: int, tau: float = 1.0, U: Tensor | None = None, n_outputs: int = 1) -> Program:
+def softmax_smoother(
+    n_features: int, tau: float = 1.0, U: Tensor | None = None, n_outputs: int = 1
+) -> Program:
     """One softmax head and nothing else: the smoother of Nadaraya (1964) and Watson (1964), k(x)^T y / sum_j k_j(x).
 
     Args:
@@ -31,10 +39,21 @@ def softmax_smoother(n_features: int, tau: float = 1.0, U: Tensor | None = None,
     head = Head("softmax", kernel_score(n_features, tau, U), Form("y"), hides=(AGGREGATOR, SINK))
     layers = [Layer(step=1, phase="average", attention=(Write("f", (head,)),))]
     registers = dict.fromkeys(["y", "f"], n_outputs)
-    return krr_program("softmax_smoother", n_features, [], registers, {"y": TARGET}, layers, n_outputs=n_outputs, readout=Form("f"))
+    return krr_program(
+        "softmax_smoother",
+        n_features,
+        [],
+        registers,
+        {"y": TARGET},
+        layers,
+        n_outputs=n_outputs,
+        readout=Form("f"),
+    )
 
 
-def kernel_product(n_features: int, tau: float = 1.0, U: Tensor | None = None, n_outputs: int = 1) -> Program:
+def kernel_product(
+    n_features: int, tau: float = 1.0, U: Tensor | None = None, n_outputs: int = 1
+) -> Program:
     """k(x)^T y / lambda at every query: a softmax head un-normalised by its sink, whose logit is 0 when lambda = 1.
 
     Arguments as for `softmax_smoother`; every output is multiplied by the same kernel.
@@ -51,10 +70,27 @@ def kernel_product(n_features: int, tau: float = 1.0, U: Tensor | None = None, n
     """
     score = kernel_score(n_features, tau, U)
     layers = [
-        Layer(step=1, phase="average", attention=(sink_mass("mass", score), kernel_average("y", into="average", score=score))),
-        Layer(step=1, phase="divide", attention=(invert_mass("mass", into="inverse_mass"),), mlp=(update("f", times("inverse_mass", "average")),)),
+        Layer(
+            step=1,
+            phase="average",
+            attention=(sink_mass("mass", score), kernel_average("y", into="average", score=score)),
+        ),
+        Layer(
+            step=1,
+            phase="divide",
+            attention=(invert_mass("mass", into="inverse_mass"),),
+            mlp=(update("f", times("inverse_mass", "average")),),
+        ),
     ]
     registers = {"y": n_outputs, "mass": 1, "inverse_mass": 1, "average": n_outputs, "f": n_outputs}
     return krr_program(
-        "kernel_product", n_features, SOFTMAX_FLAGS, registers, {"y": TARGET}, layers, n_outputs=n_outputs, readout=Form("f"), ridge="log_ridge"
+        "kernel_product",
+        n_features,
+        SOFTMAX_FLAGS,
+        registers,
+        {"y": TARGET},
+        layers,
+        n_outputs=n_outputs,
+        readout=Form("f"),
+        ridge="log_ridge",
     )

@@ -21,7 +21,10 @@ Preconditioner = Literal["none", "normaliser", "jacobi"]
 STATIC = ("mass", "inverse_mass", "m")
 MADE_FOR_JACOBI = ("norm", "own", "share", "support_share")
 
-SHARE = Fraction(("support_share", "is_sink", "is_aggregator"), (("share", "is_aggregator", 1.0), ("own", "is_aggregator", 1.0)))
+SHARE = Fraction(
+    ("support_share", "is_sink", "is_aggregator"),
+    (("share", "is_aggregator", 1.0), ("own", "is_aggregator", 1.0)),
+)
 
 
 def static_registers(preconditioner: Preconditioner) -> tuple[str, ...]:
@@ -31,7 +34,9 @@ def static_registers(preconditioner: Preconditioner) -> tuple[str, ...]:
         ValueError: a preconditioner that there is not.
     """
     if preconditioner not in get_args(Preconditioner):
-        raise ValueError(f"preconditioner={preconditioner!r}: expected one of {', '.join(map(repr, get_args(Preconditioner)))}")
+        raise ValueError(
+            f"preconditioner={preconditioner!r}: expected one of {', '.join(map(repr, get_args(Preconditioner)))}"
+        )
     return STATIC + (MADE_FOR_JACOBI if preconditioner == "jacobi" else ())
 
 
@@ -43,7 +48,9 @@ def prepare(score: Score, preconditioner: Preconditioner, *made_of_m: Write) -> 
         return jacobi(score, mass, invert, made)
     m_is = "mass" if preconditioner == "normaliser" else "one"
     return [
-        Layer(step=0, phase="mass", attention=(mass,), mlp=(update("m", times("is_support", m_is)),)),
+        Layer(
+            step=0, phase="mass", attention=(mass,), mlp=(update("m", times("is_support", m_is)),)
+        ),
         Layer(step=0, phase="invert", attention=(invert,), mlp=made),
     ]
 
@@ -58,10 +65,18 @@ def jacobi(score: Score, mass: Write, invert: Write, made: tuple[Write, ...]) ->
     """
     own_score = ((Form("norm"), Form("is_aggregator")), LOG_RIDGE)
     norm = Write("norm", tuple(Product(query, key) for query, key in score))
-    shares = (Write("own", (Head("softmax", own_score, Form("is_aggregator")),)), Write("share", (Head("softmax", own_score, Form("is_sink")),)))
+    shares = (
+        Write("own", (Head("softmax", own_score, Form("is_aggregator")),)),
+        Write("share", (Head("softmax", own_score, Form("is_sink")),)),
+    )
     quotient = token_quotient(SHARE, into="m", scale=DIVISION_SCALE)
     return [
         Layer(step=0, phase="mass", attention=(mass,), mlp=(norm,)),
-        Layer(step=0, phase="invert", attention=(invert, *shares), mlp=(update("support_share", times("is_support", "share")),)),
+        Layer(
+            step=0,
+            phase="invert",
+            attention=(invert, *shares),
+            mlp=(update("support_share", times("is_support", "share")),),
+        ),
         Layer(step=0, phase="jacobi", attention=(quotient,), mlp=made),
     ]

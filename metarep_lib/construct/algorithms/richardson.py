@@ -14,7 +14,13 @@ from torch import Tensor
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.circuits import clear, copy, times, update
 from metarep_lib.construct.program import Form, Layer, Program
-from metarep_lib.construct.softmax_circuits import SOFTMAX_FLAGS, invert_mass, kernel_average, kernel_score, sink_mass
+from metarep_lib.construct.softmax_circuits import (
+    SOFTMAX_FLAGS,
+    invert_mass,
+    kernel_average,
+    kernel_score,
+    sink_mass,
+)
 
 REGISTERS = ("y", "mass", "inverse_mass", "lambda_alpha", "z", "f", "average")
 
@@ -41,17 +47,26 @@ def richardson(n_features: int, steps: int, tau: float = 1.0, U: Tensor | None =
     """
     score = kernel_score(n_features, tau, U)
     prelude = [
-        Layer(step=0, phase="mass", attention=(sink_mass("mass", score),), mlp=(update("z", times("mass", "y")),)),
+        Layer(
+            step=0,
+            phase="mass",
+            attention=(sink_mass("mass", score),),
+            mlp=(update("z", times("mass", "y")),),
+        ),
         Layer(step=0, phase="invert", attention=(invert_mass("mass", into="inverse_mass"),)),
     ]
     average = (kernel_average("z", into="average", score=score),)
     advance = (
         update("lambda_alpha", copy("z")),
         update("f", times("inverse_mass", "average")),
-        update("z", times("is_support", "average", -1.0), times("mass", "z", -1.0)),  # z is zero off the supports
+        update(
+            "z", times("is_support", "average", -1.0), times("mass", "z", -1.0)
+        ),  # z is zero off the supports
         clear("average"),
     )
-    steps_of = [Layer(step=t, phase="average", attention=average, mlp=advance) for t in range(1, steps + 1)]
+    steps_of = [
+        Layer(step=t, phase="average", attention=average, mlp=advance) for t in range(1, steps + 1)
+    ]
     return krr_program(
         "richardson",
         n_features,

@@ -26,22 +26,48 @@ from torch import Tensor
 
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
-from metarep_lib.construct.algorithms.preconditioned import Preconditioner, prepare, static_registers
-from metarep_lib.construct.algorithms.two_block import BOOKS, move, quotients, recurrences, set_aside
+from metarep_lib.construct.algorithms.preconditioned import (
+    Preconditioner,
+    prepare,
+    static_registers,
+)
+from metarep_lib.construct.algorithms.two_block import (
+    BOOKS,
+    move,
+    quotients,
+    recurrences,
+    set_aside,
+)
 from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, update
 from metarep_lib.construct.program import Layer, Program
-from metarep_lib.construct.softmax_circuits import SOFTMAX_FLAGS, Score, kernel_average, kernel_score
+from metarep_lib.construct.softmax_circuits import (
+    SOFTMAX_FLAGS,
+    Score,
+    kernel_average,
+    kernel_score,
+)
 
 LIVE = ("lambda_alpha", "r", "z", "p", "s", "c", "rho_old", "gamma", "started")
 SCRATCH = ("average", "rho", "delta", "rho_rho", "p_old", "s_old", "z_old", "beta", "gamma_beta")
-SCRATCH += ("c_aggregator", "c_sink", "rho_old_aggregator", "gamma_aggregator", "gamma_sink", "started_aggregator")
+SCRATCH += (
+    "c_aggregator",
+    "c_sink",
+    "rho_old_aggregator",
+    "gamma_aggregator",
+    "gamma_sink",
+    "started_aggregator",
+)
 REFRESHED = ("w", "m_r", "m_w", "m_s")
 PIPELINED_LIVE = ("w", "m_w", "q", "v")
 PIPELINED_SCRATCH = ("n", "m_n", "m_v", "w_old", "m_w_old", "q_old", "v_old")
 
 
 def softmax_conjugate_gradient(
-    n_features: int, steps: int, tau: float = 1.0, U: Tensor | None = None, preconditioner: Preconditioner = "normaliser"
+    n_features: int,
+    steps: int,
+    tau: float = 1.0,
+    U: Tensor | None = None,
+    preconditioner: Preconditioner = "normaliser",
 ) -> Program:
     """`steps` steps of CG for (K + lambda I) alpha = y with K_ij = exp(<U phi_i, U phi_j> / tau), preconditioned by a diagonal.
 
@@ -66,11 +92,20 @@ def softmax_conjugate_gradient(
     score = kernel_score(n_features, tau, U)
     registers = (*static_registers(preconditioner), *LIVE, *SCRATCH, *REFRESHED)
     steps_of = [layer for t in range(1, steps + 1) for layer in three_blocks(t, score)]
-    return program_of("softmax_conjugate_gradient", n_features, registers, [*prepare(score, preconditioner), *steps_of] if steps > 0 else [])
+    return program_of(
+        "softmax_conjugate_gradient",
+        n_features,
+        registers,
+        [*prepare(score, preconditioner), *steps_of] if steps > 0 else [],
+    )
 
 
 def pipelined_conjugate_gradient(
-    n_features: int, steps: int, tau: float = 1.0, U: Tensor | None = None, preconditioner: Preconditioner = "normaliser"
+    n_features: int,
+    steps: int,
+    tau: float = 1.0,
+    U: Tensor | None = None,
+    preconditioner: Preconditioner = "normaliser",
 ) -> Program:
     """The same iterates in two blocks per step, with a higher floor in floating point.
 
@@ -84,15 +119,38 @@ def pipelined_conjugate_gradient(
     (11, 48, 5)
     """
     score = kernel_score(n_features, tau, U)
-    registers = (*static_registers(preconditioner), "m_inverse", *LIVE, *SCRATCH, *PIPELINED_LIVE, *PIPELINED_SCRATCH)
+    registers = (
+        *static_registers(preconditioner),
+        "m_inverse",
+        *LIVE,
+        *SCRATCH,
+        *PIPELINED_LIVE,
+        *PIPELINED_SCRATCH,
+    )
     steps_of = [layer for t in range(1, steps + 1) for layer in two_blocks(t, score)]
-    layers = [*prepare(score, preconditioner, update("m_inverse", times("m", "inverse_mass"))), first_product(score), *steps_of]
-    return program_of("pipelined_conjugate_gradient", n_features, registers, layers if steps > 0 else [])
+    layers = [
+        *prepare(score, preconditioner, update("m_inverse", times("m", "inverse_mass"))),
+        first_product(score),
+        *steps_of,
+    ]
+    return program_of(
+        "pipelined_conjugate_gradient", n_features, registers, layers if steps > 0 else []
+    )
 
 
-def program_of(name: str, n_features: int, registers: tuple[str, ...], layers: list[Layer]) -> Program:
+def program_of(
+    name: str, n_features: int, registers: tuple[str, ...], layers: list[Layer]
+) -> Program:
     starts = {"r": TARGET, "c": ONE_ON_ANY_TOKEN, "rho_old": ONE_ON_ANY_TOKEN}
-    return krr_program(name, n_features, [*SOFTMAX_FLAGS, "is_support"], dict.fromkeys(registers, 1), starts, layers, ridge="log_ridge")
+    return krr_program(
+        name,
+        n_features,
+        [*SOFTMAX_FLAGS, "is_support"],
+        dict.fromkeys(registers, 1),
+        starts,
+        layers,
+        ridge="log_ridge",
+    )
 
 
 SUMS = (reduce("r", "z", into="rho", readers=ONE), reduce("z", "w", into="delta", readers=ONE))
@@ -101,18 +159,45 @@ RHO_RHO = update("rho_rho", times("rho", "rho"))
 
 def three_blocks(t: int, score: Score) -> list[Layer]:
     product = update("w", times("inverse_mass", "average"), copy("z"))
-    products = (update("m_r", times("m", "r")), update("m_w", times("m", "w")), update("m_s", times("m", "s")))
+    products = (
+        update("m_r", times("m", "r")),
+        update("m_w", times("m", "w")),
+        update("m_s", times("m", "s")),
+    )
     return [
-        Layer(step=t, phase="mat-vec", attention=(kernel_average("z", into="average", score=score),), mlp=(product,)),
-        Layer(step=t, phase="sum", attention=SUMS, mlp=(RHO_RHO, *products, *set_aside(), *move("z", "z_old"))),
-        Layer(step=t, phase="advance", attention=quotients(), mlp=(*recurrences("lambda_alpha", "z"), *map(clear, (*SCRATCH, *REFRESHED)))),
+        Layer(
+            step=t,
+            phase="mat-vec",
+            attention=(kernel_average("z", into="average", score=score),),
+            mlp=(product,),
+        ),
+        Layer(
+            step=t,
+            phase="sum",
+            attention=SUMS,
+            mlp=(RHO_RHO, *products, *set_aside(), *move("z", "z_old")),
+        ),
+        Layer(
+            step=t,
+            phase="advance",
+            attention=quotients(),
+            mlp=(*recurrences("lambda_alpha", "z"), *map(clear, (*SCRATCH, *REFRESHED))),
+        ),
     ]
 
 
 def first_product(score: Score) -> Layer:
     """w = B z and m w before the first step."""
-    made = (update("w", times("inverse_mass", "average"), copy("z")), update("m_w", times("m_inverse", "average"), times("m", "z")))
-    return Layer(step=0, phase="mat-vec", attention=(kernel_average("z", into="average", score=score),), mlp=(*made, clear("average")))
+    made = (
+        update("w", times("inverse_mass", "average"), copy("z")),
+        update("m_w", times("m_inverse", "average"), times("m", "z")),
+    )
+    return Layer(
+        step=0,
+        phase="mat-vec",
+        attention=(kernel_average("z", into="average", score=score),),
+        mlp=(*made, clear("average")),
+    )
 
 
 def two_blocks(t: int, score: Score) -> list[Layer]:
@@ -127,9 +212,13 @@ def two_blocks(t: int, score: Score) -> list[Layer]:
     advance = (
         update("lambda_alpha", times("gamma", "z_old"), times("gamma_beta", "p_old")),
         update("r", times("gamma", "w_old", -1.0), times("gamma_beta", "s_old", -1.0)),
-        update("z", copy("z_old"), times("gamma", "m_w_old", -1.0), times("gamma_beta", "q_old", -1.0)),
+        update(
+            "z", copy("z_old"), times("gamma", "m_w_old", -1.0), times("gamma_beta", "q_old", -1.0)
+        ),
         update("w", copy("w_old"), times("gamma", "n", -1.0), times("gamma_beta", "v_old", -1.0)),
-        update("m_w", copy("m_w_old"), times("gamma", "m_n", -1.0), times("gamma_beta", "m_v", -1.0)),
+        update(
+            "m_w", copy("m_w_old"), times("gamma", "m_n", -1.0), times("gamma_beta", "m_v", -1.0)
+        ),
         update("p", copy("z_old"), times("beta", "p_old")),
         update("s", copy("w_old"), times("beta", "s_old")),
         update("q", copy("m_w_old"), times("beta", "q_old")),
@@ -137,7 +226,15 @@ def two_blocks(t: int, score: Score) -> list[Layer]:
     )
     return [
         Layer(
-            step=t, phase="ahead", attention=(kernel_average("m_w", into="average", score=score), *SUMS), mlp=(RHO_RHO, *ahead, *moved, *set_aside())
+            step=t,
+            phase="ahead",
+            attention=(kernel_average("m_w", into="average", score=score), *SUMS),
+            mlp=(RHO_RHO, *ahead, *moved, *set_aside()),
         ),
-        Layer(step=t, phase="advance", attention=quotients(), mlp=(*advance, *BOOKS, *map(clear, (*SCRATCH, *PIPELINED_SCRATCH)))),
+        Layer(
+            step=t,
+            phase="advance",
+            attention=quotients(),
+            mlp=(*advance, *BOOKS, *map(clear, (*SCRATCH, *PIPELINED_SCRATCH))),
+        ),
     ]

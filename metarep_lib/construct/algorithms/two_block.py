@@ -25,12 +25,28 @@ A recurrence that carried z from step to step would drift away from r.
 
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
-from metarep_lib.construct.circuits import ONE, Fraction, clear, copy, reduce, times, token_quotient, update
+from metarep_lib.construct.circuits import (
+    ONE,
+    Fraction,
+    clear,
+    copy,
+    reduce,
+    times,
+    token_quotient,
+    update,
+)
 from metarep_lib.construct.program import DIVISION_SCALE, Layer, Program, Write
 
 LIVE = ("alpha", "r", "p", "s", "c", "rho_old", "gamma", "started")
 SCRATCH = ("rho", "delta", "rho_rho", "w", "p_old", "s_old", "lambda", "beta", "gamma_beta")
-SCRATCH += ("c_aggregator", "c_sink", "rho_old_aggregator", "gamma_aggregator", "gamma_sink", "started_aggregator")
+SCRATCH += (
+    "c_aggregator",
+    "c_sink",
+    "rho_old_aggregator",
+    "gamma_aggregator",
+    "gamma_sink",
+    "started_aggregator",
+)
 PRECONDITIONED_SCRATCH = ("zz", "z_old", "m_r", "m_w", "m_s")
 
 BETA = Fraction(("rho", "is_sink", "is_aggregator"), (("one", "rho_old_aggregator", 1.0),))
@@ -65,12 +81,26 @@ def two_block_conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (8, 33, 2)
     """
-    layers = [layer for t in range(1, steps + 1) for layer in (sum_up(t, "r", n_outputs), advance(t, "r", n_outputs))]
+    layers = [
+        layer
+        for t in range(1, steps + 1)
+        for layer in (sum_up(t, "r", n_outputs), advance(t, "r", n_outputs))
+    ]
     registers = dict.fromkeys(names_of_g(n_outputs), n_features)
     registers |= {name: 1 if name in SHARED else n_outputs for name in (*LIVE, *SCRATCH)}
-    starts = {"r": TARGET} | {f"{name}{a}": ONE_ON_ANY_TOKEN for name in ("c", "rho_old") for a in channels(n_outputs)}
+    starts = {"r": TARGET} | {
+        f"{name}{a}": ONE_ON_ANY_TOKEN for name in ("c", "rho_old") for a in channels(n_outputs)
+    }
     flags = ["is_aggregator", "is_sink"]
-    return krr_program("two_block_conjugate_gradient", n_features, flags, registers, starts, layers, n_outputs=n_outputs)
+    return krr_program(
+        "two_block_conjugate_gradient",
+        n_features,
+        flags,
+        registers,
+        starts,
+        layers,
+        n_outputs=n_outputs,
+    )
 
 
 def channels(n_outputs: int) -> list[str]:
@@ -110,9 +140,20 @@ def jacobi_conjugate_gradient(n_features: int, steps: int) -> Program:
 
 def prepare_jacobi() -> list[Layer]:
     """The diagonal phi . phi + lambda in an MLP, its inverse in a head, and what will be multiplied by it."""
-    diagonal = Layer(step=0, phase="diagonal", mlp=(update("diagonal", times("phi", "phi"), copy("ridge")),))
-    products = (update("m_phi", times("m", "phi")), update("m_ridge", times("m", "ridge")), update("z", times("m", "r")))
-    invert = Layer(step=0, phase="invert", attention=(token_quotient(JACOBI, into="m", scale=DIVISION_SCALE),), mlp=(*products, clear("diagonal")))
+    diagonal = Layer(
+        step=0, phase="diagonal", mlp=(update("diagonal", times("phi", "phi"), copy("ridge")),)
+    )
+    products = (
+        update("m_phi", times("m", "phi")),
+        update("m_ridge", times("m", "ridge")),
+        update("z", times("m", "r")),
+    )
+    invert = Layer(
+        step=0,
+        phase="invert",
+        attention=(token_quotient(JACOBI, into="m", scale=DIVISION_SCALE),),
+        mlp=(*products, clear("diagonal")),
+    )
     return [diagonal, invert]
 
 
@@ -142,7 +183,13 @@ def sum_up(t: int, z: str, n_outputs: int = 1) -> Layer:
 
 def set_aside() -> tuple[Write, ...]:
     """Copies of everything that block 2 replaces or divides by, the scalars on single registers."""
-    moved = (*move("p", "p_old"), *move("s", "s_old"), *keep("c"), *keep("gamma"), *keep("rho_old", ["aggregator"]))
+    moved = (
+        *move("p", "p_old"),
+        *move("s", "s_old"),
+        *keep("c"),
+        *keep("gamma"),
+        *keep("rho_old", ["aggregator"]),
+    )
     return (*moved, update("started_aggregator", times("is_aggregator", "started")))
 
 
@@ -150,13 +197,21 @@ def advance(t: int, z: str, n_outputs: int = 1) -> Layer:
     """Block 2: the three quotients of every output, then every recurrence of the step."""
     scratch = (*SCRATCH, *PRECONDITIONED_SCRATCH) if z == "z" else SCRATCH
     cleared = map(clear, (*names_of_g(n_outputs), *scratch))
-    return Layer(step=t, phase="advance", attention=quotients(n_outputs), mlp=(*recurrences("alpha", z), *cleared))
+    return Layer(
+        step=t,
+        phase="advance",
+        attention=quotients(n_outputs),
+        mlp=(*recurrences("alpha", z), *cleared),
+    )
 
 
 def quotients(n_outputs: int = 1) -> tuple[Write, ...]:
     """beta, gamma and gamma beta of every output."""
     named = [(name, fraction, a) for name, fraction in NAMED.items() for a in channels(n_outputs)]
-    return tuple(token_quotient(of_output(fraction, a), into=f"{name}{a}", scale=DIVISION_SCALE) for name, fraction, a in named)
+    return tuple(
+        token_quotient(of_output(fraction, a), into=f"{name}{a}", scale=DIVISION_SCALE)
+        for name, fraction, a in named
+    )
 
 
 def of_output(fraction: Fraction, a: str) -> Fraction:
@@ -166,7 +221,9 @@ def of_output(fraction: Fraction, a: str) -> Fraction:
         return name if name in ("one", "is_sink", "is_aggregator", *SHARED) else f"{name}{a}"
 
     numerator = tuple(own(name) for name in fraction.numerator)
-    return Fraction(numerator, tuple((own(part), own(key), sign) for part, key, sign in fraction.denominator))
+    return Fraction(
+        numerator, tuple((own(part), own(key), sign) for part, key, sign in fraction.denominator)
+    )
 
 
 def recurrences(alpha: str, z: str) -> tuple[Write, ...]:
@@ -178,7 +235,9 @@ def recurrences(alpha: str, z: str) -> tuple[Write, ...]:
         update("p", copy(z_now), times("beta", "p_old")),
         update("s", copy("w"), times("beta", "s_old")),
     )
-    refreshed = update("z", copy("m_r"), times("gamma", "m_w", -1.0), times("gamma_beta", "m_s", -1.0))
+    refreshed = update(
+        "z", copy("m_r"), times("gamma", "m_w", -1.0), times("gamma_beta", "m_s", -1.0)
+    )
     return (*steps, *BOOKS, refreshed) if z == "z" else (*steps, *BOOKS)
 
 
@@ -187,6 +246,11 @@ def move(name: str, to: str) -> tuple[Write, Write]:
     return update(to, copy(name)), clear(name)
 
 
-def keep(name: str, registers: tuple[str, ...] | list[str] = ("aggregator", "sink")) -> tuple[Write, ...]:
+def keep(
+    name: str, registers: tuple[str, ...] | list[str] = ("aggregator", "sink")
+) -> tuple[Write, ...]:
     """Copy a register to `name_aggregator` and `name_sink`, held by that register token alone, and clear it."""
-    return (*(update(f"{name}_{token}", times(f"is_{token}", name)) for token in registers), clear(name))
+    return (
+        *(update(f"{name}_{token}", times(f"is_{token}", name)) for token in registers),
+        clear(name),
+    )
