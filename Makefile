@@ -57,6 +57,8 @@ picture: book  ## build, then make the picture of the README from the landing pa
 # A measurement that does not hold stops who checks, never who reads.
 test: export METAREP_CLAIMS := strict
 test: .venv/stamp $(PROFILE)  ## check everything
+	$(STAGE) "Lint the code" $(BIN)/ruff check -q .
+	$(STAGE) "The library is formatted" $(BIN)/ruff format --check -q metarep_lib
 	$(STAGE) "Lint the book" $(PY) scripts/lint_book.py
 	$(STAGE) "Unit tests" $(PYTEST) -n 2 --dist worksteal
 	$(STAGE) "Examples in the library's docstrings" $(PYTEST) --doctest-modules metarep_lib

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from metarep_lib import Prompt, assemble, geometric_spectrum, synthetic_prompt
 from metarep_lib.construct.algorithms import conjugate_gradient, two_block_conjugate_gradient
 from metarep_lib.construct.program import Program
-from torch import Tensor
 
 TOLERANCE = 1e-8
 CONDITION, RIDGE, N_QUERY, SEED = 10.0, 0.1, 256, 0
@@ -108,7 +109,10 @@ def textbook(prompt: Prompt, steps: int) -> Solve:
 
 
 def scipy_cg(prompt: Prompt, steps: int) -> Solve:
-    from scipy.sparse.linalg import LinearOperator, cg  # the contenders' packages are loaded by their own process alone
+    from scipy.sparse.linalg import (  # the contenders' packages are loaded by their own process alone
+        LinearOperator,
+        cg,
+    )
 
     phi, y, phi_query = prompt.phi.numpy(), prompt.y.numpy(), prompt.phi_query.numpy()
     k = prompt.n_support

@@ -19,11 +19,20 @@ from pathlib import Path
 from types import MethodType
 
 import torch
-from metarep_lib import ExponentialKernel, PrefixMask, Prompt, assemble, pipelined_conjugate_gradient, ridge_system, softmax_conjugate_gradient, solvers
 from torch import Tensor
 
 from benchmarks.contenders import N_QUERY, SEED, TOLERANCE, Contender, Solve, relative_error
 from benchmarks.measure import in_own_process, save
+from metarep_lib import (
+    ExponentialKernel,
+    PrefixMask,
+    Prompt,
+    assemble,
+    pipelined_conjugate_gradient,
+    ridge_system,
+    softmax_conjugate_gradient,
+    solvers,
+)
 
 TAU, RIDGE, N_FEATURES = 0.5, 10.0, 8
 SUPPORTS = (250, 1_000, 2_000)

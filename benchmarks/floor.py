@@ -35,14 +35,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from metarep_lib import TransformerConfig, assemble
-from metarep_lib.construct.program import Program
-from metarep_lib.construct.tokens import N_REGISTERS
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import contenders
 from benchmarks.contenders import Solve
 from benchmarks.measure import clock
+from metarep_lib import TransformerConfig, assemble
+from metarep_lib.construct.program import Program
+from metarep_lib.construct.tokens import N_REGISTERS
 
 WORD = 8  # bytes of a float64
 SIZES = [2**20, 2**23, 2**26, 2**29]  # of the arrays that probe the bandwidth

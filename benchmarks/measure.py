@@ -25,11 +25,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from metarep_lib import Prompt
 from torch import Tensor
 
 from benchmarks import contenders
 from benchmarks.contenders import Contender, Solve
+from metarep_lib import Prompt
 
 BUDGET, LIMIT, FEWEST, MOST = 2.0, 45.0, 3, 15
 STATUS = Path("/proc/self/status")

@@ -17,10 +17,11 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from pathlib import Path
 
 import nbformat
-from chapters import BOOK, ROOT
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from packaging.requirements import Requirement
+
+from chapters import BOOK, ROOT
 
 COLAB = ("torch", "numpy", "scipy", "matplotlib", "scikit-learn", "tqdm", "pillow", "ipython", "ipykernel", "ipywidgets")
 INSTALLED = ("jaxtyping", "python-flint", "safetensors")  # by the first cell, tests/test_notebook_rendering.py

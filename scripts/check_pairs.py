@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
-from chapters import BOOK, chapters, claims_made, pair
 from nbformat import NotebookNode
+
+from chapters import BOOK, chapters, claims_made, pair
 from write_pairs import built
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")

@@ -13,8 +13,9 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib.resources import files
 
-from browser import BROWSERS, SETTLED, SITE, SIZES, browser, find, opened, pages, served
 from playwright.sync_api import Page
+
+from browser import BROWSERS, SETTLED, SITE, SIZES, browser, find, opened, pages, served
 from reader import read_site, slide
 
 SHOTS = SITE.parent / "screenshots"

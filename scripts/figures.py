@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from chapters import BOOK, ROOT, chapters, read
 from jupyter_cache import get_cache
+
+from chapters import BOOK, ROOT, chapters, read
 
 sys.path.append(str(BOOK / "_ext"))
 from execution_cache import cache_path  # noqa: E402

@@ -21,10 +21,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from chapters import ROOT
-from commit import commit
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
+
+from chapters import ROOT
+from commit import commit
 
 sys.path.insert(0, str(ROOT))
 

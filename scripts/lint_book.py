@@ -19,9 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
+
 from chapters import BOOK, ROOT, calls, chapters, pages, pair, read
 from check_pairs import is_picture
-from nbformat import NotebookNode
 from statements import certificates, statements
 
 TYPED = {

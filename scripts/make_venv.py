@@ -52,9 +52,9 @@ def fault(python_was_named):
     if has is None:
         return "has no Python that runs"
     if has < OLDEST:
-        return "has Python {}, which is too old".format(dotted(has))
+        return f"has Python {dotted(has)}, which is too old"
     if python_was_named and has != sys.version_info[:3]:
-        return "has Python {}, not {}".format(dotted(has), dotted(sys.version_info[:3]))
+        return f"has Python {dotted(has)}, not {dotted(sys.version_info[:3])}"
     if not activate.is_file() or os.fsencode(str(VENV)) not in activate.read_bytes():
         return "was made for another folder"
     return "was left half made" if stamp() == HALF_MADE else None
@@ -63,11 +63,11 @@ def fault(python_was_named):
 def create():
     """An empty .venv of the Python that runs this."""
     if sys.version_info[:3] < OLDEST:
-        raise SystemExit("Python {} or newer is needed, this is {}: make PYTHON=python3.12".format(dotted(OLDEST), dotted(sys.version_info[:3])))
+        raise SystemExit(f"Python {dotted(OLDEST)} or newer is needed, this is {dotted(sys.version_info[:3])}: make PYTHON=python3.12")
     VENV.mkdir()
     STAMP.write_text(HALF_MADE, encoding="utf-8")
     if subprocess.run([sys.executable, "-m", "venv", str(VENV)]).returncode:
-        raise SystemExit("{} has no working venv; on Debian and Ubuntu: apt install python3-venv".format(sys.executable))
+        raise SystemExit(f"{sys.executable} has no working venv; on Debian and Ubuntu: apt install python3-venv")
 
 
 def fill():
@@ -86,9 +86,9 @@ def main(python_was_named):
     there = VENV.exists() or VENV.is_symlink()
     found = fault(python_was_named) if there else None
     if found and stamp() is None:
-        raise SystemExit(".venv {}, and make has not made it: move it away (mv .venv .venv-old), then run make again".format(found))
+        raise SystemExit(f".venv {found}, and make has not made it: move it away (mv .venv .venv-old), then run make again")
     if found:
-        print(".venv {}: making it anew".format(found), flush=True)
+        print(f".venv {found}: making it anew", flush=True)
         os.remove(str(VENV)) if VENV.is_symlink() else shutil.rmtree(str(VENV))
     if found or not there:
         create()

@@ -15,11 +15,10 @@ from chapters import ROOT, write
 
 sys.path.append(str(ROOT / "tests"))
 
-from networks import NETWORKS  # noqa: E402
-from survivors import reason  # noqa: E402
-
 from metarep_lib import assemble  # noqa: E402
 from metarep_lib.evidence import survivors  # noqa: E402
+from networks import NETWORKS  # noqa: E402
+from survivors import reason  # noqa: E402
 
 STORED = ROOT / "tests" / "mutants.json"
 SEED = 5

@@ -22,7 +22,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chapters import ROOT, write
-
 from metarep_lib.settings import CLAIMS_LOG, ROUNDING
 
 SETTINGS = {

@@ -8,9 +8,10 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from playwright.sync_api import Browser, Page
+
 from browser import SETTLED, SITE, browser, opened
 from make_zip import make_zip
-from playwright.sync_api import Browser, Page
 
 STATEMENT = re.compile(r'class="proof theorem[^"]*" id="([\w-]+)".*?\((.*?)\)</p>', re.DOTALL)
 

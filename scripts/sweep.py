@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import torch
+
 from chapters import ROOT
 from commit import commit
 

@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 
 import torch
-from commit import commit
 
+from commit import commit
 from metarep_lib.evidence.recipe import read_recipe
 from metarep_lib.evidence.trained import WEIGHTS
 from metarep_lib.evidence.training import train
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import nbformat
-from chapters import ROOT, chapters, pair, write
 from nbformat import NotebookNode
+
+from chapters import ROOT, chapters, pair, write
 
 SITE = ROOT / "_build" / "html"
 PICTURES = ("image/png", "image/jpeg")

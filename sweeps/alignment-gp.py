@@ -5,7 +5,15 @@ A row is one network (by its training seed) on one shift, "knob value", of its l
 
 from functools import cache
 
-from metarep_lib.evidence import Fitted, Sweep, TrainedTransformer, fit_families, load_trained, risks_compared, weights_compared
+from metarep_lib.evidence import (
+    Fitted,
+    Sweep,
+    TrainedTransformer,
+    fit_families,
+    load_trained,
+    risks_compared,
+    weights_compared,
+)
 from metarep_lib.tasks import shifted
 
 N_SUPPORT = 30

@@ -10,7 +10,15 @@ import numpy as np
 import torch
 from scipy.linalg import hadamard
 
-from metarep_lib import Prompt, assemble, gradient_descent, jacobi_conjugate_gradient, ridge_system, solvers, two_block_conjugate_gradient
+from metarep_lib import (
+    Prompt,
+    assemble,
+    gradient_descent,
+    jacobi_conjugate_gradient,
+    ridge_system,
+    solvers,
+    two_block_conjugate_gradient,
+)
 from metarep_lib.evidence import Sweep
 
 N, STEPS = 32, 60

@@ -8,7 +8,15 @@ four are those whose networks the chapter runs, 32 supports and white targets, u
 import numpy as np
 import torch
 
-from metarep_lib import Prompt, assemble, conjugate_gradient, ridge_system, solvers, synthetic_prompt, two_block_conjugate_gradient
+from metarep_lib import (
+    Prompt,
+    assemble,
+    conjugate_gradient,
+    ridge_system,
+    solvers,
+    synthetic_prompt,
+    two_block_conjugate_gradient,
+)
 from metarep_lib.evidence import Sweep
 from metarep_lib.numerics import spectral
 from metarep_lib.tasks import SPECTRA, crowded

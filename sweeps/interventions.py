@@ -10,7 +10,20 @@ from sklearn.linear_model import RidgeCV
 from torch import Tensor
 
 from metarep_lib import Prompt
-from metarep_lib.evidence import Add, Edit, Heads, Mean, Put, Stream, Sweep, Take, TrainedTransformer, Units, intervene, load_trained
+from metarep_lib.evidence import (
+    Add,
+    Edit,
+    Heads,
+    Mean,
+    Put,
+    Stream,
+    Sweep,
+    Take,
+    TrainedTransformer,
+    Units,
+    intervene,
+    load_trained,
+)
 from metarep_lib.evidence.trained import WEIGHTS
 from metarep_lib.tasks import Draw, bayes
 

@@ -9,7 +9,14 @@ from functools import cache
 
 import torch
 
-from metarep_lib import ConstructedTransformer, Prompt, assemble, ridge_system, solvers, two_block_conjugate_gradient
+from metarep_lib import (
+    ConstructedTransformer,
+    Prompt,
+    assemble,
+    ridge_system,
+    solvers,
+    two_block_conjugate_gradient,
+)
 from metarep_lib.evidence import Sweep
 from metarep_lib.evidence.capacity import LAWS
 from metarep_lib.numerics import best_projection, capacity_bound, projected

@@ -9,7 +9,13 @@ import torch
 from metarep_lib import Prompt, ridge_system, solvers
 from metarep_lib.evidence import Sweep
 from metarep_lib.evidence.capacity import LAWS, in_common_coordinates, learn_map
-from metarep_lib.numerics import best_projection, landmark_projection, projected, random_projection, width_bound
+from metarep_lib.numerics import (
+    best_projection,
+    landmark_projection,
+    projected,
+    random_projection,
+    width_bound,
+)
 
 
 def answer(prompt: Prompt) -> torch.Tensor:

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib import Program, pipelined_conjugate_gradient, richardson, softmax_conjugate_gradient
+from metarep_lib import (
+    Program,
+    pipelined_conjugate_gradient,
+    richardson,
+    softmax_conjugate_gradient,
+)
 from metarep_lib.construct import (
     all_to_all,
     block_conjugate_gradient,

@@ -6,9 +6,8 @@ its recurrence. The survivors themselves are listed in tests/mutants.json, which
 
 import re
 
-from networks import NETWORKS, Certified
-
 from metarep_lib.construct import Form, Product
+from networks import NETWORKS, Certified
 
 HEAD = "scales numerator, denominator and guard of a normalised head alike"
 UNASKED = "under the causal mask there are no queries, so no token carries this flag"

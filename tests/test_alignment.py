@@ -5,8 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from certificates import certifies
-from factories import random_prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
@@ -14,6 +12,8 @@ from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 
+from certificates import certifies
+from factories import random_prompt
 from metarep_lib import Prompt, assemble, richardson, softmax_conjugate_gradient, softmax_smoother
 from metarep_lib.construct.tokens import prefix_mask, tokenise
 from metarep_lib.evidence import (
@@ -32,7 +32,15 @@ from metarep_lib.evidence import (
 )
 from metarep_lib.evidence.transfer import network_left_out
 from metarep_lib.numerics import GaussianKernel
-from metarep_lib.tasks import ExponentialPrior, LinearPrior, Rescaled, SpherePrior, bayes, bayes_risk, shifted
+from metarep_lib.tasks import (
+    ExponentialPrior,
+    LinearPrior,
+    Rescaled,
+    SpherePrior,
+    bayes,
+    bayes_risk,
+    shifted,
+)
 
 SPHERE = SpherePrior(3)
 

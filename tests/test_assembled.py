@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import scipy.sparse.linalg
-import tolerances
 import torch
-from factories import DTYPES, prompt_of, random_prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.kernel_ridge import KernelRidge
 
+import tolerances
+from factories import DTYPES, prompt_of, random_prompt
 from metarep_lib import (
     ConstructedTransformer,
     Prompt,

@@ -17,8 +17,23 @@ from hypothesis import strategies as st
 import tolerances
 from certificates import certifies
 from factories import DTYPES, prompt_of, random_prompt, unchecked
-from metarep_lib import Outcome, Prompt, RidgeSystem, assemble, class_prompt, conjugate_gradient, newton_schulz, ridge_system, solvers
-from metarep_lib.construct import Basis, Program, block_conjugate_gradient, two_block_conjugate_gradient
+from metarep_lib import (
+    Outcome,
+    Prompt,
+    RidgeSystem,
+    assemble,
+    class_prompt,
+    conjugate_gradient,
+    newton_schulz,
+    ridge_system,
+    solvers,
+)
+from metarep_lib.construct import (
+    Basis,
+    Program,
+    block_conjugate_gradient,
+    two_block_conjugate_gradient,
+)
 from metarep_lib.construct.exact import ExactTransformer
 from metarep_lib.construct.tokens import N_REGISTERS, input_basis
 from metarep_lib.evidence import (

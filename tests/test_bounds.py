@@ -3,13 +3,19 @@
 import numpy as np
 import pytest
 import scipy.optimize
-import tolerances
 import torch
-from certificates import certifies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metarep_lib import RidgeSystem, conjugate_gradient_bound, gradient_descent_bound, prediction_factor, solvers
+import tolerances
+from certificates import certifies
+from metarep_lib import (
+    RidgeSystem,
+    conjugate_gradient_bound,
+    gradient_descent_bound,
+    prediction_factor,
+    solvers,
+)
 from metarep_lib.numerics.spectral import lagrange_weights
 
 

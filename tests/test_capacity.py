@@ -6,17 +6,34 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from certificates import certifies
-from factories import random_prompt
 from hypothesis import given
 from hypothesis import strategies as st
-from test_theorems import exact_solve, rationals
-from test_width import answer
 
-from metarep_lib import Prompt, assemble, conjugate_gradient_bound, prediction_factor, ridge_system, solvers, two_block_conjugate_gradient
+from certificates import certifies
+from factories import random_prompt
+from metarep_lib import (
+    Prompt,
+    assemble,
+    conjugate_gradient_bound,
+    prediction_factor,
+    ridge_system,
+    solvers,
+    two_block_conjugate_gradient,
+)
 from metarep_lib.evidence import worst_case
 from metarep_lib.evidence.capacity import LAWS, POOL, in_common_coordinates, learn_map, pool
-from metarep_lib.numerics import best_projection, capacity_bound, depth, distinct_eigenvalues, projected, random_projection, spanned_features, width_bound
+from metarep_lib.numerics import (
+    best_projection,
+    capacity_bound,
+    depth,
+    distinct_eigenvalues,
+    projected,
+    random_projection,
+    spanned_features,
+    width_bound,
+)
+from test_theorems import exact_solve, rationals
+from test_width import answer
 
 seeds = st.integers(0, 10**6)
 

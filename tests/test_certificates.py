@@ -1,6 +1,7 @@
 """The tie itself: a certificate whose mutant passes is caught, and so is a mutant that never gets to an assertion."""
 
 import pytest
+
 from certificates import Mutant, certifies, must_fail
 
 

@@ -1,12 +1,11 @@
 """One table of constructions, every level: sizes as stated, exact certificates, mutants, floats in every precision."""
 
 import pytest
-import tolerances
 import torch
+
+import tolerances
 from certificates import certifies
 from factories import prompt_of, random_prompt
-from networks import NETWORKS, as_built, feature_doubled, target_added
-
 from metarep_lib import Prompt, assemble, ridge_system, solvers
 from metarep_lib.construct import (
     causal_conjugate_gradient,
@@ -18,6 +17,7 @@ from metarep_lib.construct import (
     two_block_conjugate_gradient,
 )
 from metarep_lib.evidence import certify_end_to_end, certify_step, steps_to_certify
+from networks import NETWORKS, as_built, feature_doubled, target_added
 
 # blocks per step and width, as the chapters state them
 SIZES = {

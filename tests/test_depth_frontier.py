@@ -6,11 +6,10 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from factories import DTYPES, prompt_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from tolerances import assert_within, unit_roundoff
 
+from factories import DTYPES, prompt_of
 from metarep_lib import (
     Prompt,
     RidgeSystem,
@@ -25,6 +24,7 @@ from metarep_lib import (
 from metarep_lib.evidence import climb, exact_errors
 from metarep_lib.numerics import depth, spectral
 from metarep_lib.tasks import SPECTRA, crowded
+from tolerances import assert_within, unit_roundoff
 
 FLOOR = 16.0  # the committed constant: error <= 1 / T_t + FLOOR u kappa in the norm of A
 
@@ -98,7 +98,7 @@ def test_a_search_does_not_find_the_floor_exceeded(record_property):
         return float((errors - bound_in_kappa(kappa, 41)).max() / (unit_roundoff(torch.float32) * kappa))
 
     generator = np.random.default_rng(0)
-    best = max(((excess(x), tuple(x)) for x in generator.uniform(size=(60, 17))))
+    best = max((excess(x), tuple(x)) for x in generator.uniform(size=(60, 17)))
     for _ in range(120):
         x = np.clip(np.array(best[1]) + 0.1 * generator.standard_normal(17), 0, 1)
         best = max(best, (excess(x), tuple(x)))

@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 import scipy.optimize
 import torch
-from certificates import certifies
-from factories import prompt_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tolerances import assert_within, floor
 
+from certificates import certifies
+from factories import prompt_of
 from metarep_lib import (
     RidgeSystem,
     assemble,
@@ -39,6 +38,7 @@ from metarep_lib.numerics.recurrences import (
     gradient_descent_step,
     newton_schulz_step,
 )
+from tolerances import assert_within, floor
 
 DIGITS = 1e-12  # the closed forms compared here are evaluated in float64, a few dozen roundings deep
 seeds = st.integers(0, 10**6)

@@ -5,13 +5,22 @@ from fractions import Fraction
 import flint
 import numpy as np
 import pytest
-import tolerances
 import torch
-from factories import integer_network, integers, random_prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metarep_lib import CausalMask, PairCausalMask, PrefixMask, Prompt, TransformerConfig, assemble, conjugate_gradient, gradient_descent
+import tolerances
+from factories import integer_network, integers, random_prompt
+from metarep_lib import (
+    CausalMask,
+    PairCausalMask,
+    PrefixMask,
+    Prompt,
+    TransformerConfig,
+    assemble,
+    conjugate_gradient,
+    gradient_descent,
+)
 from metarep_lib.construct import prefix_mask, tokenise
 from metarep_lib.construct.degree import TWO, Degree
 from metarep_lib.construct.exact import ExactTransformer

@@ -7,17 +7,23 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import hadamard
+
 from certificates import certifies
 from factories import prompt_of, random_prompt
-from scipy.linalg import hadamard
-from test_preconditioning import rational_pcg
-from test_theorems import rational_cg
-
 from metarep_lib import Prompt, RidgeSystem, assemble, ridge_system, solvers
 from metarep_lib.construct import feature_scaled_conjugate_gradient
-from metarep_lib.evidence import Recurrence, certify_end_to_end, certify_step, feature_scaled_recurrence, is_looped
+from metarep_lib.evidence import (
+    Recurrence,
+    certify_end_to_end,
+    certify_step,
+    feature_scaled_recurrence,
+    is_looped,
+)
 from metarep_lib.evidence.problem import Problem
 from metarep_lib.numerics import jacobi, scaled
+from test_preconditioning import rational_pcg
+from test_theorems import rational_cg
 
 NETWORK = assemble(feature_scaled_conjugate_gradient(2, 3))
 WEIGHTS, CONFIG = NETWORK.transformer.state_dict(), NETWORK.transformer.config

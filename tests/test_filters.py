@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 import scipy.optimize
 import torch
-from certificates import certifies
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
+from certificates import certifies
 from metarep_lib import PrefixMask, RidgeSystem, Transformer, TransformerConfig, solvers
 from metarep_lib.network import AttentionConfig, BlockConfig
-from metarep_lib.numerics import Filter, PolynomialFilter, Spectrum, best_polynomial, krylov_degree, tune
+from metarep_lib.numerics import (
+    Filter,
+    PolynomialFilter,
+    Spectrum,
+    best_polynomial,
+    krylov_degree,
+    tune,
+)
 from metarep_lib.numerics.filters import METHODS, chebyshev_basis
 from metarep_lib.tasks import LinearPrior
 

@@ -7,12 +7,18 @@ import flint
 import numpy as np
 import pytest
 import torch
-from certificates import certifies
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_theorems import rational_cg, rationals
 
-from metarep_lib import RidgeSystem, assemble, gradient_descent, ridge_system, solvers, two_block_conjugate_gradient
+from certificates import certifies
+from metarep_lib import (
+    RidgeSystem,
+    assemble,
+    gradient_descent,
+    ridge_system,
+    solvers,
+    two_block_conjugate_gradient,
+)
 from metarep_lib.construct import gradient_descent_plus_plus, momentum
 from metarep_lib.evidence import (
     KERNEL,
@@ -39,6 +45,7 @@ from metarep_lib.evidence.identification import best_steps
 from metarep_lib.numerics import jacobi
 from metarep_lib.numerics.filters import Filter, Spectrum
 from metarep_lib.tasks import clusters, designed_prompts, isotropic, spread
+from test_theorems import rational_cg, rationals
 
 seeds = st.integers(0, 10**6)
 P, K, Q = 5, 8, 6

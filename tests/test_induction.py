@@ -8,13 +8,20 @@ from functools import cache
 
 import pytest
 import torch
+
 from certificates import certifies
 from factories import prompt_of
-
 from metarep_lib import Program, assemble, conjugate_gradient, two_block_conjugate_gradient
 from metarep_lib.construct.assemble import ConstructedTransformer
 from metarep_lib.construct.program import guard_of
-from metarep_lib.evidence import Recurrence, StepTrial, WholeTrial, certify_end_to_end, conjugate_gradient_recurrence, two_block_recurrence
+from metarep_lib.evidence import (
+    Recurrence,
+    StepTrial,
+    WholeTrial,
+    certify_end_to_end,
+    conjugate_gradient_recurrence,
+    two_block_recurrence,
+)
 from metarep_lib.evidence.certificate import exact, pose
 from metarep_lib.evidence.rings import Field
 

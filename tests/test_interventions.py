@@ -3,13 +3,33 @@
 import numpy as np
 import pytest
 import torch
-from certificates import certifies
-from factories import prompt_of, random_prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metarep_lib import Prompt, assemble, conjugate_gradient, gradient_descent, two_block_conjugate_gradient
-from metarep_lib.evidence import Add, Edit, Heads, InterventionError, Mean, Put, Scale, Stream, Take, Units, heads_into, intervene, load_trained
+from certificates import certifies
+from factories import prompt_of, random_prompt
+from metarep_lib import (
+    Prompt,
+    assemble,
+    conjugate_gradient,
+    gradient_descent,
+    two_block_conjugate_gradient,
+)
+from metarep_lib.evidence import (
+    Add,
+    Edit,
+    Heads,
+    InterventionError,
+    Mean,
+    Put,
+    Scale,
+    Stream,
+    Take,
+    Units,
+    heads_into,
+    intervene,
+    load_trained,
+)
 
 BATCH = 4
 

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from certificates import certifies
-from factories import prompt_of
 from torch import nn
 
-from metarep_lib import CausalMask, PairCausalMask, PrefixMask, Transformer, TransformerConfig, assemble
+from certificates import certifies
+from factories import prompt_of
+from metarep_lib import (
+    CausalMask,
+    PairCausalMask,
+    PrefixMask,
+    Transformer,
+    TransformerConfig,
+    assemble,
+)
 from metarep_lib.construct import (
     causal_conjugate_gradient,
     chebyshev,

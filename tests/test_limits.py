@@ -8,14 +8,13 @@ import flint
 import numpy as np
 import pytest
 import scipy.optimize
-import tolerances
 import torch
-from certificates import certifies
-from factories import DTYPES, prompt_of, random_prompt
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_theorems import exact_solve, rational_cg, rationals
 
+import tolerances
+from certificates import certifies
+from factories import DTYPES, prompt_of, random_prompt
 from metarep_lib import (
     CausalMask,
     Prompt,
@@ -47,6 +46,7 @@ from metarep_lib.evidence import (
     narrow_ridge_gradient_descent_recurrence,
 )
 from metarep_lib.network import AttentionConfig, BlockConfig
+from test_theorems import exact_solve, rational_cg, rationals
 
 seeds = st.integers(0, 10**6)
 ridges = st.floats(1e-3, 1e3)

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from certificates import certifies
 
+from certificates import certifies
 from metarep_lib.numerics.recurrences import along, look_ahead_step
 
 

@@ -10,12 +10,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from factories import unchecked
-from networks import NETWORKS
-from survivors import REASONS, reason
 
+from factories import unchecked
 from metarep_lib import assemble
 from metarep_lib.evidence import Harness, mutants
+from networks import NETWORKS
+from survivors import REASONS, reason
 
 STORED = json.loads((Path(__file__).parent / "mutants.json").read_text(encoding="utf-8"))
 N_SAMPLED = 500

@@ -4,11 +4,11 @@ import itertools
 import math
 
 import pytest
-import tolerances
 import torch
-from factories import DTYPES, integer_network, integers
 from torch import nn
 
+import tolerances
+from factories import DTYPES, integer_network, integers
 from metarep_lib import CausalMask, PrefixMask, Transformer, TransformerConfig
 from metarep_lib.network import AttentionConfig, BlockConfig
 from metarep_lib.network.transformer import Block, GatedMLP, make_norm

@@ -9,14 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from certificates import certifies
-from factories import DTYPES
 from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
 import metarep_lib
-from metarep_lib import PrefixMask, Program, ProgramError, Prompt, RidgeSystem, Transformer, assemble
+from certificates import certifies
+from factories import DTYPES
+from metarep_lib import (
+    PrefixMask,
+    Program,
+    ProgramError,
+    Prompt,
+    RidgeSystem,
+    Transformer,
+    assemble,
+)
 from metarep_lib.construct import (
     GUARD,
     Basis,
@@ -32,19 +40,19 @@ from metarep_lib.construct import (
     conjugate_gradient,
     copied_gradient_descent,
     describe,
-    gradient_descent,
     feature_scaled_conjugate_gradient,
+    gradient_descent,
     gram_chebyshev,
     gram_conjugate_gradient,
     gram_squaring,
     input_basis,
     jacobi_conjugate_gradient,
+    kernel_product,
     narrow_gradient_descent,
     narrow_ridge_gradient_descent,
     newton_schulz,
     on_polynomial_features,
     one_block_conjugate_gradient,
-    kernel_product,
     pipelined_conjugate_gradient,
     richardson,
     softmax_conjugate_gradient,

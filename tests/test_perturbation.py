@@ -8,14 +8,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import tolerances
 import torch
-from certificates import certifies
-from factories import DTYPES, random_prompt, unchecked
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_theorems import exact_solve, rational_cg, rationals
 
+import tolerances
+from certificates import certifies
+from factories import DTYPES, random_prompt, unchecked
 from metarep_lib import (
     Prompt,
     RidgeSystem,
@@ -47,6 +46,7 @@ from metarep_lib.numerics import (
     ridge_fit,
     worst_drift,
 )
+from test_theorems import exact_solve, rational_cg, rationals
 
 SHAPES = [(1, 1), (1, 3), (4, 2), (3, 5), (7, 4)]  # (supports, features): k = 1, p > k, k > p
 shapes = st.sampled_from(SHAPES)

@@ -6,16 +6,26 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from certificates import certifies
-from factories import random_prompt
 from hypothesis import example, given
 from hypothesis import strategies as st
-from test_theorems import exact_solve, rational_cg, rationals
 
+from certificates import certifies
+from factories import random_prompt
 from metarep_lib import Prompt, RidgeSystem, conjugate_gradient_bound, ridge_system, solvers
 from metarep_lib.evidence import worst_case
-from metarep_lib.numerics import best_projection, block_diagonal, depth, jacobi, landmark_preconditioner, projected, row_normalised, scaled, whitened
+from metarep_lib.numerics import (
+    best_projection,
+    block_diagonal,
+    depth,
+    jacobi,
+    landmark_preconditioner,
+    projected,
+    row_normalised,
+    scaled,
+    whitened,
+)
 from metarep_lib.numerics.recurrences import conjugate_gradient_step
+from test_theorems import exact_solve, rational_cg, rationals
 
 U = torch.finfo(torch.float64).eps
 seeds = st.integers(0, 10**6)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from factories import random_prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
@@ -14,7 +13,15 @@ from sklearn.metrics import r2_score
 from sklearn.metrics.pairwise import cosine_similarity, rbf_kernel
 
 import metarep_lib.evidence.probes as probes
-from metarep_lib import Prompt, assemble, conjugate_gradient, gradient_descent, ridge_system, solvers
+from factories import random_prompt
+from metarep_lib import (
+    Prompt,
+    assemble,
+    conjugate_gradient,
+    gradient_descent,
+    ridge_system,
+    solvers,
+)
 from metarep_lib.construct import prefix_mask, tokenise
 from metarep_lib.evidence import (
     Split,

@@ -4,9 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
-from factories import DTYPES, integers
 
-from metarep_lib import PrefixMask, Program, ProgramError, assemble, conjugate_gradient, gradient_descent
+from factories import DTYPES, integers
+from metarep_lib import (
+    PrefixMask,
+    Program,
+    ProgramError,
+    assemble,
+    conjugate_gradient,
+    gradient_descent,
+)
 from metarep_lib.construct import GUARD, Basis, Form, Head, Layer, Product, Write, input_basis
 
 ONE = Form("one")

@@ -5,10 +5,10 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
-from factories import unchecked
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factories import unchecked
 from metarep_lib import Prompt, PromptError
 
 

@@ -15,7 +15,14 @@ from scipy.stats import kstest
 
 from certificates import certifies
 from factories import random_prompt
-from metarep_lib import ExponentialKernel, Prompt, assemble, ridge_system, solvers, two_block_conjugate_gradient
+from metarep_lib import (
+    ExponentialKernel,
+    Prompt,
+    assemble,
+    ridge_system,
+    solvers,
+    two_block_conjugate_gradient,
+)
 from metarep_lib.numerics import (
     positive_features,
     positive_variance,

@@ -5,7 +5,16 @@ import pytest
 import torch
 from sklearn.linear_model import LinearRegression, Ridge
 
-from metarep_lib.evidence import REMEDIES, context_stream, feature_alignment, fine_tune, initial, network_features, recipe_of, representation_drift
+from metarep_lib.evidence import (
+    REMEDIES,
+    context_stream,
+    feature_alignment,
+    fine_tune,
+    initial,
+    network_features,
+    recipe_of,
+    representation_drift,
+)
 from metarep_lib.evidence.remedies import feature_regression, probed_subspace
 
 BLOCK = 1

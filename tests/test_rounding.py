@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from metarep_lib.rounding import in_last_place
 from metarep_lib.settings import ROUNDING, rounding_draw
 from metarep_lib.tasks import (
     ExponentialPrior,
@@ -17,7 +18,6 @@ from metarep_lib.tasks import (
     sphere_task,
     synthetic_prompt,
 )
-from metarep_lib.rounding import in_last_place
 
 MAKERS = {
     "synthetic": lambda: synthetic_prompt(np.array([1.0, 0.1]), 9, 3, 0.1, seed=0),

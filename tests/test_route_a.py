@@ -13,14 +13,12 @@ import numpy as np
 import pytest
 import scipy.optimize
 import torch
-from certificates import certifies
-from factories import random_prompt, unchecked
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_theorems import exact_quotient, size
-from tolerances import assert_within, floor, unit_roundoff
 from torch import Tensor
 
+from certificates import certifies
+from factories import random_prompt, unchecked
 from metarep_lib import (
     ExponentialKernel,
     Program,
@@ -42,6 +40,8 @@ from metarep_lib.evidence.exponential import exponential_problem
 from metarep_lib.evidence.problem import random_prompt as random_problem
 from metarep_lib.evidence.rings import Field
 from metarep_lib.numerics.recurrences import conjugate_gradient_step, pipelined_step
+from test_theorems import exact_quotient, size
+from tolerances import assert_within, floor, unit_roundoff
 
 seeds = st.integers(0, 10**6)
 FLOAT64 = torch.float64

@@ -4,14 +4,20 @@ from functools import partial
 
 import numpy as np
 import pytest
-import tolerances
 import torch
+
+import tolerances
 from certificates import certifies
 from factories import prompt_of
-
 from metarep_lib import ridge_system, solvers
 from metarep_lib.numerics import s_step_conjugate_gradient
-from metarep_lib.numerics.s_step import basis_recurrence, change_of_basis, chebyshev_points, krylov, leja
+from metarep_lib.numerics.s_step import (
+    basis_recurrence,
+    change_of_basis,
+    chebyshev_points,
+    krylov,
+    leja,
+)
 from metarep_lib.tasks import synthetic_prompt
 
 BASES = ("monomial", "newton", "chebyshev")

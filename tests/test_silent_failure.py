@@ -20,7 +20,14 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from certificates import certifies
 from factories import random_prompt
-from metarep_lib import ExponentialKernel, Prompt, assemble, nadaraya_watson, ridge_system, softmax_smoother
+from metarep_lib import (
+    ExponentialKernel,
+    Prompt,
+    assemble,
+    nadaraya_watson,
+    ridge_system,
+    softmax_smoother,
+)
 from metarep_lib.evidence import diagnose, load_sweep, rank_correlation, reference_solver, score
 from metarep_lib.evidence.diagnostics import AGREEMENT, LOSS, TOLERANCE
 from metarep_lib.numerics import (

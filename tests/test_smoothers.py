@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from factories import random_prompt
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 from sklearn.metrics.pairwise import rbf_kernel
 
+from factories import random_prompt
 from metarep_lib import Prompt
 from metarep_lib.numerics import ExponentialKernel, nadaraya_watson, smoother_weights
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import scipy.linalg
-import tolerances
 import torch
-from factories import DTYPES, prompt_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tolerances
+from factories import DTYPES, prompt_of
 from metarep_lib import Outcome, RidgeSystem, linear_kernel, ridge_system, solvers
 
 

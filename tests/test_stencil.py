@@ -42,7 +42,12 @@ from metarep_lib.construct import (
     two_block_conjugate_gradient,
     with_softmax_products,
 )
-from metarep_lib.evidence import all_to_all_recurrence, certify_end_to_end, conjugate_gradient_recurrence, worst_case
+from metarep_lib.evidence import (
+    all_to_all_recurrence,
+    certify_end_to_end,
+    conjugate_gradient_recurrence,
+    worst_case,
+)
 from metarep_lib.numerics import (
     StencilKernel,
     best_spacing,

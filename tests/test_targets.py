@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from factories import random_prompt
 from sklearn.linear_model import Ridge
 
+from factories import random_prompt
 from metarep_lib import ridge_system, solvers
 from metarep_lib.evidence import past_systems, predictions, primal_system, states
 

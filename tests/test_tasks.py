@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-import tolerances
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
 from sklearn.preprocessing import StandardScaler
 
+import tolerances
 from metarep_lib import PromptError, diabetes_prompt, geometric_spectrum, synthetic_prompt
 from metarep_lib.settings import ROUNDING
 from metarep_lib.tasks.real import standardise

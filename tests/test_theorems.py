@@ -12,12 +12,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from certificates import certifies
-from factories import prompt_of, random_prompt
 from hypothesis import given
 from hypothesis import strategies as st
-from tolerances import assert_within
 
+from certificates import certifies
+from factories import prompt_of, random_prompt
 from metarep_lib import (
     RidgeSystem,
     assemble,
@@ -33,9 +32,20 @@ from metarep_lib.construct import circuits, prefix_mask, token_groups, tokenise
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.exact import ExactTransformer
 from metarep_lib.construct.program import Form, Layer, Product, Program, Write
-from metarep_lib.evidence import Recurrence, certify_end_to_end, certify_step, conjugate_gradient_recurrence, gradient_descent_recurrence
+from metarep_lib.evidence import (
+    Recurrence,
+    certify_end_to_end,
+    certify_step,
+    conjugate_gradient_recurrence,
+    gradient_descent_recurrence,
+)
 from metarep_lib.evidence.algorithms import kernel_alone
-from metarep_lib.numerics.recurrences import conjugate_gradient_step, gradient_descent_step, two_block_step
+from metarep_lib.numerics.recurrences import (
+    conjugate_gradient_step,
+    gradient_descent_step,
+    two_block_step,
+)
+from tolerances import assert_within
 
 U = torch.finfo(torch.float64).eps
 SHAPES = [(1, 1), (1, 3), (4, 2), (3, 5), (12, 4)]  # (supports, features): k = 1, p > k, k > p

@@ -1,11 +1,18 @@
 """Tolerances have room for every rounding, and none for a mistake."""
 
 import pytest
-import tolerances
 import torch
-from factories import DTYPES, prompt_of
 
-from metarep_lib import Prompt, assemble, conjugate_gradient, gradient_descent, ridge_system, solvers
+import tolerances
+from factories import DTYPES, prompt_of
+from metarep_lib import (
+    Prompt,
+    assemble,
+    conjugate_gradient,
+    gradient_descent,
+    ridge_system,
+    solvers,
+)
 
 N_DRAWS = 200
 

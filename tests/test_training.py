@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.stats import multivariate_normal
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
-from scipy.stats import multivariate_normal
 from sklearn.linear_model import Ridge
 
 import metarep_lib.evidence.training as training

@@ -7,17 +7,31 @@ import numpy as np
 import pytest
 import scipy.optimize
 import torch
-from certificates import certifies
-from factories import random_prompt
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import TruncatedSVD
 from sklearn.kernel_ridge import KernelRidge
-from test_theorems import exact_solve, identity, rationals
 
-from metarep_lib import ExponentialKernel, Prompt, assemble, conjugate_gradient, ridge_system, solvers
+from certificates import certifies
+from factories import random_prompt
+from metarep_lib import (
+    ExponentialKernel,
+    Prompt,
+    assemble,
+    conjugate_gradient,
+    ridge_system,
+    solvers,
+)
 from metarep_lib.evidence import certify_end_to_end, conjugate_gradient_recurrence
-from metarep_lib.numerics import best_projection, landmark_projection, projected, random_projection, spanned_features, width_bound
+from metarep_lib.numerics import (
+    best_projection,
+    landmark_projection,
+    projected,
+    random_projection,
+    spanned_features,
+    width_bound,
+)
+from test_theorems import exact_solve, identity, rationals
 
 seeds = st.integers(0, 10**6)
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
-from metarep_lib.settings import claims_are_strict
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+from metarep_lib.settings import claims_are_strict
 
 DIRECTIVE = "claims-table"
 READ_LAST = (DIRECTIVE, "statements-table", "execution-table")  # tables of what other pages have left behind

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
-from execution_cache import ROOT, cache_path
 from jupyter_cache import get_cache
 from sphinx.util.docutils import SphinxDirective
+
+from execution_cache import ROOT, cache_path
 
 sys.path.append(str(ROOT / "scripts"))
 

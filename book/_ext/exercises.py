@@ -15,8 +15,9 @@ the tests have run.
 
 from docutils import nodes
 from docutils.statemachine import StringList
-from metarep_lib.exercises import find
 from sphinx.util.docutils import SphinxDirective
+
+from metarep_lib.exercises import find
 
 SOLUTION = """\
 ``````{{dropdown}} Solution

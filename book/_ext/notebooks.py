@@ -16,8 +16,9 @@ import nbformat
 from jupyter_cache import get_cache
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
-from notebook_text import Code, Page, cells
 from pybtex.plugin import find_plugin
+
+from notebook_text import Code, Page, cells
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts"))

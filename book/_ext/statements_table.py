@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from claims_table import stored_claims
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
+
+from claims_table import stored_claims
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts"))

@@ -19,7 +19,6 @@ from torch import Tensor
 from metarep_lib.numerics import (
     ExponentialKernel,
     GaussianKernel,
-    linear_kernel,
     ridge_system,
     smoother_weights,
 )

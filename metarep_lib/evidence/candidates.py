@@ -16,7 +16,7 @@ from torch import Tensor
 
 from metarep_lib.numerics.filters import METHODS, Spectrum
 from metarep_lib.numerics.kernels import ExponentialKernel, Kernel, RidgeSystem, linear_kernel
-from metarep_lib.numerics.preconditioning import jacobi, row_normalised, scaled
+from metarep_lib.numerics.preconditioning import jacobi, scaled
 from metarep_lib.numerics.recurrences import chebyshev_step, conjugate_gradient_step
 from metarep_lib.numerics.solvers import divide, inner
 from metarep_lib.prompt import Prompt

@@ -21,7 +21,6 @@ from metarep_lib.evidence.edits import (
     Intervention,
     Mean,
     Put,
-    Scale,
     Stream,
     Take,
     Units,

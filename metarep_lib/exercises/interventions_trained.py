@@ -1,7 +1,5 @@
 """Exercises of the chapter "Interventions in trained networks"."""
 
-import torch
-
 from metarep_lib.construct import assemble, conjugate_gradient, prefix_mask, tokenise
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers, same
 from metarep_lib.numerics.kernels import ridge_system

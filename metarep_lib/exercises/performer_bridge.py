@@ -1,7 +1,5 @@
 """Exercises of the chapter "A bridge: softmax by random features"."""
 
-import torch
-
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers
 from metarep_lib.numerics.random_features import positive_variance, trigonometric_variance
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from metarep_lib.exercises.grading import Exercise, numbers, normal, same
+from metarep_lib.exercises.grading import Exercise, normal, numbers, same
 from metarep_lib.numerics.kernels import ExponentialKernel, ridge_system
 from metarep_lib.numerics.solvers import cholesky
 from metarep_lib.prompt import Prompt
