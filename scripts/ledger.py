@@ -6,9 +6,9 @@
     python scripts/ledger.py diff REV --figures old.json new.json
 
 Claims, records and outputs are read from the pairs (book/*.ipynb) of the revision and of the
-working tree, so build first. Ids decide: a cell may move. What nbval compares has to be equal to the digit,
-any other float to 1e-9 of itself, as two runs on one machine give it. Of lines that end in
-`# measured` there have to be as many. What figures show comes from a run at either revision.
+working tree, so build first. Ids decide: a cell may move. What nbval compares has to be equal to
+the digit, any other float to 1e-9 of itself, as two runs on one machine give it. Of lines that end
+in `# measured` there have to be as many. What figures show comes from a run at either revision.
 Exit status 1, and a list, where something differs.
 """
 

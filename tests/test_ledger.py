@@ -211,7 +211,8 @@ def test_the_command_compares_the_working_tree_with_a_revision(tmp_path, monkeyp
     for words in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "A page"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
 
-    assert main(["diff", "HEAD"]) == 0 and "from HEAD: nothing differs in 1 chapters" in capsys.readouterr().out
+    assert main(["diff", "HEAD"]) == 0
+    assert "from HEAD: nothing differs in 1 chapters" in capsys.readouterr().out
     nbformat.write(new_notebook(cells=[claims("one", bound=2.0), prints("")]), page)
     assert main(["diff", "HEAD", "page", "--rewritten"]) == 1
     said = "claim one: bound 1.0 -> 2.0\nDifferences from HEAD: 1 found in"
