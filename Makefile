@@ -28,7 +28,7 @@ export JUPYTER_DATA_DIR := $(CURDIR)/_build/jupyter
 export MPLCONFIGDIR := $(CURDIR)/_build/matplotlib
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help always venv book figures picture test full portability mutants setup-check floors colab sweeps weights bench serve zip clean
+.PHONY: help always venv book figures picture ledger test full portability mutants setup-check floors colab sweeps weights bench serve zip clean
 
 help:  ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -53,6 +53,9 @@ figures: book  ## build, then save every figure as _build/figures/NAME.png (one 
 
 picture: book  ## build, then make the picture of the README from the landing page's figure
 	$(PY) scripts/figures.py fig-headline --to book/_static/metarep.png
+
+ledger: book  ## build, then list what differs from another revision in claims, records and outputs (REV=main; HEAD when none is named)
+	@$(PY) scripts/ledger.py diff $(or $(REV),HEAD)
 
 # A measurement that does not hold stops who checks, never who reads.
 test: export METAREP_CLAIMS := strict

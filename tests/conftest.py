@@ -16,6 +16,7 @@ WITHOUT_FLOATS = {
     "test_exact",
     "test_floors",
     "test_induction",
+    "test_ledger",
     "test_lint",
     "test_mutants",
     "test_notebook_rendering",
