@@ -117,9 +117,10 @@ class Prompt:
     def to(self, *args: torch.dtype | torch.device | str) -> "Prompt":
         """The same prompt in another dtype or on another device; arguments as for `Tensor.to`."""
         moved = self._each(lambda x: x.to(*args))
-        # a shorter dtype swallows the rounding that was drawn for the longer one: draw again
-        is_shorter = torch.finfo(moved.phi.dtype).eps > torch.finfo(self.phi.dtype).eps
-        return moved.rounded() if is_shorter else moved
+        # single precision swallows the rounding that was drawn in double: draw again. Half precision stays as it is, since a
+        # unit of it, nearly a hundredth, would make another question.
+        swallowed = moved.phi.dtype == torch.float32 and self.phi.dtype == torch.float64
+        return moved.rounded() if swallowed else moved
 
     def rounded(self) -> "Prompt":
         """The prompt as the rounding draw of the environment has it, itself when there is none (`metarep_lib.rounding`).

@@ -2,7 +2,7 @@
 
 Two processors agree on a prompt to a few units in the last place and on nothing finer, so a statement about prompts that
 one of them refutes is false. With ``METAREP_ROUNDING=SEED`` in the environment every prompt and every draw of `tasks` is moved within
-that distance, and again where `Prompt.to` takes it to a shorter dtype; without it nothing happens.
+that distance, and again where `Prompt.to` takes it to single precision; without it nothing happens.
 """
 
 import zlib

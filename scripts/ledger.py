@@ -29,11 +29,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
+from nbval.plugin import get_sanitize_patterns
+
 from chapters import BOOK, ROOT, chapters, read, write
 from commit import git
 from figure_data import drawn_in
-from nbformat import NotebookNode
-from nbval.plugin import get_sanitize_patterns
 
 CLOSE = 1e-9  # relative
 NOT_COMPARED = get_sanitize_patterns(

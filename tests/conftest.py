@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import settings
 
+from metarep_lib.settings import ROUNDING
+
 # The same examples on every run, and no limit on the time of one: a test that fails must fail again.
 settings.register_profile("metarep", derandomize=True, deadline=None)
 settings.load_profile("metarep")
@@ -27,6 +29,12 @@ WITHOUT_FLOATS = {
     "test_text_files",
     "test_walls",
 }
+
+
+@pytest.fixture
+def as_drawn(monkeypatch):
+    """No other rounding: it moves a prompt by its own content, so that parts which two prompts share would differ in the last place."""
+    monkeypatch.delenv(ROUNDING, raising=False)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -71,6 +71,8 @@ def with_target_scales(prompt: Prompt, *scales: float) -> Prompt:
 def assert_solves(trace: Trace, prompt: Prompt) -> None:
     assert trace.all_finite
     kappa = float(ridge_system(prompt.to(torch.float64)).condition_number.max())
+    if tolerances.solution(prompt.phi.dtype, kappa) > 0.5:
+        return  # single precision at 1e6 has no digit left: that it stays finite is all that can be said
     alpha, f = kernel_ridge(prompt)
     dtype = prompt.phi.dtype
     tolerances.assert_within(tolerances.relative(trace["alpha", "support"][-1], alpha), tolerances.solution(dtype, kappa), "alpha")

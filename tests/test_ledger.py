@@ -20,7 +20,6 @@ import commit  # noqa: E402
 import ledger  # noqa: E402
 from figure_data import drawn, shown  # noqa: E402
 from ledger import changed, differences, figures_that_differ, main  # noqa: E402
-
 from metarep_lib.show import claim, record  # noqa: E402
 
 PRINTED = "a table\nof two lines\n0.31 seconds  # measured\n"

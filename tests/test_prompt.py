@@ -135,7 +135,7 @@ def test_a_prompt_cannot_be_changed():
         Prompt(**parts()).ridge = 1.0
 
 
-def test_moving_a_prompt_keeps_values_and_ridge():
+def test_moving_a_prompt_keeps_values_and_ridge(as_drawn):
     prompt = Prompt(**(parts() | {"y": torch.arange(4).double(), "y_query": torch.arange(3).double()}))
     moved = prompt.to(torch.float32).to("cpu")
     assert moved.ridge == prompt.ridge

@@ -10,16 +10,9 @@ from sklearn.preprocessing import StandardScaler
 
 import tolerances
 from metarep_lib import PromptError, diabetes_prompt, geometric_spectrum, synthetic_prompt
-from metarep_lib.settings import ROUNDING
 from metarep_lib.tasks.real import standardise
 
 FIELDS = ("phi", "y", "phi_query", "y_query")
-
-
-@pytest.fixture
-def as_drawn(monkeypatch):
-    """No other rounding: it moves a prompt by its own content, so that parts which two prompts share would differ in the last place."""
-    monkeypatch.delenv(ROUNDING, raising=False)
 
 
 def synthetic(spectrum=(1.0, 0.5, 0.1), n_support=8, n_query=4, ridge=0.1, **more):
