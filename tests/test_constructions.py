@@ -215,8 +215,12 @@ def test_causal_network_does_not_read_the_future():
     changed = assemble(causal_conjugate_gradient(3, 4)).run(Prompt(phi, y, prompt.phi_query, prompt.ridge))
     assert torch.equal(trace.prediction[:, :7], changed.prediction[:, :7])  # token 6 does not read its own target
     assert (trace.prediction[-1, 7:] != changed.prediction[-1, 7:]).all()
-    with pytest.raises(ValueError, match="append them to the supports"):
-        assemble(causal_conjugate_gradient(3, 4)).run(prompt_of(10.0, 10, 3, 1))
+    asked = prompt_of(10.0, 10, 3, 2)  # a query is the last support of a pass of its own
+    whole = assemble(causal_conjugate_gradient(3, 4))
+    for j in range(2):
+        x = torch.cat([asked.phi, asked.phi_query[j : j + 1]])
+        y = torch.cat([asked.y, torch.ones(1, dtype=torch.float64)])
+        torch.testing.assert_close(whole.predict(asked)[j], whole.curve(x, y, asked.ridge)[-1])
 
 
 @pytest.mark.parametrize("make", [lambda p, t, m: conjugate_gradient(p, t, n_outputs=m), lambda p, t, m: gradient_descent(p, t, 0.02, n_outputs=m)])

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "settings": (set(), set()),
     "rounding": ({"settings"}, {"torch", "numpy"}),
     "prompt": ({"rounding"}, {"torch"}),
-    "network": (set(), {"torch", "jaxtyping"}),
+    "network": ({"prompt"}, {"torch", "jaxtyping"}),
     "construct": ({"prompt", "network"}, {"torch", "jaxtyping", "numpy"}),
     "numerics": ({"prompt"}, {"torch", "jaxtyping", "numpy", "scipy"}),
     "tasks": ({"prompt", "rounding", "numerics.kernels"}, {"torch", "jaxtyping", "numpy", "sklearn"}),

@@ -27,7 +27,6 @@ from metarep_lib.construct.algorithms import (
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.assemble import ConstructedTransformer, SinkUnderflow, assemble
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.communication import all_to_all
 from metarep_lib.construct.describe import describe
 from metarep_lib.construct.features import on_frozen_stack, on_polynomial_features
@@ -42,14 +41,15 @@ from metarep_lib.construct.program import (
     Write,
 )
 from metarep_lib.construct.stencil import central_difference, with_softmax_products
-from metarep_lib.construct.tokens import (
+from metarep_lib.construct.wiring import Wire, wiring
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.tokens import (
     bare_tokens,
     input_basis,
     prefix_mask,
     token_groups,
     tokenise,
 )
-from metarep_lib.construct.wiring import Wire, wiring
 
 __all__ = [
     "GUARD",

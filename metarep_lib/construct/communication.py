@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.circuits import (
     ONE,
     REGISTERS,
@@ -14,6 +13,7 @@ from metarep_lib.construct.circuits import (
     token_quotient,
 )
 from metarep_lib.construct.program import Form, Layer, Program, Write
+from metarep_lib.network.basis import Basis
 
 Quotients = dict[str, tuple[str, str, float]]
 """Direction of the scores of a division -> numerator, denominator, scale."""

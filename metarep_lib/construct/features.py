@@ -14,9 +14,9 @@ from dataclasses import replace
 from torch import nn
 
 from metarep_lib.construct.assemble import ConstructedTransformer, assemble
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.circuits import update
 from metarep_lib.construct.program import Form, Layer, Product, Program
+from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import Transformer
 
 ON_PROMPT = Form({"is_support": 1, "is_query": 1})

@@ -14,7 +14,7 @@ from enum import Enum
 
 import torch
 
-from metarep_lib.construct.basis import Basis
+from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import AttentionKind
 
 

@@ -16,11 +16,11 @@ from dataclasses import replace
 from fractions import Fraction as Rational
 from math import factorial
 
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.circuits import ONE, Fraction, clear, mat_vec, times, token_quotient
 from metarep_lib.construct.features import ON_PROMPT
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Product, Program, Write
 from metarep_lib.construct.wiring import forms_of
+from metarep_lib.network.basis import Basis
 
 Exponentials = tuple[tuple[float, float], ...]
 """(mu_h, a_h) for every head: the function sum_h a_h exp(mu_h s) of a dot product s."""

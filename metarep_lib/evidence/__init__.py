@@ -72,9 +72,10 @@ from metarep_lib.evidence.identification import SAME, Fit, Verdict, fit_candidat
 from metarep_lib.evidence.interventions import InterventionError, intervene
 from metarep_lib.evidence.layers import (
     Readout,
-    Subject,
     fitted_readout,
     in_other_basis,
+    own_head,
+    query_streams,
     signed_permutation,
 )
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
@@ -175,7 +176,6 @@ __all__ = [
     "Split",
     "StepTrial",
     "Stream",
-    "Subject",
     "Sweep",
     "Swept",
     "Take",
@@ -239,6 +239,7 @@ __all__ = [
     "newton_schulz_recurrence",
     "one_block_recurrence",
     "other_tasks",
+    "own_head",
     "paired_interval",
     "partial_recovery",
     "past_systems",
@@ -248,6 +249,7 @@ __all__ = [
     "predictions",
     "primal_spectrum",
     "primal_system",
+    "query_streams",
     "random_features",
     "rank_correlation",
     "read_recipe",

@@ -7,9 +7,9 @@ import numpy as np
 
 from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
 from metarep_lib.construct.program import DIVISION_SCALE
-from metarep_lib.construct.tokens import N_REGISTERS
 from metarep_lib.evidence.problem import CausalProblem, PolynomialProblem, Problem
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.network.tokens import N_REGISTERS
 from metarep_lib.numerics.recurrences import (
     State,
     block_step,

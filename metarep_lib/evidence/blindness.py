@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib.construct.tokens import input_basis
+from metarep_lib.network.tokens import input_basis
 from metarep_lib.prompt import Prompt
 
 

@@ -26,11 +26,11 @@ from fractions import Fraction
 import numpy as np
 from torch import Tensor
 
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.exact import ExactTransformer
 from metarep_lib.evidence.problem import CausalProblem, Problem, random_prompt
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.rings import PRIME_BITS, Degrees, Field, Isotropic, Ring
+from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import TransformerConfig
 
 Entries = tuple[

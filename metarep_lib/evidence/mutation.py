@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from metarep_lib.construct.assemble import ConstructedTransformer
-from metarep_lib.construct.basis import Basis
 from metarep_lib.evidence.certificate import (
     StepTrial,
     WholeTrial,
@@ -23,6 +22,7 @@ from metarep_lib.evidence.certificate import (
 )
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.rings import Field, Isotropic
+from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import TransformerConfig
 
 KINDS = ("tripled", "added", "dropped", "swapped")

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from metarep_lib.construct.basis import Basis
-from metarep_lib.construct.tokens import N_REGISTERS
 from metarep_lib.evidence.problem import Problem, draws
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.tokens import N_REGISTERS
 from metarep_lib.numerics.recurrences import State
 
 

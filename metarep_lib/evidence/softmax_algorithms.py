@@ -7,11 +7,11 @@ import numpy as np
 from torch import Tensor
 
 from metarep_lib.construct.algorithms.preconditioned import Preconditioner
-from metarep_lib.construct.tokens import N_REGISTERS
 from metarep_lib.evidence.algorithms import EVERYWHERE, two_block_start
 from metarep_lib.evidence.exponential import ExponentialProblem, exponential_problem
 from metarep_lib.evidence.problem import Problem
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.network.tokens import N_REGISTERS
 from metarep_lib.numerics.recurrences import State, pipelined_step, richardson_step, two_block_step
 
 EMPTIED = ("average", "rho", "delta", "rho_rho", "p_old", "s_old", "z_old", "beta", "gamma_beta")

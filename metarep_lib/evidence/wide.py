@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
-from metarep_lib.construct.tokens import AGGREGATOR, N_REGISTERS, SINK
 from metarep_lib.evidence.problem import CausalProblem, Problem
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.network.tokens import AGGREGATOR, N_REGISTERS, SINK
 from metarep_lib.numerics.recurrences import State, chebyshev_step, look_ahead_step, token_step
 
 

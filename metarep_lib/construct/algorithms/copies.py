@@ -12,10 +12,10 @@ v = y - f and copy j - 1 takes its own back. Everywhere else v is zero, so nobod
 import torch
 from torch import Tensor
 
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.circuits import times, update
 from metarep_lib.construct.program import Form, Head, Layer, Product, Program, Write
-from metarep_lib.construct.tokens import input_basis
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.tokens import input_basis
 from metarep_lib.prompt import Prompt
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.program import Form, Layer, Program
-from metarep_lib.construct.tokens import input_basis
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.tokens import input_basis
 
 ANY_TOKEN = {"is_aggregator": 1.0, "is_sink": 1.0, "is_support": 1.0, "is_query": 1.0}
 TARGET, ONE = Form("y"), Form(ANY_TOKEN)

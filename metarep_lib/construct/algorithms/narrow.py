@@ -7,10 +7,10 @@ has minus the prediction. There is no room for the ridge either: it comes as p e
 (`Prompt.with_ridge_as_supports`), or, one channel wider, as a channel of its own.
 """
 
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.circuits import times, update
 from metarep_lib.construct.program import Form, Head, Layer, Program, Write
-from metarep_lib.construct.tokens import input_basis
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.tokens import input_basis
 
 
 def narrow_gradient_descent(n_features: int, steps: int, step_size: float) -> Program:

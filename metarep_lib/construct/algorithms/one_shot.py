@@ -12,7 +12,7 @@ from metarep_lib.construct.softmax_circuits import (
     kernel_score,
     sink_mass,
 )
-from metarep_lib.construct.tokens import AGGREGATOR, SINK
+from metarep_lib.network.tokens import AGGREGATOR, SINK
 
 
 def softmax_smoother(
