@@ -14,6 +14,7 @@ WITHOUT_FLOATS = {
     "test_claims_page",
     "test_colab",
     "test_exact",
+    "test_execution_cache",
     "test_floors",
     "test_induction",
     "test_lint",
