@@ -27,7 +27,8 @@ def parsed(source: str) -> ast.Module:
     return ast.parse(source)
 
 
-def imported(tree: ast.AST) -> list[Wanted]:
+@cache
+def imported(tree: ast.AST) -> tuple[Wanted, ...]:
     """(module, name) of every import, at any depth; a relative one begins with its dots."""
     found: list[Wanted] = []
     for node in ast.walk(tree):
@@ -36,7 +37,7 @@ def imported(tree: ast.AST) -> list[Wanted]:
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
             found += [(module, alias.name) for alias in node.names]
-    return found
+    return tuple(found)
 
 
 def of_library(wanted: Iterable[Wanted]) -> list[Wanted]:

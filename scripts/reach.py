@@ -67,12 +67,12 @@ def last_words(tree: ast.AST) -> frozenset[str]:
     return frozenset(word.rpartition(".")[2] for word in words(tree))
 
 
-def texts(tree: ast.AST) -> Iterator[str]:
+@cache
+def texts(tree: ast.AST) -> tuple[str, ...]:
     """The strings in a piece of code, those left out that do nothing."""
     idle = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.stmt) and is_text(node)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in idle:
-            yield node.value
+    strings = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return tuple(s.value for s in strings if isinstance(s.value, str) and id(s) not in idle)
 
 
 def fixed(node: ast.expr | None) -> str | None:
@@ -147,7 +147,7 @@ def door(library: Library, module: str) -> Door | None:
     if not uses(tree):
         return None
     places = [statement for statement in tree.body if uses(statement)]
-    folders = [library.root / LIBRARY / list(texts(place))[-1] for place in places if list(texts(place))]
+    folders = [library.root / LIBRARY / texts(place)[-1] for place in places if texts(place)]
     if len(places) != 1 or not isinstance(places[0], ast.Assign) or not all(f.is_dir() for f in folders):
         raise Unresolved(f"{module} reads files by __file__")
     loaders = {name: False for name in names_made(places[0])}

@@ -71,7 +71,7 @@ def test_a_module_imports_only_what_its_wing_may(module):
 def test_the_walls_would_notice():
     assert dependencies("metarep_lib.construct.exact") >= {"metarep_lib.network.masks", "torch", "numpy"}
     assert dependencies("metarep_lib.numerics") >= {"metarep_lib.numerics.solvers"}
-    assert imported(parsed("def f():\n    import metarep_lib.numerics\n    from a.b import c, d")) == [("metarep_lib.numerics", None), ("a.b", "c"), ("a.b", "d")]
+    assert imported(parsed("def f():\n    import metarep_lib.numerics\n    from a.b import c, d")) == (("metarep_lib.numerics", None), ("a.b", "c"), ("a.b", "d"))
 
 
 def test_no_module_imports_itself_by_a_detour():
