@@ -70,7 +70,8 @@ def last_words(tree: ast.AST) -> frozenset[str]:
 @cache
 def texts(tree: ast.AST) -> tuple[str, ...]:
     """The strings in a piece of code, those left out that do nothing."""
-    idle = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.stmt) and is_text(node)}
+    statements = (node for node in ast.walk(tree) if isinstance(node, ast.stmt))
+    idle = {id(statement.value) for statement in statements if is_text(statement)}
     strings = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return tuple(s.value for s in strings if isinstance(s.value, str) and id(s) not in idle)
 
@@ -88,22 +89,20 @@ def arguments(tree: ast.AST, function: str) -> list[str | None]:
     """The pattern of the first argument at every use of a function; None where it may be any."""
     if function not in last_words(tree):
         return []
-    found: list[str | None] = []
-    called = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and named(node.func, function):
-            called.add(id(node.func))
-            given = [keyword.value for keyword in node.keywords if keyword.arg in ("name", "id")]
-            found.append(fixed((node.args or given or [None])[0]))
-    used = (node for node in ast.walk(tree) if named(node, function) and id(node) not in called)
-    renamed = (
-        alias
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-        if alias.name == function and alias.asname not in (None, function)
-    )
-    return found + [None for _ in (*used, *renamed)]
+    nodes = list(ast.walk(tree))
+    calls = [node for node in nodes if isinstance(node, ast.Call) and named(node.func, function)]
+    called = {id(call.func) for call in calls}
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    names = [alias for node in imports for alias in node.names if alias.name == function]
+    handed_on = [node for node in nodes if named(node, function) and id(node) not in called]
+    renamed = [alias for alias in names if alias.asname not in (None, function)]
+    return [fixed(first_argument(call)) for call in calls] + [None] * len(handed_on + renamed)
+
+
+def first_argument(call: ast.Call) -> ast.expr | None:
+    """The first argument of a call, given by place or as `name` or `id`."""
+    given = [keyword.value for keyword in call.keywords if keyword.arg in ("name", "id")]
+    return [*call.args, *given, None][0]
 
 
 def named(node: ast.AST, function: str) -> bool:
@@ -147,8 +146,9 @@ def door(library: Library, module: str) -> Door | None:
     if not uses(tree):
         return None
     places = [statement for statement in tree.body if uses(statement)]
-    folders = [library.root / LIBRARY / texts(place)[-1] for place in places if texts(place)]
-    if len(places) != 1 or not isinstance(places[0], ast.Assign) or not all(f.is_dir() for f in folders):
+    folders = [library.root / LIBRARY / ["missing", *texts(place)][-1] for place in places]
+    known = [folder for folder in folders if folder.is_dir() and isinstance(places[0], ast.Assign)]
+    if len(places) != 1 or len(known) != 1:
         raise Unresolved(f"{module} reads files by __file__")
     loaders = {name: False for name in names_made(places[0])}
     while new := {
@@ -159,7 +159,7 @@ def door(library: Library, module: str) -> Door | None:
         if made not in loaders
     }:
         loaders |= new
-    return Door(folders[0], loaders)
+    return Door(known[0], loaders)
 
 
 def defined(statement: ast.stmt) -> set[str]:
@@ -171,29 +171,44 @@ def defined(statement: ast.stmt) -> set[str]:
 
 def by_name(statement: ast.stmt) -> bool:
     """Whether a function's first argument is a `name`."""
-    return isinstance(statement, ast.FunctionDef) and [a.arg for a in statement.args.args][:1] == ["name"]
+    if not isinstance(statement, ast.FunctionDef):
+        return False
+    return [argument.arg for argument in statement.args.args][:1] == ["name"]
 
 
-def check_readable(tree: ast.AST, name: str, allowed: frozenset[str] = frozenset()) -> None:
+def check_readable(tree: ast.AST, name: str, allowed: str = "", with_texts: bool = True) -> None:
     """Refuse code that reaches what its imports do not name.
 
     Raises:
         Unresolved: with the words that are the reason.
     """
-    found = sorted((UNREADABLE & words(tree)) - allowed)
-    found += [repr(text) for text in texts(tree) if LIBRARY in text]
+    found = sorted((UNREADABLE & words(tree)) - {allowed})
+    if with_texts:
+        found += [repr(text) for text in texts(tree) if LIBRARY in text]
     if found:
         raise Unresolved(f"{name} uses {', '.join(found)}")
 
 
+def check_modules(library: Library, modules: Iterable[str], doors: Iterable[str]) -> None:
+    """Refuse a module that reaches what its imports do not name.
+
+    Raises:
+        Unresolved: with the module and the words that are the reason.
+    """
+    for module in modules:
+        allowed = "importlib" if module == GRADING else "__file__" if module in doors else ""
+        graded = module.startswith(EXERCISES)  # their texts are code for readers
+        check_readable(library.tree(module), module, allowed, with_texts=not graded)
+
+
 def exercises(library: Library, trees: Iterable[ast.AST]) -> Iterator[Wanted]:
     """The modules with the exercises that a chapter has graded."""
-    for tree in trees:
-        for id in arguments(tree, "grade"):
-            module = f"{EXERCISES}.{re.sub(r'-[0-9]+$', '', id.replace(chr(92), '')).replace('-', '_')}" if id else ""
-            if module not in library.modules:
-                raise Unresolved("grade(...) of something else than an exercise's id")
-            yield module, "EXERCISES"
+    for id in (id for tree in trees for id in arguments(tree, "grade")):
+        chapter = re.sub(r"-[0-9]+$", "", (id or "").replace("\\", ""))
+        module = f"{EXERCISES}.{chapter.replace('-', '_')}"
+        if module not in library.modules:
+            raise Unresolved("grade(...) of something else than an exercise's id")
+        yield module, "EXERCISES"
 
 
 def reach(cells: Iterable[str], library: Library) -> Reach:
@@ -218,16 +233,13 @@ def resolved(trees: list[ast.Module], library: Library) -> Reach:
     wanted = [pair for tree in trees for pair in imported(tree)]
     found = library.closure([*wanted, *exercises(library, trees)])
     doors = {module: made for module in found.modules if (made := door(library, module))}
-    for module in found.modules - {GRADING} - doors.keys():
-        if not module.startswith(EXERCISES):  # their texts are code for readers
-            check_readable(library.tree(module), module)
+    check_modules(library, found.modules, doors)
     code = [*trees, *(library.tree(module) for module in found.modules - doors.keys())]
     data = {path for made in doors.values() for path in made.files(code)}
     shown = found.modules if any(SHOWS_SOURCE & words(tree) for tree in code) else set()
     graded = {module for module in found.modules if module.startswith(f"{EXERCISES}.")}
-    return Reach(
-        frozenset(found.modules), frozenset(found.routes), frozenset(shown | graded), frozenset(data)
-    )
+    reached = (found.modules, found.routes, shown | graded, data)
+    return Reach(*map(frozenset, reached))
 
 
 def code_cells(chapter: Path) -> list[str]:
@@ -244,9 +256,9 @@ def main() -> None:
         if asked:
             print(*sorted(found.modules), sep="\n")
             print(*sorted(path.relative_to(ROOT).as_posix() for path in found.data), sep="\n")
-        notes = f"; by bytes: {len(found.by_bytes)}" + f"; {found.unresolved}" * bool(found.unresolved)
-        counts = f"{len(found.modules)} of {len(library.modules)} modules, {len(found.data)} files of data"
-        print(f"{chapter.stem}: {counts}{notes}")
+        counts = f"{len(found.modules)} of {len(library.modules)} modules"
+        counts += f" ({len(found.by_bytes)} by bytes), {len(found.data)} stored files"
+        print(f"{chapter.stem}: {counts}", *filter(None, [found.unresolved]), sep="; ")
 
 
 if __name__ == "__main__":

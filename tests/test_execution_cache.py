@@ -17,10 +17,12 @@ sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "scripts")]
 from chapters import chapters  # noqa: E402
 from execution_cache import KEPT, cache_path, digest, prune  # noqa: E402
 from imports import Library  # noqa: E402
-from reach import code_cells, reach  # noqa: E402
+from reach import GRADING, code_cells, reach  # noqa: E402
 
 LIBRARY = {
-    "__init__.py": '"""Facade of all."""\nfrom metarep_lib.answer import solve\n__all__ = ["solve"]\n',
+    "__init__.py": (
+        '"""Facade of all."""\nfrom metarep_lib.answer import solve\n__all__ = ["solve"]\n'
+    ),
     "answer/__init__.py": (
         "from metarep_lib.answer import spectrum\n"
         "from metarep_lib.answer.kernels import gauss\n"
@@ -61,6 +63,18 @@ SHOW = ("import inspect\nfrom metarep_lib import solve", "print(inspect.getsourc
 SPECTRUM = ("from metarep_lib.answer import spectrum", "spectrum.largest(2)")
 SMOOTH = ("from metarep_lib.answer import smooth", "smooth(2)")
 ROW = ("from metarep_lib.stored import Row",)
+LOAD_ANY = ("from metarep_lib.stored import load", "load(name)")
+LOAD_LIKE = ("from metarep_lib.stored import load", 'load(f"l{rest}")')
+LOAD_ALL = ("from metarep_lib.stored import everything", "everything()")
+HANDED_ON = ("from metarep_lib.stored import load", "list(map(load, names))")
+RENAMED = ("from metarep_lib.stored import load as get", "get(name)")
+WHOLE, MISSING, MAGIC = ("import metarep_lib",), ("from metarep_lib import x",), ("%run other.py",)
+FILE = ('open("../metarep_lib/stored.py")',)
+LINE, WHY = ("sweeps/line.json", "3", "4"), ("answer/solvers.py", "# why", "# because")
+ELSEWHERE = ("__init__.py", "import solve", "import gauss as solve")
+FURTHER = ("answer/__init__.py", "solvers import solve", "steps import step as solve")
+ACTS = ("exercises/__init__.py", "\n", "\nimport torch\ntorch.set_num_threads(2)\n")
+WRAPPED = "(\n        step( x )\n        * steps\n    )"
 PINS = "torch==2.13.0\n"
 
 
@@ -89,29 +103,29 @@ STALE = {
     "a constant, two imports away": (SOLVE, "answer/steps.py", "0.5", "0.25"),
     "a module taken as an attribute": (SPECTRUM, "answer/spectrum.py", "return x", "return 2 * x"),
     "an import within a function": (SMOOTH, "answer/kernels.py", "return x", "return 2 * x"),
-    "a re-export pointed elsewhere": (SOLVE, "__init__.py", "answer import solve", "answer import gauss as solve"),
-    "a re-export one facade further": (SOLVE, "answer/__init__.py", "solvers import solve", "steps import step as solve"),
+    "a re-export pointed elsewhere": (SOLVE, *ELSEWHERE),
+    "a re-export one facade further": (SOLVE, *FURTHER),
     "two re-exports exchanged": (
         ("from metarep_lib.answer import gauss, solve",),
         "answer/__init__.py",
         "kernels import gauss\nfrom metarep_lib.answer.solvers import solve",
         "kernels import gauss as solve\nfrom metarep_lib.answer.solvers import solve as gauss",
     ),
-    "a facade that does something": (SOLVE, "exercises/__init__.py", "\n", "\nimport torch\ntorch.set_num_threads(2)\n"),
+    "a facade that does something": (SOLVE, *ACTS),
     "a stored file": (LOAD, "sweeps/plane.json", "1", "4"),
     "a stored file of a seed": (LOAD, "sweeps/plane-0.json", "2", "4"),
-    "a stored file of a name not said": (("from metarep_lib.stored import load", "load(n)"), "sweeps/line.json", "3", "4"),
-    "a stored file of any name": (("from metarep_lib.stored import everything", "everything()"), "sweeps/line.json", "3", "4"),
-    "a loader handed on": (("from metarep_lib.stored import load", "list(map(load, n))"), "sweeps/line.json", "3", "4"),
-    "a loader renamed": (("from metarep_lib.stored import load as get", "get(n)"), "sweeps/line.json", "3", "4"),
-    "a stored file of a pattern": (("from metarep_lib.stored import load", 'load(f"l{n}")'), "sweeps/line.json", "3", "4"),
+    "a stored file of a name not said": (LOAD_ANY, *LINE),
+    "a stored file of any name": (LOAD_ALL, *LINE),
+    "a loader handed on": (HANDED_ON, *LINE),
+    "a loader renamed": (RENAMED, *LINE),
+    "a stored file of a pattern": (LOAD_LIKE, *LINE),
     "a pin": (SOLVE, "requirements.txt", "2.13.0", "2.14.0"),
     "a comment in the chapter's exercises": (GRADE, "exercises/one.py", "# none yet", "# soon"),
-    "a comment that the chapter shows": (SHOW, "answer/solvers.py", "# why", "# because"),
-    "any comment, where all is imported": (("import metarep_lib",), "answer/solvers.py", "# why", "# because"),
-    "any comment, where a name is missing": (("from metarep_lib import x",), "answer/solvers.py", "# why", ""),
-    "any comment, where code is not Python": (("%run other.py",), "answer/solvers.py", "# why", "# because"),
-    "any file, where code may read it": (('open("../metarep_lib/stored.py")',), "sweeps/line.json", "3", "4"),
+    "a comment that the chapter shows": (SHOW, *WHY),
+    "any comment, where all is imported": (WHOLE, *WHY),
+    "any comment, where a name is missing": (MISSING, *WHY),
+    "any comment, where code is not Python": (MAGIC, *WHY),
+    "any file, where code may read it": (FILE, *LINE),
 }
 
 
@@ -125,12 +139,12 @@ def test_what_reaches_a_chapter_runs_it_again(root, case):
 
 SPARED = {
     "a docstring": (SOLVE, "answer/solvers.py", "Solve it.", "Solve it well."),
-    "a comment": (SOLVE, "answer/solvers.py", "# why", "# because"),
-    "formatting": (SOLVE, "answer/solvers.py", "step(x) * steps", "(\n        step( x )\n        * steps\n    )"),
+    "a comment": (SOLVE, *WHY),
+    "formatting": (SOLVE, "answer/solvers.py", "step(x) * steps", WRAPPED),
     "a module not reached": (SOLVE, "answer/kernels.py", "return x", "return 2 * x"),
     "a new export": (SOLVE, "answer/__init__.py", "import gauss", "import gauss, gauss as laplace"),
     "a facade's docstring": (SOLVE, "__init__.py", "Facade of all", "The facade"),
-    "another sweep": (LOAD, "sweeps/line.json", "3", "4"),
+    "another sweep": (LOAD, *LINE),
     "a sweep of which only a class is used": (ROW, "sweeps/plane.json", "1", "4"),
     "a comment on the pins": (SOLVE, "requirements.txt", "torch", "# for all\ntorch"),
     "another chapter's exercises": (GRADE, "exercises/two.py", "()", "(1,)"),
@@ -172,7 +186,8 @@ def test_outputs_of_another_rounding_are_not_those_of_the_usual_one(root, monkey
 def test_of_every_chapter_in_the_book_the_last_few_caches_are_kept(tmp_path):
     now = time.time()
     folders = [tmp_path / f"a-b-{number}" for number in range(KEPT + 2)]
-    for age, folder in enumerate([*folders, tmp_path / "a-0", tmp_path / "gone-0", tmp_path / "0123"]):
+    others = [tmp_path / name for name in ("a-0", "gone-0", "0123")]
+    for age, folder in enumerate([*folders, *others]):
         folder.mkdir()
         os.utime(folder, (now - age, now - age))
     prune(tmp_path, {folders[-1], tmp_path / "a-0"})
@@ -202,5 +217,5 @@ def run_traced(chapter: str) -> dict[str, list[str]]:
 def test_every_function_that_a_chapter_runs_is_of_a_module_it_reaches():
     worked = run_traced("kernel-ridge")
     found = reach(code_cells(ROOT / "book" / "kernel-ridge.md"), Library(ROOT))
-    assert {"metarep_lib.numerics.solvers", "metarep_lib.exercises.grading"} <= set(worked["modules"])
+    assert {"metarep_lib.numerics.solvers", GRADING} <= set(worked["modules"])
     assert set(worked["modules"]) <= found.modules

@@ -44,10 +44,11 @@ def traced(chapter: Path) -> dict[str, list[str]]:
     for cell in cells:
         exec(cell, page)
     sys.settrace(None)
-    stored = {path for path in opened if Path(path).is_relative_to(ROOT / LIBRARY)}
+    inside = (Path(path) for path in opened if Path(path).is_relative_to(ROOT / LIBRARY))
+    stored = (path for path in inside if path.suffix not in (".py", ".pyc"))
     return {
         "modules": sorted(modules[file] for file in files & modules.keys()),
-        "data": sorted(Path(path).relative_to(ROOT).as_posix() for path in stored if "__pycache__" not in path),
+        "data": sorted(path.relative_to(ROOT).as_posix() for path in stored),
     }
 
 
