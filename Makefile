@@ -16,7 +16,7 @@ NOTEBOOKS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-w
 
 FLOORS := _build/floors
 FLOORS_PYTEST := env OMP_NUM_THREADS=1 $(FLOORS)/bin/python -m pytest -q
-OF_SITE := claims_page colab execution_cache lint notebook_rendering site
+OF_SITE := budgets claims_page colab execution_cache lint notebook_rendering site
 
 # The book depends neither on the locale nor on what the user has set up: text is UTF-8, and configuration and caches lie here.
 # The home folder need not be writable. The kernels' profile says nothing about local sockets.

@@ -9,6 +9,7 @@ settings.load_profile("metarep")
 
 # They read text, imports and trees, or compute in exact arithmetic: no rounding reaches them.
 WITHOUT_FLOATS = {
+    "test_budgets",
     "test_certificates",
     "test_claims",
     "test_claims_page",
