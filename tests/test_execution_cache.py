@@ -25,6 +25,7 @@ LIBRARY = {
     ),
     "answer/__init__.py": (
         "from metarep_lib.answer import spectrum\n"
+        "from metarep_lib.answer import spectrum as marks\n"
         "from metarep_lib.answer.kernels import gauss\n"
         "from metarep_lib.answer.solvers import solve\n"
         "from metarep_lib.answer.plain import smooth\n"
@@ -37,6 +38,10 @@ LIBRARY = {
     "answer/kernels.py": "def gauss(x):\n    return x\n",
     "answer/plain.py": (
         "def smooth(x):\n    from metarep_lib.answer.kernels import gauss\n    return gauss(x)\n"
+    ),
+    "answer/by_name.py": (
+        "from importlib import import_module\n\n\n"
+        "def solver(name):\n    return import_module(name).solve\n"
     ),
     "answer/spectrum.py": "def largest(x):\n    return x\n",
     "stored.py": (
@@ -62,6 +67,9 @@ GRADE = ("from metarep_lib.exercises import grade", 'grade("one-1", ...)')
 SHOW = ("import inspect\nfrom metarep_lib import solve", "print(inspect.getsource(solve))")
 SPECTRUM = ("from metarep_lib.answer import spectrum", "spectrum.largest(2)")
 SMOOTH = ("from metarep_lib.answer import smooth", "smooth(2)")
+MARKS = ("from metarep_lib.answer import marks", "marks.largest(2)")
+STEPS = ("from metarep_lib.answer import steps", "steps.step(2)")
+BY_NAME = ("from metarep_lib.answer.by_name import solver", "solver(name)")
 ROW = ("from metarep_lib.stored import Row",)
 LOAD_ANY = ("from metarep_lib.stored import load", "load(name)")
 LOAD_LIKE = ("from metarep_lib.stored import load", 'load(f"l{rest}")')
@@ -102,6 +110,9 @@ STALE = {
     "a default argument": (SOLVE, "answer/solvers.py", "steps=3", "steps=4"),
     "a constant, two imports away": (SOLVE, "answer/steps.py", "0.5", "0.25"),
     "a module taken as an attribute": (SPECTRUM, "answer/spectrum.py", "return x", "return 2 * x"),
+    "a module renamed by its facade": (MARKS, "answer/spectrum.py", "return x", "return 2 * x"),
+    "a module its facade leaves out": (STEPS, "answer/steps.py", "0.5", "0.25"),
+    "a module imported by a string": (BY_NAME, *WHY),
     "an import within a function": (SMOOTH, "answer/kernels.py", "return x", "return 2 * x"),
     "a re-export pointed elsewhere": (SOLVE, *ELSEWHERE),
     "a re-export one facade further": (SOLVE, *FURTHER),
@@ -141,6 +152,7 @@ SPARED = {
     "a docstring": (SOLVE, "answer/solvers.py", "Solve it.", "Solve it well."),
     "a comment": (SOLVE, *WHY),
     "formatting": (SOLVE, "answer/solvers.py", "step(x) * steps", WRAPPED),
+    "a comment, where a facade leaves the module out": (STEPS, *WHY),
     "a module not reached": (SOLVE, "answer/kernels.py", "return x", "return 2 * x"),
     "a new export": (SOLVE, "answer/__init__.py", "import gauss", "import gauss, gauss as laplace"),
     "a facade's docstring": (SOLVE, "__init__.py", "Facade of all", "The facade"),
