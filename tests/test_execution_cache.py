@@ -173,7 +173,7 @@ def test_what_does_not_reach_a_chapter_spares_it(root, case):
 
 def test_a_new_file_of_a_loaded_name_runs_the_chapter_again(root):
     before = digest(list(LOAD), root)
-    (root / "metarep_lib" / "sweeps" / "plane-1.json").write_text("9")
+    (root / "metarep_lib" / "sweeps" / "plane-1.json").write_text("9", encoding="utf-8")
     assert digest(list(LOAD), root) != before
 
 
@@ -181,11 +181,11 @@ def test_code_counts_and_prose_does_not(root):
     chapter = root / "chapter.md"
     header = "---\njupytext:\n  text_representation: {extension: .md, format_name: myst}\n---\n"
     page = header + "# A\n\nText.\n\n```{code-cell} ipython3\nfrom metarep_lib import solve\n```\n"
-    chapter.write_text(page)
+    chapter.write_text(page, encoding="utf-8")
     before = cache_path(chapter, root)
-    chapter.write_text(page.replace("Text.", "More text."))
+    chapter.write_text(page.replace("Text.", "More text."), encoding="utf-8")
     assert cache_path(chapter, root) == before
-    chapter.write_text(page.replace("import solve", "import solve\nsolve(1)"))
+    chapter.write_text(page.replace("import solve", "import solve\nsolve(1)"), encoding="utf-8")
     assert cache_path(chapter, root) != before
 
 
