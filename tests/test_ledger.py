@@ -20,7 +20,16 @@ import commit  # noqa: E402
 import ledger  # noqa: E402
 from figure_data import drawn, shown  # noqa: E402
 from ledger import changed, differences, figures_that_differ, main  # noqa: E402
+from metarep_lib import settings  # noqa: E402
 from metarep_lib.show import claim, record  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def reading(monkeypatch):
+    """The usual mode of claims, whatever is set outside."""
+    for variable in (settings.CLAIMS, settings.CLAIMS_LOG):
+        monkeypatch.delenv(variable, raising=False)
+
 
 PRINTED = "a table\nof two lines\n0.31 seconds  # measured\n"
 
