@@ -156,23 +156,15 @@ class Network(Answerer):
 
 
 class Decoder(Network):
-    """A transformer of ours under a layout. Tokens, mask and passes are its own affair."""
+    """A transformer of ours under a layout. Tokens, mask and passes are its own affair.
+
+    A subclass gives four things: the transformer, its layout, the channels of its tokens, and a name for errors.
+    """
 
     transformer: Transformer
-
-    @property
-    @abstractmethod
-    def layout(self) -> Layout: ...
-
-    @property
-    @abstractmethod
-    def inputs(self) -> Basis:
-        """The channels of a token."""
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """As errors call it."""
+    layout: Layout
+    inputs: Basis
+    name: str
 
     def warn(self, resid: Tensor) -> None:
         """Warn of numeric trouble in a stream [..., T, D]; a network that knows of none stays silent."""
@@ -261,6 +253,8 @@ class Decoder(Network):
         tap: Tap | None = None,
     ) -> Trace:
         question = self.question(prompt)
+        for group in groups:
+            question.check(group)
         taps = () if tap is None else (partial(tapped, question, tap),)
         resid = torch.stack(list(self.transformer.stream(question.tokens, question.mask, *taps)))
         self.warn(resid[-1])
@@ -325,4 +319,4 @@ def tapped(question: Question, tap: Tap, layer: int, part: str, value: Tensor) -
             seen = question.put(seen, group, after.flatten(-2) if heads else after)
     if seen is x:
         return value
-    return seen.unflatten(-1, shape).transpose(-3, -2) if heads else seen
+    return seen.unflatten(-1, shape).transpose(-3, -2).contiguous() if heads else seen

@@ -72,7 +72,11 @@ class Prefix(Layout):
 
 @dataclass(frozen=True)
 class Causal(Layout):
-    """Registers, then supports, each reading those before it and not itself."""
+    """Registers, then supports, each reading those before it and not itself.
+
+    A support carries its own target, so a curve is what `predict` says only of networks that keep it out of their answer, as the
+    constructed ones do.
+    """
 
     reads_ridge = True
 
@@ -147,6 +151,6 @@ def alternating(x: Tensor, y: Tensor, inputs: Basis) -> Tensor:
     tokens = x.new_zeros(*batch, n, 2, inputs.size)
     tokens[..., 0, inputs["phi"]] = x
     tokens[..., 0, inputs["is_query"]] = 1.0
-    tokens[..., 1, inputs["y"]] = y.reshape(*batch, n, -1)
+    tokens[..., 1, inputs["y"]] = y.reshape(*batch, n, inputs.width("y"))
     tokens[..., 1, inputs["is_support"]] = 1.0
     return tokens.flatten(-3, -2)

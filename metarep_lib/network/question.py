@@ -44,8 +44,7 @@ class Question:
             KeyError: no such group, with those there are.
             ValueError: tokens that differ from one query's pass to the next, where one value is asked for.
         """
-        if group not in self.groups:
-            raise KeyError(f"no tokens {group!r}; there are {', '.join(self.groups)}")
+        self.check(group)
         part = x[..., self.groups[group], :]
         if not self.has_passes:
             return part
@@ -65,6 +64,10 @@ class Question:
         changed = x.clone()
         changed[..., self.groups[group], :] = value
         return changed
+
+    def check(self, group: str) -> None:
+        if group not in self.groups:
+            raise KeyError(f"no tokens {group!r}; there are {', '.join(self.groups)}")
 
     def check_passes(self, resid: Tensor, group: str) -> None:
         """Refuse a group whose stream is not one and the same in the pass of every query.
