@@ -43,7 +43,6 @@ from metarep_lib.evidence.controls import (
     other_tasks,
     random_features,
     rotated,
-    untrained,
     with_shuffled_weights,
 )
 from metarep_lib.evidence.diagnostics import (
@@ -119,7 +118,13 @@ from metarep_lib.evidence.softmax_algorithms import (
 )
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, sweeps
 from metarep_lib.evidence.targets import past_systems, predictions, primal_system, states
-from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
+from metarep_lib.evidence.trained import (
+    TrainedTransformer,
+    cards,
+    load_seeds,
+    load_trained,
+    untrained,
+)
 from metarep_lib.evidence.training import initial, train
 from metarep_lib.evidence.transfer import (
     drawn,

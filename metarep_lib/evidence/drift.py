@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from metarep_lib.construct import ConstructedTransformer
+from metarep_lib.network.asking import Network
 from metarep_lib.numerics import (
     conjugate_gradient_jacobian,
     conjugate_gradient_lipschitz,
@@ -149,7 +149,7 @@ DRIFT_RATIOS: dict[str, tuple[Ratio, int]] = {
 }
 
 
-def fragility(network: ConstructedTransformer, prompt: Prompt) -> Tensor:
+def fragility(network: Network, prompt: Prompt) -> Tensor:
     """The largest first-order change of the network's output after every step when features move, per size of the move.
 
     The nuclear norm of the gradient of f_t(x) in the features of the supports and of x, by automatic differentiation
@@ -164,7 +164,8 @@ def fragility(network: ConstructedTransformer, prompt: Prompt) -> Tensor:
             prompt.phi.clone().requires_grad_(),
             prompt.phi_query[..., [i], :].clone().requires_grad_(),
         )
-        outputs = network.run(Prompt(phi, prompt.y, query, prompt.ridge)).prediction
+        moved = Prompt(phi, prompt.y, query, prompt.ridge)
+        outputs = network.trace(moved, groups=()).prediction
         gradients = [
             torch.cat(torch.autograd.grad(f.sum(), (phi, query), retain_graph=True), dim=-2)
             for f in outputs

@@ -101,3 +101,13 @@ def load_seeds(
 def cards(folder: Path = WEIGHTS) -> list[dict]:
     """The cards of all committed networks, by name and seed: recipe, command, commit, device, seconds, parameters, risks."""
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+
+
+def untrained(
+    network: TrainedTransformer, seed: int, output_gain: float | None = None
+) -> TrainedTransformer:
+    """The twin of a network, with another `output_gain` (as in `Schedule`) if one is given."""
+    recipe = network.recipe
+    if output_gain is not None:
+        recipe = replace(recipe, schedule=replace(recipe.schedule, output_gain=output_gain))
+    return replace(network, recipe=recipe).twin(seed)
