@@ -139,9 +139,8 @@ def assemble(
             for attention, heads in zip(block.attention, groups):
                 write_heads(attention, heads, program.stream)
             write_units(block.mlp, units, program.stream)
-    transformer.requires_grad_(
-        False
-    )  # a construction is finished; requires_grad_() makes it trainable again
+    # a construction is finished; requires_grad_() makes it trainable again
+    transformer.requires_grad_(False)
     return ConstructedTransformer(transformer.to(device), program)
 
 
@@ -187,9 +186,8 @@ def write_units(mlp: GatedMLP, products: list[Targeted], stream: Basis) -> None:
     for target, product in products:
         width = max(width_of(product.left, stream), width_of(product.right, stream))
         part = slice(start, start := start + width)
-        mlp.W_gate[:, part] = columns(
-            product.left, stream, dtype
-        )  # a one-channel factor feeds every unit
+        # a one-channel factor feeds every unit
+        mlp.W_gate[:, part] = columns(product.left, stream, dtype)
         mlp.W_in[:, part] = columns(product.right, stream, dtype)
         into = (
             torch.eye(width, dtype=dtype)

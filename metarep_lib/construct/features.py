@@ -91,9 +91,10 @@ def on_frozen_stack(program: Program, stack: Transformer) -> ConstructedTransfor
     n_inputs = config.d_input - with_raw_inputs(program.inputs, 1).size + 1
     flag = () if "on_prompt" in program.stream else (("on_prompt", 1),)
     stream = Basis((("hidden", config.d_model), *flag, *program.stream.widths))
+    # W_in is replaced below
     hand_over = Layer(
         step=0, phase="hand over", mlp=(update("phi", Product(Form("on_prompt"), Form("phi"))),)
-    )  # W_in is replaced below
+    )
     kept = [(name, form) for name, form in program.embedding if name not in ("phi", "on_prompt")]
     inputs = with_raw_inputs(program.inputs, n_inputs)
     below = [Layer(step=0, phase=f"stack {depth + 1}") for depth in range(len(config.schedule))]

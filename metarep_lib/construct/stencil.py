@@ -84,9 +84,8 @@ def with_softmax_products(program: Program, exponentials: Exponentials) -> Progr
     layers[n_prepared:n_prepared] = [weigh(exponentials), invert(len(exponentials))]
     added = {name: form for name, form in FLAGS.items() if name not in program.stream}
     used = names_used(layers) | {name for name, _ in (*program.embedding, *program.readout.terms)}
-    kept = [
-        (name, width) for name, width in program.stream.widths if name in used
-    ]  # a product read by its own block alone needs no direction
+    # a product read by its own block alone needs no direction
+    kept = [(name, width) for name, width in program.stream.widths if name in used]
     own = [(name, 1) for name in added] + [
         ("sums", len(exponentials)),
         ("totals", len(exponentials)),

@@ -33,9 +33,8 @@ from metarep_lib.evidence.rings import PRIME_BITS, Degrees, Field, Isotropic, Ri
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import TransformerConfig
 
-Entries = tuple[
-    str, np.ndarray, np.ndarray
-]  # what is compared: a name, the network's values, the recurrence's
+# what is compared: a name, the network's values, the recurrence's
+Entries = tuple[str, np.ndarray, np.ndarray]
 MAX_REDRAWS = 8
 
 

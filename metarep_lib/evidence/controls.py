@@ -130,9 +130,8 @@ def fit_mlp_probes(
                 random_state=0,
             )
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", ConvergenceWarning
-                )  # a fixed number of epochs is the budget
+                # a fixed number of epochs is the budget
+                warnings.simplefilter("ignore", ConvergenceWarning)
                 network.fit(((rows - mean) / scale).numpy(), (taught / unit).numpy())
             candidates.append(MLPProbe(network, mean, scale, unit))
         probes[name] = min(

@@ -84,17 +84,17 @@ def lipschitz_ratio(key: str) -> tuple[Ratio, int]:
     """Change / (constant * size of the move) when one thing moves a little; keys as in `lipschitz_constants`."""
 
     def ratio(z: Tensor) -> Tensor:
-        prompt, moved = before_and_after(
-            torch.cat([z[:-1], z[-1:] - 7]), 2, 2
-        )  # e^-7: to first order
+        # e^-7: to first order
+        prompt, moved = before_and_after(torch.cat([z[:-1], z[-1:] - 7]), 2, 2)
         fit, move = ridge_fit(prompt), norm(moved.phi - prompt.phi)
         x, y = prompt.phi_query.norm(), prompt.y.norm()
         only_supports = Prompt(moved.phi, prompt.y, prompt.phi_query, prompt.ridge)
         change, step = {
+            # f is linear in y, ell its gradient; in phi(x), with gradient w
             "targets": lambda: (
                 fit.ell.norm(),
                 x,
-            ),  # f is linear in y, ell its gradient; in phi(x), with gradient w
+            ),
             "query": lambda: (fit.w.norm(), y),
             "supports": lambda: ((answer(only_supports) - answer(prompt)).abs(), x * y * move),
             "ridge": lambda: ((fit.psi @ fit.w).abs(), x * y),
@@ -119,10 +119,11 @@ def gradient_descent_ratio(z: Tensor, steps: int = 4) -> Tensor:
 
 def conjugate_gradient_ratio(z: Tensor, steps: int = 2, kappa: float = 300.0) -> Tensor:
     """||d alpha_t / d y|| / its bound over spectra of t + 2 eigenvalues in [1, kappa] and targets: 2 t + 2 numbers."""
+    # so that starts spread over the logarithms
     z, top = (
         3 * z,
         torch.tensor(kappa, dtype=z.dtype),
-    )  # so that starts spread over the logarithms
+    )
     inner = (top.log() * z[:steps].sigmoid()).exp()
     eigenvalues = torch.cat([torch.ones_like(z[:1]), top[None], inner])
     jacobian = conjugate_gradient_jacobian(eigenvalues.diag(), z[steps:].exp(), steps)

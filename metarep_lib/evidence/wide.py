@@ -222,9 +222,8 @@ def gram_squaring_recurrence(p: int, step_size: float, causal: bool = False) -> 
 
     def step(state: State, problem: Problem, t: int) -> State:
         E = matrices_of(state, "E", p)
-        w = state["w"] + apply(
-            np.swapaxes(E, 1, 2), state["w"]
-        )  # the network sums w[a] times row a
+        # the network sums w[a] times row a
+        w = state["w"] + apply(np.swapaxes(E, 1, 2), state["w"])
         return state | held("E", E @ E) | {"w": w}
 
     def predict(state: State, problem: Problem) -> np.ndarray:

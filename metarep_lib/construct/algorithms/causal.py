@@ -100,9 +100,8 @@ def causal_conjugate_gradient(n_features: int, steps: int) -> Program:
 
 
 def one_step(t: int) -> list[Layer]:
-    past = Write(
-        "u", (Head("linear", ((Form("r"), Form("phi")),), Form("phi")),)
-    )  # sum over j < i of (r_i . phi_j) phi_j
+    # sum over j < i of (r_i . phi_j) phi_j
+    past = Write("u", (Head("linear", ((Form("r"), Form("phi")),), Form("phi")),))
     products = (
         update("rho", times("r", "r")),
         update("r_u", times("r", "u")),

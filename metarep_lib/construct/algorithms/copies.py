@@ -43,9 +43,8 @@ def copied_gradient_descent(n_features: int, copies: int, step_size: float) -> P
             f"copied_gradient_descent: expected n_features and copies of at least 1, got n_features={n_features}, copies={copies};"
             " this would work: copied_gradient_descent(n_features=8, copies=4, step_size=0.1)"
         )
-    kernel = tuple(
-        (Form(f"phi[{a}]"), Form(f"phi[{a}]")) for a in range(n_features)
-    )  # the flags behind phi stay out of the score
+    # the flags behind phi stay out of the score
+    kernel = tuple((Form(f"phi[{a}]"), Form(f"phi[{a}]")) for a in range(n_features))
     read = Write("f", (Head("linear", kernel, Form("v"), gain=step_size),))
     flags = [f"phi[{n_features + j}]" for j in range(copies)]
     layers = [Layer(step=0, phase="show y", mlp=(update("v", times(flags[0], "y")),))]

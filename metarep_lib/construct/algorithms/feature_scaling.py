@@ -145,9 +145,8 @@ def inverse_of(a: int) -> Fraction:
 
 
 def one_step(t: int) -> list[Layer]:
-    product = Write(
-        "u", (Head("linear", ((Form("z"), Form("phi")),), Form("phi")),)
-    )  # sum over supports of (z . phi_j) phi_j
+    # sum over supports of (z . phi_j) phi_j
+    product = Write("u", (Head("linear", ((Form("z"), Form("phi")),), Form("phi")),))
     products = (
         update("u", times("lambda", "z")),
         update("rho", times("r", "z")),
@@ -172,9 +171,8 @@ def one_step(t: int) -> list[Layer]:
         update("f", times("gamma", "phi_p")),
         update("c", times("gamma", "rho")),
         update("rho_old", copy("rho")),
-        update(
-            "started", copy("is_aggregator"), copy("started", -1.0)
-        ),  # 0 or 1, so new - old is exact
+        # 0 or 1, so new - old is exact
+        update("started", copy("is_aggregator"), copy("started", -1.0)),
     )
     divide = [
         token_quotient(fraction, into=name, scale=DIVISION_SCALE)

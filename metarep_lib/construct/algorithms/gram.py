@@ -160,10 +160,11 @@ def gram_squaring(n_features: int, steps: int, step_size: float, causal: bool = 
     >>> program.n_blocks, program.width
     (6, 20)
     """
+    # row a of E^2 is E row_a
     squared = [
         update(f"E_{a}", *matrix("E", n_features, f"E_{a}"), copy(f"E_{a}", -1.0))
         for a in range(n_features)
-    ]  # row a of E^2 is E row_a
+    ]
     mlp = (update("w", *matrix("E", n_features, "w")), *squared)
     predict = Layer(step=steps, phase="predict", mlp=(update("f", times("phi", "w")),))
     start = carry("E", n_features, into="w", gain=-step_size, identity=True)
@@ -253,9 +254,8 @@ def one_step(t: int, n_features: int) -> list[Layer]:
         update("f", times("gamma", "phi_p")),
         update("c", times("gamma", "rho")),
         update("rho_old", copy("rho")),
-        update(
-            "started", copy("is_aggregator"), copy("started", -1.0)
-        ),  # 0 or 1, so new - old is exact
+        # 0 or 1, so new - old is exact
+        update("started", copy("is_aggregator"), copy("started", -1.0)),
     )
     divide = [
         token_quotient(fraction, into=name, scale=DIVISION_SCALE)

@@ -27,9 +27,8 @@ from metarep_lib.construct.algorithms.frame import TARGET, krr_program
 from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, token_ratio, update
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Layer, Product, Program, Write
 
-THETA = Form(
-    {"theta": 1, "one": 1}
-)  # `theta` receives theta - 1, so that 0 / 0 past convergence is theta = 1 and v / pi stays
+# `theta` receives theta - 1, so that 0 / 0 past convergence is theta = 1 and v / pi stays
+THETA = Form({"theta": 1, "one": 1})
 ODD = Form({"one": 1, "even": -1})
 SUMS = {
     "H_11": ("Av", "Av"),

@@ -35,9 +35,8 @@ def newton_schulz(n_features: int, steps: int, scale: float, n_outputs: int = 1)
     (5, 10)
     """
     square = Write("u", (Head("linear", ((Form("u"), Form("phi")),), Form("u"), gain=-0.5),))
-    double = update(
-        "u", copy("u")
-    )  # u <- 2 (u - 1/2 sum): the MLP reads what attention has written
+    # u <- 2 (u - 1/2 sum): the MLP reads what attention has written
+    double = update("u", copy("u"))
     newton = [
         Layer(step=t, phase="newton", attention=(square,), mlp=(double,))
         for t in range(1, steps + 1)

@@ -59,9 +59,8 @@ def richardson(n_features: int, steps: int, tau: float = 1.0, U: Tensor | None =
     advance = (
         update("lambda_alpha", copy("z")),
         update("f", times("inverse_mass", "average")),
-        update(
-            "z", times("is_support", "average", -1.0), times("mass", "z", -1.0)
-        ),  # z is zero off the supports
+        # z is zero off the supports
+        update("z", times("is_support", "average", -1.0), times("mass", "z", -1.0)),
         clear("average"),
     )
     steps_of = [
