@@ -287,6 +287,28 @@ class TestBareInterleaved(Contract):
         assert not at["support input"][..., network.inputs["y"]].any() and not at["support"][..., network.inputs["phi"]].any()
 
 
+class WithVariance(BareTransformer):
+    """A head that says two things."""
+
+    outputs = {"prediction": slice(0, 1), "variance": slice(1, 2)}
+
+
+class TestNamedOutputs(Contract):
+    @pytest.fixture
+    def network(self):
+        bare = random_decoder(Prefix(registers=False))
+        config = replace(bare.transformer.config, d_output=2)
+        transformer = Transformer(config, torch.Generator().manual_seed(1)).double().requires_grad_(False)
+        return WithVariance(transformer, bare.layout, bare.inputs)
+
+    def test_each_output_has_its_name(self, network, prompt):
+        trace = network.trace(prompt)
+        both = network.head(trace.stream("query"))
+        assert torch.equal(trace.output("prediction"), both[..., 0]) and torch.equal(trace.output("variance"), both[..., 1])
+        with pytest.raises(KeyError, match="no output 'skewness'; it has prediction, variance"):
+            trace.output("skewness")
+
+
 def test_put_is_the_inverse_of_at():
     prompt = random_prompt(4, P, 3, 0.5, batch=(2,))
     for layout in (Prefix(), Causal(), PairCausal(), Interleaved(), Prefix(registers=False)):
