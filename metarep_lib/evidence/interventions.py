@@ -54,6 +54,7 @@ def intervene(
 
     >>> from metarep_lib.construct.algorithms import gradient_descent
     >>> from metarep_lib.construct.assemble import assemble
+    >>> from metarep_lib.evidence.edits import Scale
     >>> network = assemble(gradient_descent(n_features=1, steps=2, step_size=0.25))
     >>> prompt = Prompt(torch.tensor([[1.0]]), torch.tensor([2.0]), torch.tensor([[3.0]]), ridge=1.0).to(torch.float64)
     >>> at_start = Stream(block=0, direction="r", tokens="support")
