@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import (
     ONE,
     REGISTERS,
@@ -19,6 +20,7 @@ Quotients = dict[str, tuple[str, str, float]]
 """Direction of the scores of a division -> numerator, denominator, scale."""
 
 
+@algorithm
 def all_to_all(program: Program) -> Program:
     """The program with every sum read by every token, and every quotient formed on the token that needs it.
 

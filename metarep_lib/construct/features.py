@@ -15,6 +15,7 @@ from torch import nn
 
 from metarep_lib.construct.assemble import ConstructedTransformer, assemble
 from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import update
 from metarep_lib.construct.program import Form, Layer, Product, Program
 from metarep_lib.network.transformer import Transformer
@@ -22,6 +23,7 @@ from metarep_lib.network.transformer import Transformer
 ON_PROMPT = Form({"is_support": 1, "is_query": 1})
 
 
+@algorithm
 def on_polynomial_features(program: Program, n_inputs: int) -> Program:
     """The program on phi(x) = (1, x) (x) (1, x), all (d + 1)^2 products, made by one block.
 

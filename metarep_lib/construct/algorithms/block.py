@@ -20,10 +20,12 @@ is carried along, so that beta is a sum like any other and the first step is no 
 """
 
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, update
 from metarep_lib.construct.program import DIVISION_SCALE, GUARD, Form, Head, Layer, Program, Write
 
 
+@algorithm
 def block_conjugate_gradient(
     n_features: int, steps: int, n_outputs: int, damping: float
 ) -> Program:

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import times, update
 from metarep_lib.construct.program import Form, Head, Layer, Product, Program, Write
 from metarep_lib.construct.tokens import input_basis
 from metarep_lib.prompt import Prompt
 
 
+@algorithm
 def copied_gradient_descent(n_features: int, copies: int, step_size: float) -> Program:
     """`copies` steps of gradient descent on as many copies of the context, under the strictly causal mask.
 

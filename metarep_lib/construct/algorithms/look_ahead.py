@@ -24,6 +24,7 @@ paper only; using them costs five digits at condition number 100.
 
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, token_ratio, update
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Layer, Product, Program, Write
 
@@ -67,6 +68,7 @@ HELD += ("vv_even", "vv_odd", "even", "pi", "pi_old", "lambda", "f")
 SCRATCH = (*SUMS, "theta", "omega", "f_next")
 
 
+@algorithm
 def one_block_conjugate_gradient(n_features: int, steps: int, scale: float = 1.0) -> Program:
     """CG for (K + lambda I) alpha = y, one block per step; f_t(x) is said one block after step t.
 

@@ -38,6 +38,7 @@ from metarep_lib.construct.algorithms.two_block import (
     recurrences,
     set_aside,
 )
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, update
 from metarep_lib.construct.program import Layer, Program
 from metarep_lib.construct.softmax_circuits import (
@@ -62,6 +63,7 @@ PIPELINED_LIVE = ("w", "m_w", "q", "v")
 PIPELINED_SCRATCH = ("n", "m_n", "m_v", "w_old", "m_w_old", "q_old", "v_old")
 
 
+@algorithm
 def softmax_conjugate_gradient(
     n_features: int,
     steps: int,
@@ -100,6 +102,7 @@ def softmax_conjugate_gradient(
     )
 
 
+@algorithm
 def pipelined_conjugate_gradient(
     n_features: int,
     steps: int,

@@ -25,6 +25,7 @@ A recurrence that carried z from step to step would drift away from r.
 
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import (
     ONE,
     Fraction,
@@ -63,6 +64,7 @@ JACOBI = Fraction(("is_support", "is_sink", "is_aggregator"), (("diagonal", "is_
 SHARED = ("started", "started_aggregator", "lambda")  # the same number for every output
 
 
+@algorithm
 def two_block_conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1) -> Program:
     """CG for (K + lambda I) alpha = y, two blocks per step; f_t(x) readable at every query after each.
 
@@ -113,6 +115,7 @@ def names_of_g(n_outputs: int) -> list[str]:
     return [f"g_{a}" for a in range(n_outputs)] if n_outputs > 1 else ["g"]
 
 
+@algorithm
 def jacobi_conjugate_gradient(n_features: int, steps: int) -> Program:
     """CG preconditioned by m_i = 1 / (K_ii + lambda), computed by the network in two blocks beforehand.
 
