@@ -27,11 +27,11 @@ def reason(network: str, mutant: str) -> str | None:
         return HEAD
     if case.program.causal and tensor == "W_E" and at.startswith("is_query, "):
         return UNASKED
-    if case.recurrence.n_epilogue and tensor.startswith(f"blocks.{len(case.program.distinct_layers) - 1}."):
+    if case.expects.n_epilogue and tensor.startswith(f"blocks.{len(case.program.distinct_layers) - 1}."):
         return AFTERWARDS
     if network == "one block" and kind == "tripled" and tensor.endswith("W_gate") and at.startswith("even, "):
         return EMPTY
-    if direction in case.recurrence.loose:
+    if direction in case.expects.loose:
         return REGISTERS
     return CLEARED if kind == "added" and direction in emptied(case) else None
 

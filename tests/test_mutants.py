@@ -33,7 +33,7 @@ def without_checks_of_annotations():
 def tried(name: str) -> tuple[Harness, list]:
     case = NETWORKS[name]
     network = assemble(case.program)
-    return Harness(network, case.recurrence, seed=SEED, n_support=case.n_support), list(mutants(network))
+    return Harness(network, case.expects, seed=SEED, n_support=case.n_support), list(mutants(network))
 
 
 def sample(name: str) -> list:

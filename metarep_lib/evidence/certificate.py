@@ -244,10 +244,15 @@ def is_looped(config: TransformerConfig, recurrence: Recurrence) -> bool:
 
 def steps_to_certify(config: TransformerConfig, recurrence: Recurrence) -> range:
     """The t for which `certify_step` has to hold so that all steps are certified: one period where every step runs the same blocks."""
-    n_steps = (
-        len(config.schedule) - recurrence.n_prelude - recurrence.n_epilogue
-    ) // recurrence.n_blocks
-    return range(recurrence.period if is_looped(config, recurrence) else n_steps)
+    return range(
+        recurrence.period if is_looped(config, recurrence) else n_steps_of(config, recurrence)
+    )
+
+
+def n_steps_of(config: TransformerConfig, recurrence: Recurrence) -> int:
+    """How many whole steps of the recurrence the blocks have room for."""
+    blocks = len(config.schedule) - recurrence.n_prelude - recurrence.n_epilogue
+    return blocks // recurrence.n_blocks
 
 
 def certify_end_to_end(
@@ -269,9 +274,7 @@ def certify_end_to_end(
     is also held against k(x)^T (K + lambda I)^-1 y; all guards are then 0, as they are in the limit.
     Arguments and errors as for `certify_step`.
     """
-    n_steps = (
-        len(config.schedule) - recurrence.n_prelude - recurrence.n_epilogue
-    ) // recurrence.n_blocks
+    n_steps = n_steps_of(config, recurrence)
 
     def compare(ring: Ring) -> Iterator[Entries]:
         problem = pose(
