@@ -52,7 +52,8 @@ def all_to_all(program: Program) -> Program:
         program,
         name=f"{program.name}_all_to_all",
         stream=Basis(
-            tuple((name, width) for name, width in program.stream.widths if name not in quotients)
+            tuple((name, width) for name, width in program.stream.widths if name not in quotients),
+            tuple(name for name in program.scratch if name not in quotients),
         ),
         layers=tuple(
             replace(

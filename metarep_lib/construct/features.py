@@ -60,7 +60,7 @@ def on_polynomial_features(program: Program, n_inputs: int) -> Program:
         program,
         name=f"{program.name}_on_polynomial_features",
         inputs=with_raw_inputs(program.inputs, n_inputs),
-        stream=Basis((*program.stream.widths, ("x", n_inputs), *flag)),
+        stream=Basis((*program.stream.widths, ("x", n_inputs), *flag), program.scratch),
         embedding=(*kept, ("x", Form("phi")), ("on_prompt", ON_PROMPT)),
         layers=(Layer(step=0, phase="multiply", mlp=tuple(multiply)), *program.layers),
     )
@@ -92,7 +92,7 @@ def on_frozen_stack(program: Program, stack: Transformer) -> ConstructedTransfor
         )
     n_inputs = config.d_input - with_raw_inputs(program.inputs, 1).size + 1
     flag = () if "on_prompt" in program.stream else (("on_prompt", 1),)
-    stream = Basis((("hidden", config.d_model), *flag, *program.stream.widths))
+    stream = Basis((("hidden", config.d_model), *flag, *program.stream.widths), program.scratch)
     hand_over = Layer(
         step=0, phase="hand over", mlp=(update("phi", Product(Form("on_prompt"), Form("phi"))),)
     )  # W_in is replaced below

@@ -138,7 +138,7 @@ class Program:
     Args:
         name: what it runs.
         inputs: the channels of a token.
-        stream: the named directions of the residual stream.
+        stream: the named directions of the residual stream; some of them scratch.
         embedding: stream direction <- linear read of the token.
         layers: the blocks in order; layers that do the same thing share their tensors.
         readout: the linear read of the stream that is the prediction.
@@ -164,6 +164,11 @@ class Program:
     def distinct_layers(self) -> list[tuple[tuple[Write, ...], tuple[Write, ...]]]:
         """(attention, mlp) of the blocks that store tensors, in the order they first run."""
         return list(dict.fromkeys((layer.attention, layer.mlp) for layer in self.layers))
+
+    @property
+    def scratch(self) -> tuple[str, ...]:
+        """The directions it leaves empty, on every token, before the first step and after each: what a certificate holds it to."""
+        return self.stream.scratch
 
     @property
     def n_blocks(self) -> int:

@@ -57,11 +57,10 @@ def block_conjugate_gradient(
         for t in range(1, steps + 1)
         for layer in (sum_up(t, n_outputs, damping), *pivots(t, n_outputs, damping))
     ]
-    registers = dict.fromkeys(("alpha", "r", "p", "s", "s_hat"), n_outputs) | scratch(
-        n_features, n_outputs, damping
-    )
+    empty = scratch(n_features, n_outputs, damping)
     if n_outputs > 1:
-        registers |= {"mu": n_outputs - 1}
+        empty |= {"mu": n_outputs - 1}
+    registers = dict.fromkeys(("alpha", "r", "p", "s", "s_hat"), n_outputs) | empty
     flags = ["is_aggregator", "is_sink"]
     return krr_program(
         "block_conjugate_gradient",
@@ -71,6 +70,7 @@ def block_conjugate_gradient(
         {"r": TARGET},
         layers,
         n_outputs=n_outputs,
+        scratch=tuple(empty),
     )
 
 

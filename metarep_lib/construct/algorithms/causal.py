@@ -98,6 +98,7 @@ def causal_conjugate_gradient(n_features: int, steps: int) -> Program:
         [prepare, *steps_of] if steps > 0 else [],
         readout=Form("f"),
         causal=True,
+        scratch=SCRATCH,
     )
 
 

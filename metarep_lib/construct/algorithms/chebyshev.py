@@ -88,4 +88,5 @@ def chebyshev(
         {"r": TARGET, "d": Form({"y": first})},
         layers,
         n_outputs=n_outputs,
+        scratch=["w"],
     )

@@ -61,6 +61,7 @@ def conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1) -> Progr
         {"r": TARGET, "p": TARGET},
         layers,
         n_outputs=n_outputs,
+        scratch=["w"],
     )
 
 

@@ -113,6 +113,7 @@ def feature_scaled_conjugate_gradient(n_features: int, steps: int) -> Program:
         layers,
         causal=False,
         ones=("rho_old", "c"),
+        scratch=SCRATCH,
     )
 
 

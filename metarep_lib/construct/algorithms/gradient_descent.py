@@ -46,5 +46,12 @@ def gradient_descent(n_features: int, steps: int, step_size: float, n_outputs: i
     ]
     registers = dict.fromkeys(["alpha", "r", "w"], n_outputs)
     return krr_program(
-        "gradient_descent", n_features, [], registers, {"r": TARGET}, layers, n_outputs=n_outputs
+        "gradient_descent",
+        n_features,
+        [],
+        registers,
+        {"r": TARGET},
+        layers,
+        n_outputs=n_outputs,
+        scratch=["w"],
     )

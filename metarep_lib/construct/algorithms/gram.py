@@ -142,6 +142,7 @@ def gram_conjugate_gradient(n_features: int, steps: int, causal: bool = False) -
         layers,
         causal,
         ones=("rho_old", "c"),
+        scratch=SCRATCH,
     )
 
 
@@ -188,11 +189,20 @@ def gram_program(
     layers: list[Layer],
     causal: bool,
     ones: tuple[str, ...] = (),
+    scratch: tuple[str, ...] = (),
 ) -> Program:
     """The output is f; y is held to be summed; `ones` start at 1 on every token."""
     starts = {"y": TARGET} | dict.fromkeys(ones, ONE_ON_ANY_TOKEN)
     return krr_program(
-        name, n_features, flags, registers, starts, layers, readout=Form("f"), causal=causal
+        name,
+        n_features,
+        flags,
+        registers,
+        starts,
+        layers,
+        readout=Form("f"),
+        causal=causal,
+        scratch=scratch,
     )
 
 

@@ -65,7 +65,7 @@ HELD = (
     "omega_aggregator",
 )
 HELD += ("vv_even", "vv_odd", "even", "pi", "pi_old", "lambda", "f")
-SCRATCH = (*SUMS, "theta", "omega", "f_next")
+SCRATCH = (*SUMS, "theta", "omega", "f_next", "g")
 
 
 @algorithm
@@ -88,7 +88,7 @@ def one_block_conjugate_gradient(n_features: int, steps: int, scale: float = 1.0
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (6, 41, 2)
     """
-    registers = {"g": n_features} | dict.fromkeys((*VECTORS, *HELD, *SCRATCH), 1)
+    registers = dict.fromkeys(("g", *VECTORS, *HELD, *SCRATCH), 1) | {"g": n_features}
     starts = {"v": TARGET} | dict.fromkeys(("pi", "even", "vv_odd"), ONE_ON_ANY_TOKEN)
     layers = (
         [prepare(scale), *(advance(t, scale) for t in range(1, steps + 2))] if steps > 0 else []
@@ -102,6 +102,7 @@ def one_block_conjugate_gradient(n_features: int, steps: int, scale: float = 1.0
         starts,
         layers,
         readout=Form("f"),
+        scratch=SCRATCH,
     )
 
 
@@ -180,7 +181,7 @@ def advance(t: int, scale: float) -> Layer:
         step=max(t - 1, 0),
         phase="advance",
         attention=(*sums, spread, *quotients),
-        mlp=(*recurrences, *map(clear, (*SCRATCH, "g"))),
+        mlp=(*recurrences, *map(clear, SCRATCH)),
     )
 
 

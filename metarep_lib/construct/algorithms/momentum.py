@@ -52,7 +52,13 @@ def momentum(n_features: int, steps: int, step_size: float, momentum: float) -> 
     ]
     registers = dict.fromkeys(["alpha", "r", "d", "w"], 1)
     return krr_program(
-        "momentum", n_features, [], registers, {"r": TARGET, "d": Form({"y": eta})}, layers
+        "momentum",
+        n_features,
+        [],
+        registers,
+        {"r": TARGET, "d": Form({"y": eta})},
+        layers,
+        scratch=["w"],
     )
 
 

@@ -78,4 +78,5 @@ def richardson(n_features: int, steps: int, tau: float = 1.0, U: Tensor | None =
         [*prelude, *steps_of] if steps > 0 else [],
         readout=Form("f"),
         ridge="log_ridge",
+        scratch=["average"],
     )

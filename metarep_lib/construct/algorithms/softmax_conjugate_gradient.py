@@ -99,6 +99,7 @@ def softmax_conjugate_gradient(
         n_features,
         registers,
         [*prepare(score, preconditioner), *steps_of] if steps > 0 else [],
+        (*SCRATCH, *REFRESHED),
     )
 
 
@@ -137,12 +138,20 @@ def pipelined_conjugate_gradient(
         *steps_of,
     ]
     return program_of(
-        "pipelined_conjugate_gradient", n_features, registers, layers if steps > 0 else []
+        "pipelined_conjugate_gradient",
+        n_features,
+        registers,
+        layers if steps > 0 else [],
+        (*SCRATCH, *PIPELINED_SCRATCH),
     )
 
 
 def program_of(
-    name: str, n_features: int, registers: tuple[str, ...], layers: list[Layer]
+    name: str,
+    n_features: int,
+    registers: tuple[str, ...],
+    layers: list[Layer],
+    scratch: tuple[str, ...],
 ) -> Program:
     starts = {"r": TARGET, "c": ONE_ON_ANY_TOKEN, "rho_old": ONE_ON_ANY_TOKEN}
     return krr_program(
@@ -153,6 +162,7 @@ def program_of(
         starts,
         layers,
         ridge="log_ridge",
+        scratch=scratch,
     )
 
 

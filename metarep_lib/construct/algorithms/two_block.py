@@ -102,6 +102,7 @@ def two_block_conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1
         starts,
         layers,
         n_outputs=n_outputs,
+        scratch=scratch_of("r", n_outputs),
     )
 
 
@@ -138,7 +139,21 @@ def jacobi_conjugate_gradient(n_features: int, steps: int) -> Program:
     registers = {"g": n_features, "m_phi": n_features} | dict.fromkeys(scalars, 1)
     starts = {"r": TARGET, "c": ONE_ON_ANY_TOKEN, "rho_old": ONE_ON_ANY_TOKEN}
     flags = ["is_aggregator", "is_sink", "is_support"]
-    return krr_program("jacobi_conjugate_gradient", n_features, flags, registers, starts, layers)
+    return krr_program(
+        "jacobi_conjugate_gradient",
+        n_features,
+        flags,
+        registers,
+        starts,
+        layers,
+        scratch=("diagonal", *scratch_of("z")),
+    )
+
+
+def scratch_of(z: str, n_outputs: int = 1) -> tuple[str, ...]:
+    """What block 2 clears; `z` is "r" without preconditioner."""
+    of_z = PRECONDITIONED_SCRATCH if z == "z" else ()
+    return (*names_of_g(n_outputs), *SCRATCH, *of_z)
 
 
 def prepare_jacobi() -> list[Layer]:
@@ -198,8 +213,7 @@ def set_aside() -> tuple[Write, ...]:
 
 def advance(t: int, z: str, n_outputs: int = 1) -> Layer:
     """Block 2: the three quotients of every output, then every recurrence of the step."""
-    scratch = (*SCRATCH, *PRECONDITIONED_SCRATCH) if z == "z" else SCRATCH
-    cleared = map(clear, (*names_of_g(n_outputs), *scratch))
+    cleared = map(clear, scratch_of(z, n_outputs))
     return Layer(
         step=t,
         phase="advance",
