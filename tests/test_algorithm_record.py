@@ -21,8 +21,8 @@ from metarep_lib.construct import (
 )
 from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
 from metarep_lib.construct.call import algorithm
-from metarep_lib.construct.circuits import times, update
 from metarep_lib.construct.circuits import copy as copy_of
+from metarep_lib.construct.circuits import times, update
 from metarep_lib.evidence import (
     RECURRENCES,
     UnknownRecurrence,

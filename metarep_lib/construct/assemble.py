@@ -6,12 +6,14 @@ No weight is ever typed: a matrix falls out of "this form of the token goes to t
 import warnings
 from collections import defaultdict, deque
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.program import Form, Head, Product, Program, Weight, Write, guard_of
+from metarep_lib.construct.save import write_network
 from metarep_lib.construct.tokens import N_REGISTERS, prefix_mask, token_groups, tokenise
 from metarep_lib.network.masks import CausalMask, Mask
 from metarep_lib.network.trace import Trace, narrow
@@ -71,6 +73,10 @@ class ConstructedTransformer:
             self.program.step_ends,
             groups[self.asked],
         )
+
+    def save(self, path: str | Path) -> None:
+        """Write weights and program to a file that `load_network` reads, whole or not at all."""
+        write_network(self.transformer, self.program, Path(path))
 
     @property
     def asked(self) -> str:
