@@ -63,7 +63,11 @@ def test_a_loaded_network_says_the_same_to_the_bit(name, dtype, tmp_path):
 def test_a_loaded_program_is_the_same_with_its_record(name, tmp_path):
     program = NETWORKS[name].program
     again = returned(assemble(program), tmp_path).program
-    assert again == program and again.call == program.call and again.call.function is program.call.function
+    assert (
+        again == program
+        and again.call == program.call
+        and again.call.function is program.call.function
+    )
     assert describe(again) == describe(program) and again.scratch == program.scratch
 
 
@@ -81,7 +85,9 @@ def test_a_changed_weight_is_saved_and_refused(tmp_path):
 def test_blocks_of_another_transformer_are_kept(tmp_path):
     heads = (AttentionConfig("softmax", 1, 2, 2, score_scale=0.5, hidden_keys=(0,)),)
     shape = TransformerConfig(7, 4, 2, (BlockConfig(heads, 3, activation="gelu"),), (0, 0))
-    network = on_frozen_stack(gradient_descent(2, 2, 0.25), Transformer(shape, torch.Generator()).double())
+    network = on_frozen_stack(
+        gradient_descent(2, 2, 0.25), Transformer(shape, torch.Generator()).double()
+    )
     again, prompt = returned(network, tmp_path), random_prompt(5, 1, 2, 0.5)
     assert again.transformer.config == network.transformer.config
     assert torch.equal(again.predict(prompt), network.predict(prompt))
@@ -99,7 +105,11 @@ def test_loading_draws_nothing(tmp_path):
 
 
 def test_a_program_of_every_algorithm_survives_json():
-    functions = {name for name in algorithms.__all__ if getattr(algorithms, name).__annotations__.get("return") is Program}
+    functions = {
+        name
+        for name in algorithms.__all__
+        if getattr(algorithms, name).__annotations__.get("return") is Program
+    }
     assert functions < set(ALGORITHMS)
     for program in (kernel_product(3), *(case.program for case in NETWORKS.values())):
         again = program_of(json.loads(json.dumps(data_of(program))), ALGORITHMS)
@@ -123,7 +133,9 @@ def test_a_function_nobody_knows_is_no_record(tmp_path):
     assert network.program.call.name == "my_own" and again == network.program and again.call is None
 
 
-@pytest.mark.parametrize("wrong", [{"step_size": 0.5}, {"steps": "many"}, {"smallest": 1.0}], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [{"step_size": 0.5}, {"steps": "many"}, {"smallest": 1.0}], ids=str
+)
 def test_a_record_that_makes_something_else_is_none(wrong, tmp_path):
     program = gradient_descent(2, 2, 0.25)
     data = json.loads(json.dumps(data_of(program)))
@@ -158,32 +170,48 @@ def test_an_untouched_copy_is_read(saved):
     assert load_network(rewritten(saved)).program == conjugate_gradient(2, 2)
 
 
-WRONG = {
-    "another writer": ({"header": lambda header: {}}, "its header has no format, config, program"),
-    "another format": ({"header": lambda header: header | {"format": "9"}}, "its format is '9', expected 'metarep network 1'"),
-    "no JSON": ({"header": lambda header: header | {"program": "{"}}, "its header cannot be read, JSONDecodeError"),
-    "not a program": ({"header": lambda header: header | {"program": "{}"}}, "its header cannot be read, KeyError"),
-    "another shape": ({"header": change("config", d_input=9)}, r"W_E is \[8, 18\], its shape says \[9, 18\]\n  - 9 inputs, its program has 8"),
-    "a block fewer": ({"header": change("config", schedule=[0, 1, 2])}, "3 blocks, its program has 10"),
-    "a block nobody knows": ({"header": change("config", schedule=[7])}, "there is no block 7"),
-    "a weight missing": ({"weights": lambda weights: {name: weight for name, weight in weights.items() if name != "W_U"}}, "W_U is missing"),
-    "a weight too many": ({"weights": lambda weights: weights | {"W_X": weights["W_U"].clone()}}, "W_X is no weight of this shape"),
-    "a weight cut": ({"weights": lambda weights: weights | {"W_U": weights["W_U"][1:].contiguous()}}, r"W_U is \[17, 1\], its shape says \[18, 1\]"),
-    "two dtypes": ({"weights": lambda weights: weights | {"W_U": weights["W_U"].float()}}, "its weights are torch.float32, torch.float64"),
-}  # fmt: skip
+def without_readout(weights):
+    return {name: weight for name, weight in weights.items() if name != "W_U"}
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_a_file_that_holds_no_network_says_which_and_why(what, saved):
-    changes, reason = WRONG[what]
-    with pytest.raises(NetworkFileError, match=rf"(?s)other\.safetensors.*{reason}.*this would work"):
-        load_network(rewritten(saved, **changes))
+WRONG_HEADER = {
+    "its header has no format, config, program": lambda header: {},
+    "its format is '9', expected 'metarep network 1'": lambda header: header | {"format": "9"},
+    "its header cannot be read, JSONDecodeError": lambda header: header | {"program": "{"},
+    "its header cannot be read, KeyError": lambda header: header | {"program": "{}"},
+    r"W_E is \[8, 18\], its shape says \[9, 18\]": change("config", d_input=9),
+    "9 inputs, its program has 8": change("config", d_input=9),
+    "3 blocks, its program has 10": change("config", schedule=[0, 1, 2]),
+    "there is no block 7": change("config", schedule=[7]),
+}
+WRONG_WEIGHTS = {
+    "W_U is missing": without_readout,
+    "W_X is no weight of this shape": lambda weights: weights | {"W_X": weights["W_U"].clone()},
+    r"W_U is \[1, 18\], its shape says \[18, 1\]": lambda weights: (
+        weights | {"W_U": weights["W_U"].T.contiguous()}
+    ),
+    "its weights are torch.float32, torch.float64": lambda weights: (
+        weights | {"W_U": weights["W_U"].float()}
+    ),
+}
+WRONG = {reason: {"header": change} for reason, change in WRONG_HEADER.items()}
+WRONG |= {reason: {"weights": change} for reason, change in WRONG_WEIGHTS.items()}
+
+
+@pytest.mark.parametrize("reason", WRONG)
+def test_a_file_that_holds_no_network_says_which_and_why(reason, saved):
+    with pytest.raises(
+        NetworkFileError, match=rf"(?s)other\.safetensors.*{reason}.*this would work"
+    ):
+        load_network(rewritten(saved, **WRONG[reason]))
 
 
 @pytest.mark.parametrize("size", [0, 7, 200, -1])
 def test_a_file_cut_short_is_refused(saved, size):
     saved.write_bytes(saved.read_bytes()[:size])
-    with pytest.raises(NetworkFileError, match=r"it\.safetensors.*\n.*no safetensors file, or a broken one"):
+    with pytest.raises(
+        NetworkFileError, match=r"it\.safetensors.*\n.*no safetensors file, or a broken one"
+    ):
         load_network(saved)
 
 
@@ -208,7 +236,9 @@ def test_a_writer_that_is_killed_leaves_the_old_network(saved):
     killed = (
         "import os, signal, sys; from pathlib import Path; from metarep_lib import assemble\n"
         "from metarep_lib.construct import gradient_descent\n"
-        "def half(path, content): path.open('wb', buffering=0).write(content[: len(content) // 2]); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def half(path, content):\n"
+        "    path.open('wb', buffering=0).write(content[: len(content) // 2])\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "Path.write_bytes = half\n"
         "assemble(gradient_descent(2, 2, 0.25)).save(sys.argv[1])"
     )

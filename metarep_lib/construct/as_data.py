@@ -1,6 +1,7 @@
 """A program as plain data, and back: what JSON can hold, every float to the last bit.
 
-Blocks are listed once, in the order they first run, and layers say which one they are, as in the network's schedule.
+Blocks are listed once, in the order they first run, and layers say which one they are, as in the
+network's schedule.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,8 +47,8 @@ def data_of(program: Program) -> dict[str, Any]:
 def program_of(data: dict[str, Any], functions: Functions = MappingProxyType({})) -> Program:
     """The program that `data_of` made these of.
 
-    It has its record back when the call, made once more, makes the same program. A function that is not among these, or one that
-    has come to make something else, is no record.
+    It has its record back when the call, made once more, makes the same program. A function that is
+    not among these, or one that has come to make something else, is no record.
 
     Args:
         data: as `data_of` makes them.

@@ -1,7 +1,7 @@
 """Which call made a program: recorded as it happens, never typed by hand.
 
-A body that wrote its own record could write the wrong one, and a certificate that believes the record would pass.
-So the record is made around the function, from the arguments it was called with.
+A body that wrote its own record could write the wrong one, and a certificate that believes the
+record would pass. So the record is made around the function, from the arguments it was called with.
 """
 
 import inspect
@@ -19,7 +19,7 @@ Made = TypeVar("Made")
 
 
 class NotPlain(TypeError):
-    """An argument that a record cannot keep: neither a number, a word, a tensor, nor a program with a record."""
+    """An argument that is no number, word, tensor, or program with a record."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Call:
 
     Args:
         function: the public one, which `again` calls.
-        bound: (name, value) of every argument: numbers, words, None, tuples of these, `Entries` of a tensor, the `Call` of a program.
+        bound: (name, value) of every argument: numbers, words, None, tuples of these, `Entries` of
+            a tensor, the `Call` of a program.
 
     >>> from metarep_lib.construct.algorithms import gradient_descent
     >>> call = gradient_descent(3, steps=5, step_size=0.25).call
@@ -76,8 +77,9 @@ class Call:
 def algorithm(function: Callable[Parameters, Made]) -> Callable[Parameters, Made]:
     """Let a function's programs say which call made them, in `program.call`.
 
-    A call with an argument that is not plain makes a program without a record. So does one with a program that has none:
-    what is built on something unknown is unknown. `dataclasses.replace` drops the record.
+    A call with an argument that is not plain makes a program without a record. So does one with a
+    program that has none: what is built on something unknown is unknown. `dataclasses.replace`
+    drops the record.
     """
     signature = inspect.signature(function)
 

@@ -91,12 +91,13 @@ class NetworkFileError(ValueError):
 def load_network(path: str | Path, *, device: torch.device | str = "cpu") -> ConstructedTransformer:
     """The network of a file, in the dtype it was saved in, without gradients.
 
-    Its program has its record (`program.call`) when the call is one the library can make again and makes the same program.
+    Its program has its record (`program.call`) when the call is one the library can make again and
+    makes the same program.
 
     Raises:
         FileNotFoundError: no such file.
-        NetworkFileError: no safetensors file or a broken one, not written by `network.save`, or weights, shape and program that do
-            not belong together.
+        NetworkFileError: no safetensors file or a broken one, not written by `network.save`, or
+            weights, shape and program that do not belong together.
     """
     path = Path(path)
     header, weights = contents(path)

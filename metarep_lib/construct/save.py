@@ -1,7 +1,8 @@
 """A constructed network in one file: weights, shape, program.
 
-The file is one of safetensors, which holds numbers and words and runs nothing when it is read. Shape and program stand in its
-header as JSON. One file, not two, so that a writer who is stopped halfway leaves the old network whole or the new one.
+The file is one of safetensors, which holds numbers and words and runs nothing when it is read.
+Shape and program stand in its header as JSON. One file, not two, so that a writer who is stopped
+halfway leaves the old network whole or the new one.
 """
 
 import json
@@ -21,7 +22,7 @@ HEADER = ("format", "config", "program")
 
 
 def write_network(transformer: Transformer, program: Program, path: Path) -> None:
-    """Write weights, shape and program to a file, whole or not at all; what stands there is replaced."""
+    """Write weights, shape and program to a file, in the place of what stands there."""
     weights = {
         name: weight.detach().cpu().contiguous()
         for name, weight in transformer.state_dict().items()

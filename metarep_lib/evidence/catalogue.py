@@ -1,7 +1,7 @@
 """Which recurrence an algorithm is held against, by the function that makes its program.
 
-The arguments are those of the recorded call. The first ones of most functions, `n_features` and `steps`, say how large and how
-often: a recurrence reads neither off a program, and few of them need either.
+The arguments are those of the recorded call. `n_features` and `steps` say how large and how often;
+few recurrences need to know.
 """
 
 from collections.abc import Callable

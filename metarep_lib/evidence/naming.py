@@ -1,7 +1,8 @@
 """What every weight of a constructed network is called: by the directions it connects.
 
-Heads and units have no names of their own. A head is called by the directions it writes into, a unit by what it multiplies
-and where that goes; one of several of the same name by its number among those. So a name outlives a change of their order.
+Heads and units have no names of their own. A head is called by the directions it writes into, a
+unit by what it multiplies and where that goes; one of several of the same name by its number among
+those. So a name outlives a change of their order.
 """
 
 from collections import Counter
@@ -96,7 +97,7 @@ class Naming:
         }
 
     def read(self, columns: Tensor) -> list[str]:
-        """For every column over the stream, the directions in it; one that is there with all its channels goes by its own name."""
+        """For every column over the stream, the directions in it."""
         return [directions(column, self.stream) for column in columns.T]
 
 

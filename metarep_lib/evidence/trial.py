@@ -61,15 +61,18 @@ class Certification:
         if not self.holds:
             failed = [each for each in self.certificates if not each.holds]
             return (
-                f"{self.network} does NOT run {self.recurrence}: {len(failed)} of {len(self.certificates)} certificates fail,"
+                f"{self.network} does NOT run {self.recurrence}:"
+                f" {len(failed)} of {len(self.certificates)} certificates fail,"
                 f" first {failed[0]}{self.remark}"
             )
         sizes = " and ".join(f"{k} + {q}" for k, q in self.sizes)
         bounded = all(certificate.degree for certificate in self.certificates)
         error = f"chance of error < 2^{self.log2_error}" if bounded else "error not bounded"
         return (
-            f"{self.network} runs {self.recurrence}: {len(self.names)} names, {self.n_steps} steps and each step by itself,"
-            f" {sizes} tokens, {self.n_compared} entries equal over random fields of {PRIME_BITS}-bit primes, {error}"
+            f"{self.network} runs {self.recurrence}:"
+            f" {len(self.names)} names, {self.n_steps} steps and each step by itself,"
+            f" {sizes} tokens, {self.n_compared} entries equal"
+            f" over random fields of {PRIME_BITS}-bit primes, {error}"
         )
 
 
@@ -81,7 +84,9 @@ def certify(
     sizes: Sequence[tuple[int, int]] = SIZES,
     bound_error: bool = True,
 ) -> Certification:
-    """Hold the weights against the recurrence that the program's record says, step by step and from the tokens on.
+    """Hold the weights against the recurrence that the program's record says.
+
+    Every step by itself from a random stream, and the whole pass from random tokens.
 
     Args:
         network: as assembled, or loaded; of its program, the record and the names are used.
@@ -91,17 +96,20 @@ def certify(
         bound_error: also bound degree and height, hence the chance of error (slower).
 
     Raises:
-        UnknownRecurrence: a program without a record, or an algorithm without a recurrence, and no `recurrence` given.
-        ValueError: no seeds or sizes, or a stream with names that the recurrence does not speak of.
+        UnknownRecurrence: no `recurrence` given, and a program without a record or an algorithm
+            without a recurrence.
+        ValueError: no seeds or sizes, a stream with names that the recurrence does not speak of,
+            blocks that are no whole steps, or another mask.
 
     >>> from metarep_lib.construct import assemble, gradient_descent
-    >>> print(certify(assemble(gradient_descent(2, steps=3, step_size=0.25)), sizes=[(3, 1)]))
-    gradient_descent(n_features=2, steps=3, step_size=0.25, n_outputs=1) runs gradient_descent: 6 names, 3 steps and each step by itself, \
-3 + 1 tokens, 444 entries equal over random fields of 521-bit primes, chance of error < 2^-512
+    >>> made = certify(assemble(gradient_descent(2, steps=3, step_size=0.25)), sizes=[(3, 1)])
+    >>> made.holds, made.n_steps, made.n_compared, made.log2_error
+    (True, 3, 428, -512)
     """
     if not seeds or not sizes:
         raise ValueError(
-            f"certify(seeds={seeds}, sizes={sizes}): expected one of each at least, e.g. seeds=(0,), sizes=((3, 1),)"
+            f"certify(seeds={seeds}, sizes={sizes}): expected one of each at least,"
+            " e.g. seeds=(0,), sizes=((3, 1),)"
         )
     held_against = recurrence or recorded(network)
     check_shape(network, held_against)
@@ -121,7 +129,8 @@ def certify(
         ),
         remark=""
         if dtype == torch.float64
-        else f"; its weights are rounded to {dtype}, the recurrence's numbers are not: assemble it in torch.float64",
+        else f"; its weights are rounded to {dtype}, the recurrence's numbers are not:"
+        " assemble it in torch.float64",
     )
 
 
@@ -129,14 +138,15 @@ def recorded(network: ConstructedTransformer) -> Recurrence:
     """The recurrence that the program's record says."""
     if network.program.call is None:
         raise UnknownRecurrence(
-            f"certify({network.program.name}): its program has no record of the call that made it (dataclasses.replace drops it);"
-            " give recurrence=..., as in certify(network, recurrence=conjugate_gradient_recurrence())"
+            f"certify({network.program.name}): its program has no record of the call that made it"
+            " (dataclasses.replace drops it); give recurrence=..., as in"
+            " certify(network, recurrence=conjugate_gradient_recurrence())"
         )
     return recurrence_of(network.program.call)
 
 
 def check_shape(network: ConstructedTransformer, recurrence: Recurrence) -> None:
-    """Refuse what the certificates would not look at: blocks behind the last step, and another mask than theirs."""
+    """Refuse what no certificate looks at: blocks behind the last step, another mask."""
     program, blocks = network.program, network.transformer.config.schedule
     steps = n_steps_of(network.transformer.config, recurrence)
     said = recurrence.n_prelude + steps * recurrence.n_blocks + recurrence.n_epilogue
@@ -159,7 +169,7 @@ def trials(
     n_query: int,
     bound_error: bool,
 ) -> Iterator[Certificate]:
-    """One certificate for every step that differs from those before it, as far as the network goes, and one of the whole pass."""
+    """One certificate for every step unlike those before it, and one of the whole pass."""
     weights, config = network.transformer.state_dict(), network.transformer.config
     asked = {
         "n_support": n_support,
