@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "rounding": ({"settings"}, {"torch", "numpy"}),
     "prompt": ({"rounding"}, {"torch"}),
     "network": ({"prompt"}, {"torch", "jaxtyping"}),
-    "construct": ({"prompt", "network"}, {"torch", "jaxtyping", "numpy"}),
+    "construct": ({"prompt", "network"}, {"torch", "jaxtyping", "numpy", "safetensors"}),
     "numerics": ({"prompt"}, {"torch", "jaxtyping", "numpy", "scipy"}),
     "tasks": ({"prompt", "rounding", "numerics.kernels"}, {"torch", "jaxtyping", "numpy", "sklearn"}),
     "evidence": ({"prompt", "network", "construct", "numerics", "tasks"}, None),

@@ -27,9 +27,11 @@ from metarep_lib.construct.algorithms import (
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.assemble import ConstructedTransformer, SinkUnderflow, assemble
+from metarep_lib.construct.call import Call, algorithm
 from metarep_lib.construct.communication import all_to_all
 from metarep_lib.construct.describe import describe
 from metarep_lib.construct.features import on_frozen_stack, on_polynomial_features
+from metarep_lib.construct.load import NetworkFileError, load_network
 from metarep_lib.construct.program import (
     GUARD,
     Form,
@@ -54,16 +56,19 @@ from metarep_lib.network.tokens import (
 __all__ = [
     "GUARD",
     "Basis",
+    "Call",
     "ConstructedTransformer",
     "Form",
     "Head",
     "Layer",
+    "NetworkFileError",
     "Product",
     "Program",
     "ProgramError",
     "SinkUnderflow",
     "Wire",
     "Write",
+    "algorithm",
     "all_to_all",
     "assemble",
     "bare_tokens",
@@ -83,6 +88,7 @@ __all__ = [
     "input_basis",
     "jacobi_conjugate_gradient",
     "kernel_product",
+    "load_network",
     "momentum",
     "narrow_gradient_descent",
     "narrow_ridge_gradient_descent",

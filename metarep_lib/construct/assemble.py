@@ -7,11 +7,13 @@ import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from metarep_lib.construct.program import Form, Head, Product, Program, Weight, Write, guard_of
+from metarep_lib.construct.save import write_network
 from metarep_lib.network.asking import Decoder
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.layouts import Causal, Layout, Prefix
@@ -76,6 +78,10 @@ class ConstructedTransformer(Decoder):
         self.warn(resid[-1])
         answering = "support" if self.program.causal and not prompt.n_query else "query"
         return self._trace(question, resid, tuple(question.groups), answering)
+
+    def save(self, path: str | Path) -> None:
+        """Write weights and program to a file that `load_network` reads, whole or not at all."""
+        write_network(self.transformer, self.program, Path(path))
 
     def warn(self, resid: Tensor) -> None:
         """Warn where the direction `mass`, if there is one, is no normal number on a support or a query."""

@@ -93,7 +93,7 @@ def with_softmax_products(program: Program, exponentials: Exponentials) -> Progr
     return replace(
         program,
         name=f"{program.name}_with_softmax_products",
-        stream=Basis((*kept, *own)),
+        stream=Basis((*kept, *own), tuple(name for name in program.scratch if name in used)),
         embedding=(*program.embedding, *added.items()),
         layers=tuple(layers),
     )

@@ -27,6 +27,7 @@ from metarep_lib.evidence.alignment import (
 from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.candidates import KERNEL, LINEAR, SCHEDULED, Candidate, Posed
+from metarep_lib.evidence.catalogue import RECURRENCES, UnknownRecurrence, recurrence_of
 from metarep_lib.evidence.certificate import (
     Certificate,
     StepTrial,
@@ -133,6 +134,7 @@ from metarep_lib.evidence.transfer import (
     risks_compared,
     weights_compared,
 )
+from metarep_lib.evidence.trial import Certification, certify
 from metarep_lib.evidence.wide import (
     feature_scaled_recurrence,
     gram_chebyshev_recurrence,
@@ -146,6 +148,7 @@ __all__ = [
     "FAMILIES",
     "KERNEL",
     "LINEAR",
+    "RECURRENCES",
     "REMEDIES",
     "SAME",
     "SCHEDULED",
@@ -153,6 +156,7 @@ __all__ = [
     "BlindPair",
     "Candidate",
     "Certificate",
+    "Certification",
     "Diagnosis",
     "Edit",
     "Fit",
@@ -186,6 +190,7 @@ __all__ = [
     "Take",
     "TrainedTransformer",
     "Units",
+    "UnknownRecurrence",
     "Verdict",
     "WholeTrial",
     "activations",
@@ -196,6 +201,7 @@ __all__ = [
     "block_recurrence",
     "cards",
     "causal_recurrence",
+    "certify",
     "certify_end_to_end",
     "certify_same",
     "certify_step",
@@ -261,6 +267,7 @@ __all__ = [
     "recipe_of",
     "recover",
     "recovery",
+    "recurrence_of",
     "reference_solver",
     "remainder",
     "representation_drift",

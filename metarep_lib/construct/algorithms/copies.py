@@ -12,6 +12,7 @@ v = y - f and copy j - 1 takes its own back. Everywhere else v is zero, so nobod
 import torch
 from torch import Tensor
 
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import times, update
 from metarep_lib.construct.program import Form, Head, Layer, Product, Program, Write
 from metarep_lib.network.basis import Basis
@@ -19,6 +20,7 @@ from metarep_lib.network.tokens import input_basis
 from metarep_lib.prompt import Prompt
 
 
+@algorithm
 def copied_gradient_descent(n_features: int, copies: int, step_size: float) -> Program:
     """`copies` steps of gradient descent on as many copies of the context, under the strictly causal mask.
 

@@ -11,10 +11,12 @@ p extra supports sqrt(lambda) e_a with target 0 (`Prompt.with_ridge_as_supports`
 """
 
 from metarep_lib.construct.algorithms.frame import krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import copy, update
 from metarep_lib.construct.program import Form, Head, Layer, Program, Write
 
 
+@algorithm
 def newton_schulz(n_features: int, steps: int, scale: float, n_outputs: int = 1) -> Program:
     """`steps` Newton steps for (Phi^T Phi)^-1, then one block that predicts.
 
