@@ -758,7 +758,7 @@ def test_a_copy_carries_a_step_exactly(statement):
         context = statement(prompt_of_rationals(Phi, y, 4, x), copies)  # the root of the ridge is a dyadic number
         network = assemble(copied_gradient_descent(p, copies, 0.25))
         exact = exactly(network)
-        streams = list(exact.stream(np.vectorize(Fraction, otypes=[object])(tokenise(context).numpy()), network.question(context).mask))
+        streams = list(exact.stream(np.vectorize(Fraction, otypes=[object])(tokenise(context).numpy()), CausalMask(strict=True, n_registers=2)))
         outputs = [exact.read(stream)[-2:, 0] for stream in streams[1:]]  # after the block that shows y, and after every step
         A, alpha = Phi @ Phi.T + 4 * np.eye(k, dtype=int), 0 * y
         for output in outputs:
