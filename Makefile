@@ -6,8 +6,8 @@ PY := $(BIN)/python
 PORT ?= 8000
 SITE := _build/html
 STAGE := @sh scripts/stage
-# Pages are always written afresh, since a page keeps the numbers it quotes from a chapter that has changed. Chapters run
-# only when their code, the library or a pin has changed.
+# Pages are always written afresh, since a page keeps the numbers it quotes from a chapter that has changed. A chapter runs
+# only when its code, what it reaches of the library or a pin has changed (book/_ext/execution_cache.py).
 BUILD := env OMP_NUM_THREADS=1 sh -c 'rm -rf $(SITE) _build/.doctrees && $(BIN)/jupyter-book build . -q -W -n --keep-going'
 
 # One thread each: the matrices are small, and threads that wait for one another cost more than they bring.
@@ -16,7 +16,7 @@ NOTEBOOKS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-w
 
 FLOORS := _build/floors
 FLOORS_PYTEST := env OMP_NUM_THREADS=1 $(FLOORS)/bin/python -m pytest -q
-OF_SITE := claims_page colab lint notebook_rendering site
+OF_SITE := budgets claims_page colab execution_cache lint notebook_rendering site
 
 # The book depends neither on the locale nor on what the user has set up: text is UTF-8, and configuration and caches lie here.
 # The home folder need not be writable. The kernels' profile says nothing about local sockets.

@@ -42,7 +42,7 @@ from benchmarks.contenders import Solve
 from benchmarks.measure import clock
 from metarep_lib import TransformerConfig, assemble
 from metarep_lib.construct.program import Program
-from metarep_lib.construct.tokens import N_REGISTERS
+from metarep_lib.network.tokens import N_REGISTERS
 
 WORD = 8  # bytes of a float64
 SIZES = [2**20, 2**23, 2**26, 2**29]  # of the arrays that probe the bandwidth

@@ -122,6 +122,15 @@ class Prompt:
         swallowed = moved.phi.dtype == torch.float32 and self.phi.dtype == torch.float64
         return moved.rounded() if swallowed else moved
 
+    def expand(self, n: int) -> "Prompt":
+        """n times the same prompt along a new first axis, in the same memory.
+
+        >>> import torch
+        >>> Prompt(torch.ones(4, 2), torch.ones(4), torch.zeros(3, 2), ridge=0.5).expand(5).y.shape
+        torch.Size([5, 4])
+        """
+        return self._each(lambda x: x.expand(n, *x.shape))
+
     def rounded(self) -> "Prompt":
         """The prompt as the rounding draw of the environment has it, itself when there is none (`metarep_lib.rounding`).
 

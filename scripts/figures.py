@@ -23,10 +23,9 @@ COMMAND = "run `make book` first"
 
 def stored() -> Iterator[tuple[str, bytes]]:
     """Name and PNG of every figure of the last build, in the order of the files."""
-    cache = get_cache(cache_path())
     for chapter in chapters():
         try:
-            _, notebook = cache.merge_match_into_notebook(read(chapter))
+            _, notebook = get_cache(cache_path(chapter)).merge_match_into_notebook(read(chapter))
         except KeyError:
             raise SystemExit(f"figures: {chapter.name} has not been executed with this library; {COMMAND}") from None
         for cell in notebook.cells:

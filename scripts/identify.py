@@ -29,25 +29,26 @@ from commit import commit
 
 sys.path.insert(0, str(ROOT))
 
-from metarep_lib import PrefixMask, Prompt, Transformer, TransformerConfig  # noqa: E402
-from metarep_lib.construct import input_basis, prefix_mask, token_groups, tokenise  # noqa: E402
+from metarep_lib import Prompt, Transformer, TransformerConfig  # noqa: E402
+from metarep_lib.construct import input_basis  # noqa: E402
 from metarep_lib.evidence import (  # noqa: E402
     KERNEL,
     LINEAR,
     SCHEDULED,
     Candidate,
     Posed,
-    Subject,
     fit_candidate,
     fitted_readout,
     in_other_basis,
     judge,
     lineup,
+    own_head,
+    query_streams,
     signed_permutation,
 )
 from metarep_lib.evidence.files import replace  # noqa: E402
 from metarep_lib.evidence.sweep import SWEEPS, short  # noqa: E402
-from metarep_lib.network.transformer import AttentionConfig, BlockConfig  # noqa: E402
+from metarep_lib.network import AttentionConfig, BareTransformer, BlockConfig, Prefix  # noqa: E402
 from metarep_lib.tasks import clusters, designed_prompts, spread  # noqa: E402
 
 P, K, Q, STEPS, SEEDS = 12, 16, 8, 5, 2
@@ -73,7 +74,7 @@ def build(folder: Path, key: Path) -> None:
     key.write_text(json.dumps(labels), encoding="utf-8")
 
 
-def load(stem: Path) -> Subject:
+def load(stem: Path) -> BareTransformer:
     """A hashed network, and how every one of them is asked."""
     held = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
     blocks = tuple(
@@ -83,10 +84,7 @@ def load(stem: Path) -> Subject:
     transformer = Transformer(TransformerConfig(**held | {"blocks": blocks, "schedule": tuple(held["schedule"])}), torch.Generator()).double()
     transformer.load_state_dict(load_file(stem.with_suffix(".safetensors")))
 
-    def question(prompt: Prompt) -> tuple[torch.Tensor, PrefixMask, slice]:
-        return tokenise(prompt, INPUTS), prefix_mask(prompt), token_groups(prompt)["query"]
-
-    return Subject(transformer.requires_grad_(False), question)
+    return BareTransformer(transformer.requires_grad_(False), Prefix(), INPUTS, stem.name)
 
 
 def prompts(n_prompts: int, seed: int) -> Posed:
@@ -101,9 +99,9 @@ def say(path: Path) -> list[dict]:
     """Which candidate a file of weights runs, from its own head; and, if it is one for the linear kernel, from fitted readouts as well."""
     torch.set_num_threads(1)
     tuning, judging = prompts(16, seed=11), prompts(32, seed=21)
-    subject = load(path.with_suffix(""))
-    streams = [subject.streams(posed.prompt) for posed in (tuning, judging)]
-    own = [subject.read(stream) for stream in streams]
+    network = load(path.with_suffix(""))
+    streams = [query_streams(network, posed.prompt) for posed in (tuning, judging)]
+    own = [own_head(network, stream) for stream in streams]
     nothing = {"network": path.stem, "readout": "own head", "seed": 0, "said": "none", "misfits": {}}
     if not all(stream.isfinite().all() and stream.abs().max() < 1e30 for stream in streams):
         return [nothing]

@@ -10,6 +10,7 @@
 * Nothing is loaded from another host.
 * Statements and certificates pair off: every theorem, lemma, proposition or corollary is certified by a test that also
   sees a wrong version of it fail, and every certified label exists.
+* No chapter grows beyond its budget, or beyond what it measured when it was over it (budgets.py).
 """
 
 import ast
@@ -21,8 +22,10 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+import budgets
 from chapters import BOOK, ROOT, calls, chapters, pages, pair, read
 from check_pairs import is_picture
+from prose import MATH, NOT_PROSE, blank, without_code
 from statements import certificates, statements
 
 TYPED = {
@@ -32,44 +35,12 @@ TYPED = {
     "number of times": r"(?i:\b(?:\d+|two|three|four|five|six|seven|eight|nine|ten)(?:\s+times\b|-fold\b|×))",
 }
 FOREIGN = r"""<(?:script|link|img|iframe)\b[^>]*https?://|!\[[^\]]*\]\(https?://|(?:@import|url\()\s*["']?https?://"""
-CODE = {None, "code", "code-block", "code-cell", "literalinclude", "raw"}  # directives whose body is code; None: a plain fence
-MATH = r"\$\$.*?\$\$|(?<![\\$])\$(?![\s$])(?:\\.|[^$\\])+?\$|^\{math\}.*?^\{end\}"
 FLOAT = r"(?<![\w.])\d+(?:\.\d+)?e[-+]?\d+|(?<![\w.])\d+\.\d+|\d\.(?=[,\])])|\b(?:nan|inf)\b"  # as Python, numpy and torch echo them
 TAGGED = r"# (?:measured|environment)[ \t]*$"
-NOT_PROSE = (
-    MATH,
-    r"\{[a-z:]+\}`[^`]*`",  # roles, glue and citations among them
-    r"(`+)(?!`)(?:(?!\n\n).)+?\1",  # code in a line
-    r"^\s*:[\w-]+:.*?$",  # options of directives
-    r"^%.*?$|<!--.*?-->",  # comments
-    r"\]\([^)]*\)|https?://\S+",  # addresses
-)
 
 
 def matches(pattern: str, text: str) -> Iterator[re.Match]:
     return re.finditer(pattern, text, re.DOTALL | re.MULTILINE)
-
-
-def blank(pattern: str, text: str) -> str:
-    """The text with spaces in the place of every match, so that line numbers stay."""
-    return re.sub(pattern, lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.DOTALL | re.MULTILINE)
-
-
-def without_code(page: str) -> str:
-    """A page without its header and its code. Other directives lose their fences and keep their text."""
-    lines, open_fences = [], []
-    for line in blank(r"\A---\n.*?^---\n", page).split("\n"):
-        fence = re.match(r"\s*(`{3,}|:{3,})(?:\{([\w:-]+)\})?(.*)", line)
-        in_code = any(directive in CODE for _, directive in open_fences)
-        if fence and open_fences and line.strip() == open_fences[-1][0]:
-            line = "{end}" if open_fences.pop()[1] == "math" else ""
-        elif fence and not in_code:
-            open_fences.append((fence[1], fence[2]))
-            line = "{math}" if fence[2] == "math" else "" if fence[2] in CODE else fence[3]
-        elif in_code:
-            line = ""
-        lines.append(line)
-    return "\n".join(lines)
 
 
 def prose_faults(page: Path) -> Iterator[str]:
@@ -155,6 +126,7 @@ def main() -> int:
     found += [fault for file in [*pages(), *(BOOK / "_static").glob("*.css"), *(BOOK / "_static").glob("*.js")] for fault in foreign_faults(file)]
     found += [fault for chapter in chapters() for fault in (*figure_faults(chapter), *echo_faults(chapter))]
     found += certificate_faults()
+    found += budgets.faults(budgets.measured_today(), budgets.committed())
     print(*found, sep="\n", end="\n" if found else "")
     return bool(found)
 

@@ -28,7 +28,7 @@ def judge(name: str) -> dict:
     """How many mutants of a network were made, and who survived."""
     warnings.simplefilter("ignore")  # a mutant may divide by nothing
     case = NETWORKS[name]
-    judged = survivors(assemble(case.program), case.recurrence, seed=SEED, n_support=case.n_support)
+    judged = survivors(assemble(case.program), case.expects, seed=SEED, n_support=case.n_support)
     return {"made": judged.made, "survivors": list(judged.survivors)}
 
 

@@ -26,10 +26,7 @@ PENALTY = 0.1  # of the readout, per query
 
 def stream_at_queries(network: TrainedTransformer, layer: int, prompt: Prompt) -> Tensor:
     """[B, q, d_model + 1] the normalised stream after a layer, and a one."""
-    tokens, mask, asked = network.question(prompt)
-    for x, _ in zip(network.transformer.stream(tokens, mask), range(layer + 1)):
-        pass
-    stream = network.transformer.norm(x)[:, asked]
+    stream = network.transformer.norm(network.trace(prompt, groups=("query",)).stream("query")[layer])
     return torch.cat([stream, torch.ones_like(stream[..., :1])], -1).double()
 
 

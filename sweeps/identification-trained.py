@@ -17,14 +17,15 @@ from metarep_lib.evidence import (
     LINEAR,
     SCHEDULED,
     Posed,
-    Subject,
     Sweep,
     additivity_gap,
     best_filter,
     fit_candidate,
     judge,
     load_trained,
+    own_head,
     primal_spectrum,
+    query_streams,
     spectral_gains,
 )
 from metarep_lib.evidence.trained import WEIGHTS
@@ -50,7 +51,11 @@ def run(network: str, seed: int) -> dict:
     prior, is_linear = trained.recipe.prior, isinstance(trained.recipe.prior, LinearPrior)
     if trained.recipe.shape.norm == "none":
         trained.transformer.double()
-    subject, k = Subject.of(trained), min(20, trained.recipe.schedule.n_support[1])
+    k = min(20, trained.recipe.schedule.n_support[1])
+
+    def heads(prompt: Prompt) -> torch.Tensor:
+        return own_head(trained, query_streams(trained, prompt.to(trained.traits.dtype)))[1:]
+
     family = next((family for family in CLUSTERS if name.startswith(family)), None)
     candidates = (*LINEAR, *SCHEDULED) if is_linear else (*KERNEL, LINEAR[-1])
     result = {}
@@ -61,9 +66,7 @@ def run(network: str, seed: int) -> dict:
             else designed_prompts(CLUSTERS[family], n, k, Q, prior.n_inputs, seed=seed + i, ridge=0.05)
             for i, n in ((1, TUNING), (2, JUDGING))
         )
-        streams = [subject.streams(prompt) for prompt in (tuning, judging)]
-        heads = [subject.read(stream) for stream in streams]
-        seen, judged = (head[1:] for head in heads)
+        seen, judged = heads(tuning), heads(judging)
         fits = [fit_candidate(candidate, Posed.of(tuning), seen, seed=seed) for candidate in candidates]
         verdict = judge(fits, Posed.of(judging), judged)
         intervals = [verdict.intervals[candidate.name] for candidate in candidates]
@@ -83,7 +86,7 @@ def run(network: str, seed: int) -> dict:
             result |= {f"filter_{design}": smooth, f"polynomial_{design}": limited, f"gains_{design}": gains.mean.flatten().tolist()}
         if design == "prior":
             other = own_prompts(prior, JUDGING, k, seed + 3).y
-            result["additivity"] = additivity_gap(lambda prompt: subject.read(subject.streams(prompt))[1:], judging, other).tolist()
+            result["additivity"] = additivity_gap(heads, judging, other).tolist()
     return result
 
 

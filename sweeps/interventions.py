@@ -49,7 +49,7 @@ class Asked:
         for start in range(0, max(len(names), 1), AT_ONCE):
             some = {name: edits[name] for name in names[start : start + AT_ONCE]}
             for name, trace in intervene(self.network, self.prompt, some).items():
-                held[name] = trace if keep else said(trace)
+                held[name] = trace if keep else trace.prediction[-1]
         return held
 
     def errors(self, edits: Edits) -> dict[str, Tensor]:
@@ -57,15 +57,9 @@ class Asked:
         return {name: (says - self.truth).square().mean(-1) for name, says in self.run(edits).items()}
 
 
-def said(trace) -> Tensor:
-    """[B, q] under both layouts."""
-    last = trace.prediction[-1]
-    return last.squeeze(-1) if last.ndim == 3 else last
-
-
 def ask(network: TrainedTransformer, seed: int, n_support: int | None = None) -> Asked:
     k = n_support or network.recipe.schedule.n_support[1]
-    n_query = 4 if network.recipe.schedule.layout == "prefix" else 1
+    n_query = 1 if network.layout.has_passes else 4
     return Asked(network, network.recipe.prior.sample(N_PROMPTS, k + n_query, torch.Generator().manual_seed(5 * 10**5 + seed)), k)
 
 
@@ -98,7 +92,7 @@ def patch(network: TrainedTransformer, seed: int) -> dict[str, list[float]]:
     the supports is the same run, seen from the partner; with another query it must change nothing at all.)
     """
     k = network.recipe.schedule.n_support[1]
-    n_query = 4 if network.recipe.schedule.layout == "prefix" else 1
+    n_query = 1 if network.layout.has_passes else 4
     half = N_PROMPTS // 2
     draw = network.recipe.prior.sample(N_PROMPTS, 2 * k + 2 * n_query, torch.Generator().manual_seed(6 * 10**5 + seed))
     x, y, xq, xo = draw.x[:, : 2 * k], draw.y[:, : 2 * k], draw.x[:, 2 * k : 2 * k + n_query], draw.x[:, 2 * k + n_query :]
@@ -114,7 +108,7 @@ def patch(network: TrainedTransformer, seed: int) -> dict[str, list[float]]:
     for pair, question in pairs.items():
         for tokens in ("query", "support") if pair == "other_query" else ("query",):
             edits = {str(b): [Edit(Stream(b, None, tokens), Take(partner))] for b in blocks}
-            runs = {name: said(trace) for name, trace in intervene(network, Prompt(*question, ridge=1.0), edits).items()}
+            runs = {name: trace.prediction[-1] for name, trace in intervene(network, Prompt(*question, ridge=1.0), edits).items()}
             clean = runs.pop("clean")
             way, moved = clean[partner] - clean, [runs[str(b)] - clean for b in blocks]
             share = [(m * way).sum() / way.square().sum() for m in moved]
@@ -137,28 +131,26 @@ def inject(network: TrainedTransformer, seed: int) -> dict[str, list[float]]:
     streams, probes = fit.run({}, keep=True)["clean"], test.run({}, keep=True)["clean"]
     generator = torch.Generator().manual_seed(seed)
     for tokens, goal, truth in (("query", fit.truth, test.truth), ("support", fit.residual, test.residual)):
-        per_query = network.recipe.schedule.layout == "pair-causal"  # a pass, hence a copy of the supports, for every query: one
         edits, shifts, quality = {}, {}, []
         for b in range(1, depth):
-            seen, held = (trace.resid[b][..., trace.tokens[tokens], :] for trace in (streams, probes))
-            goal_b, truth_b = (value.unsqueeze(1) if per_query and tokens == "support" else value.unsqueeze(-1) if per_query else value for value in (goal, truth))
-            flat, wanted = seen.reshape(-1, seen.shape[-1]), goal_b.reshape(-1)
+            seen, held = (trace.stream(tokens)[b] for trace in (streams, probes))
+            flat, wanted = seen.reshape(-1, seen.shape[-1]), goal.reshape(-1)
             probe = RidgeCV(alphas=(1e-4, 1e-2, 1.0, 100.0)).fit(flat.double().numpy(), wanted.double().numpy())
             weights = torch.from_numpy(probe.coef_).float()
             reads = held @ weights + float(probe.intercept_)
-            quality.append(1 - (truth_b - reads).square().mean() / truth_b.var())
+            quality.append(1 - (truth - reads).square().mean() / truth.var())
             centred = flat - flat.mean(0)
             pattern = (centred * (wanted - wanted.mean()).unsqueeze(-1)).mean(0) / wanted.var()
-            gap = (truth_b - reads).unsqueeze(-1)
+            gap = (truth - reads).unsqueeze(-1)
             along = {"probe": gap * weights / weights.square().sum(), "pattern": gap * pattern / (pattern @ weights)}
             random = torch.randn(weights.shape, generator=generator)
             along["random"] = along["pattern"].norm(dim=-1, keepdim=True) * random / random.norm() * gap.sign()
             along["against"] = -along["pattern"]
             for how, move in along.items():
                 edits[f"{how} {b}"] = [Edit(Stream(b, None, tokens), Add(move))]
-            shifts[b] = gap.reshape(truth_b.shape)
+            shifts[b] = gap.reshape(truth.shape)
             if tokens == "query":
-                edits[f"ahead {b}"] = [Edit(Stream(b), Put(probes.resid[b + 1]))]
+                edits[f"ahead {b}"] = [Edit(Stream(b, None, group), Put(probes.stream(group)[b + 1])) for group in ("support", "query")]
         runs = test.run(edits)
         clean = runs["clean"]
         error = (clean - test.truth).square().mean(-1)
@@ -177,7 +169,7 @@ def steer(network: TrainedTransformer, seed: int) -> dict[str, list[float]]:
     """The ridge that explains the predictions best, after the mean difference of the stream between loud and quiet prompts is added to middling ones."""
     levels, k = network.recipe.prior.noise, 10
     asked, other = ask(network, seed + 3, k), ask(network, seed + 4, k)
-    stream = other.run({}, keep=True)["clean"].resid[:, :, :k]
+    stream = other.run({}, keep=True)["clean"].stream("support")
     of = {level: (other.draw.noise == torch.tensor(level)).squeeze(-1) for level in levels}
     depth = network.recipe.shape.n_layers
     generator = torch.Generator().manual_seed(seed)

@@ -11,11 +11,14 @@ settings.load_profile("metarep")
 
 # They read text, imports and trees, or compute in exact arithmetic: no rounding reaches them.
 WITHOUT_FLOATS = {
+    "test_algorithm_record",
+    "test_budgets",
     "test_certificates",
     "test_claims",
     "test_claims_page",
     "test_colab",
     "test_exact",
+    "test_execution_cache",
     "test_floors",
     "test_induction",
     "test_ledger",

@@ -63,44 +63,44 @@ U = torch.tensor([[0.5, 2.0], [1.0, -1.0], [0.0, 3.0]], dtype=torch.float64)
 
 @dataclass(frozen=True)
 class Certified:
-    """A program and what its weights are certified to run."""
+    """A program and what its weights are certified to run: said here, not read off the program's record, so that a wrong record is seen."""
 
     program: Program
-    recurrence: Recurrence
+    expects: Recurrence
     n_support: int = 3
 
 
 NETWORKS = {
-    "gradient descent": Certified(gradient_descent(2, 2, 0.25), gradient_descent_recurrence(0.25)),
-    "gradient descent, two outputs": Certified(gradient_descent(2, 2, 0.25, n_outputs=2), gradient_descent_recurrence(0.25)),
-    "narrow": Certified(narrow_gradient_descent(2, 2, 0.25), narrow_gradient_descent_recurrence(0.25)),
-    "narrow with the ridge": Certified(narrow_ridge_gradient_descent(2, 2, 0.25), narrow_ridge_gradient_descent_recurrence(0.25)),
-    "chebyshev": Certified(chebyshev(2, 2, 0.25, 3.0), chebyshev_recurrence(0.25, 3.0, 2)),
-    "newton-schulz": Certified(newton_schulz(2, 2, 0.25), newton_schulz_recurrence(0.25)),
-    "conjugate gradient": Certified(conjugate_gradient(2, 2), conjugate_gradient_recurrence()),
-    "conjugate gradient, two outputs": Certified(conjugate_gradient(2, 2, n_outputs=2), conjugate_gradient_recurrence()),
-    "conjugate gradient, all to all": Certified(all_to_all(conjugate_gradient(2, 2)), all_to_all_recurrence(conjugate_gradient_recurrence())),
-    "polynomial features": Certified(on_polynomial_features(conjugate_gradient(4, 2), 1), features_first(conjugate_gradient_recurrence())),
-    "two blocks": Certified(two_block_conjugate_gradient(2, 2), two_block_recurrence()),
-    "two blocks, two outputs": Certified(two_block_conjugate_gradient(1, 2, n_outputs=2), two_block_recurrence(2)),
-    "jacobi": Certified(jacobi_conjugate_gradient(2, 2), jacobi_recurrence()),
-    "block, two outputs": Certified(block_conjugate_gradient(1, 2, 2, 0.25), block_recurrence(2, 0.25)),
-    "one block": Certified(one_block_conjugate_gradient(2, 4, 0.5), one_block_recurrence(0.5)),
-    "causal": Certified(causal_conjugate_gradient(2, 2), causal_recurrence()),
-    "feature scaled": Certified(feature_scaled_conjugate_gradient(2, 2), feature_scaled_recurrence()),
-    "gram chebyshev": Certified(gram_chebyshev(2, 2, 0.25, 3.0), gram_chebyshev_recurrence(2, 0.25, 3.0, 2)),
-    "gram chebyshev, causal": Certified(gram_chebyshev(2, 2, 0.25, 3.0, causal=True), gram_chebyshev_recurrence(2, 0.25, 3.0, 2, causal=True)),
-    "gram conjugate gradient": Certified(gram_conjugate_gradient(2, 2), gram_conjugate_gradient_recurrence(2)),
-    "gram conjugate gradient, causal": Certified(gram_conjugate_gradient(2, 2, causal=True), gram_conjugate_gradient_recurrence(2, causal=True)),
-    "gram squaring": Certified(gram_squaring(2, 2, 0.25), gram_squaring_recurrence(2, 0.25)),
-    "gram squaring, causal": Certified(gram_squaring(2, 2, 0.25, causal=True), gram_squaring_recurrence(2, 0.25, causal=True)),
-    "richardson": Certified(richardson(2, 2, 0.5), richardson_recurrence(0.5), 2),
-    "richardson, U": Certified(richardson(2, 2, 0.5, U), richardson_recurrence(0.5, U), 2),
-    "softmax cg": Certified(softmax_conjugate_gradient(2, 2, 0.5), softmax_conjugate_gradient_recurrence(0.5), 2),
-    "softmax cg, U, plain": Certified(softmax_conjugate_gradient(2, 2, 2.0, U, "none"), softmax_conjugate_gradient_recurrence(2.0, U, "none"), 2),
-    "softmax cg, jacobi": Certified(softmax_conjugate_gradient(2, 2, 0.5, None, "jacobi"), softmax_conjugate_gradient_recurrence(0.5, None, "jacobi"), 2),
-    "pipelined": Certified(pipelined_conjugate_gradient(2, 2, 0.5), pipelined_recurrence(0.5), 2),
-    "pipelined, U, jacobi": Certified(pipelined_conjugate_gradient(2, 2, 0.5, U, "jacobi"), pipelined_recurrence(0.5, U, "jacobi"), 2),
+    "gradient descent": Certified(gradient_descent(2, 2, 0.25), expects=gradient_descent_recurrence(0.25)),
+    "gradient descent, two outputs": Certified(gradient_descent(2, 2, 0.25, n_outputs=2), expects=gradient_descent_recurrence(0.25)),
+    "narrow": Certified(narrow_gradient_descent(2, 2, 0.25), expects=narrow_gradient_descent_recurrence(0.25)),
+    "narrow with the ridge": Certified(narrow_ridge_gradient_descent(2, 2, 0.25), expects=narrow_ridge_gradient_descent_recurrence(0.25)),
+    "chebyshev": Certified(chebyshev(2, 2, 0.25, 3.0), expects=chebyshev_recurrence(0.25, 3.0, 2)),
+    "newton-schulz": Certified(newton_schulz(2, 2, 0.25), expects=newton_schulz_recurrence(0.25)),
+    "conjugate gradient": Certified(conjugate_gradient(2, 2), expects=conjugate_gradient_recurrence()),
+    "conjugate gradient, two outputs": Certified(conjugate_gradient(2, 2, n_outputs=2), expects=conjugate_gradient_recurrence()),
+    "conjugate gradient, all to all": Certified(all_to_all(conjugate_gradient(2, 2)), expects=all_to_all_recurrence(conjugate_gradient_recurrence())),
+    "polynomial features": Certified(on_polynomial_features(conjugate_gradient(4, 2), 1), expects=features_first(conjugate_gradient_recurrence())),
+    "two blocks": Certified(two_block_conjugate_gradient(2, 2), expects=two_block_recurrence()),
+    "two blocks, two outputs": Certified(two_block_conjugate_gradient(1, 2, n_outputs=2), expects=two_block_recurrence(2)),
+    "jacobi": Certified(jacobi_conjugate_gradient(2, 2), expects=jacobi_recurrence()),
+    "block, two outputs": Certified(block_conjugate_gradient(1, 2, 2, 0.25), expects=block_recurrence(2, 0.25)),
+    "one block": Certified(one_block_conjugate_gradient(2, 4, 0.5), expects=one_block_recurrence(0.5)),
+    "causal": Certified(causal_conjugate_gradient(2, 2), expects=causal_recurrence()),
+    "feature scaled": Certified(feature_scaled_conjugate_gradient(2, 2), expects=feature_scaled_recurrence()),
+    "gram chebyshev": Certified(gram_chebyshev(2, 2, 0.25, 3.0), expects=gram_chebyshev_recurrence(2, 0.25, 3.0, 2)),
+    "gram chebyshev, causal": Certified(gram_chebyshev(2, 2, 0.25, 3.0, causal=True), expects=gram_chebyshev_recurrence(2, 0.25, 3.0, 2, causal=True)),
+    "gram conjugate gradient": Certified(gram_conjugate_gradient(2, 2), expects=gram_conjugate_gradient_recurrence(2)),
+    "gram conjugate gradient, causal": Certified(gram_conjugate_gradient(2, 2, causal=True), expects=gram_conjugate_gradient_recurrence(2, causal=True)),
+    "gram squaring": Certified(gram_squaring(2, 2, 0.25), expects=gram_squaring_recurrence(2, 0.25)),
+    "gram squaring, causal": Certified(gram_squaring(2, 2, 0.25, causal=True), expects=gram_squaring_recurrence(2, 0.25, causal=True)),
+    "richardson": Certified(richardson(2, 2, 0.5), expects=richardson_recurrence(0.5), n_support=2),
+    "richardson, U": Certified(richardson(2, 2, 0.5, U), expects=richardson_recurrence(0.5, U), n_support=2),
+    "softmax cg": Certified(softmax_conjugate_gradient(2, 2, 0.5), expects=softmax_conjugate_gradient_recurrence(0.5), n_support=2),
+    "softmax cg, U, plain": Certified(softmax_conjugate_gradient(2, 2, 2.0, U, "none"), expects=softmax_conjugate_gradient_recurrence(2.0, U, "none"), n_support=2),
+    "softmax cg, jacobi": Certified(softmax_conjugate_gradient(2, 2, 0.5, None, "jacobi"), expects=softmax_conjugate_gradient_recurrence(0.5, None, "jacobi"), n_support=2),
+    "pipelined": Certified(pipelined_conjugate_gradient(2, 2, 0.5), expects=pipelined_recurrence(0.5), n_support=2),
+    "pipelined, U, jacobi": Certified(pipelined_conjugate_gradient(2, 2, 0.5, U, "jacobi"), expects=pipelined_recurrence(0.5, U, "jacobi"), n_support=2),
 }
 
 

@@ -7,6 +7,7 @@ its recurrence. The survivors themselves are listed in tests/mutants.json, which
 import re
 
 from metarep_lib.construct import Form, Product
+from metarep_lib.evidence.mutation import WRITING
 from networks import NETWORKS, Certified
 
 HEAD = "scales numerator, denominator and guard of a normalised head alike"
@@ -21,17 +22,20 @@ REASONS = (HEAD, UNASKED, AFTERWARDS, EMPTY, REGISTERS, CLEARED)
 def reason(network: str, mutant: str) -> str | None:
     """Why a mutant of a network does no harm, as far as anybody knows."""
     case = NETWORKS[network]
-    kind, tensor, at = re.fullmatch(r"(\w+) (\S+?)\[(.*)\]", mutant).groups()
-    direction = re.sub(r"\[\d+\]$", "", at.split(", ")[-1])
-    if kind == "tripled" and tensor.endswith("W_Q") and ", one, " in at:
+    named = re.fullmatch(r"(\w+) (?:block (\d+) )?.*?(W_\w+) (.*) -> (.*)", mutant)
+    if named is None:
+        return None  # a unit or a block, not a weight
+    kind, block, matrix, source, target = named.groups()
+    direction = re.sub(r"\[\d+\]$", "", target) if matrix in WRITING else None
+    if (kind, matrix, source) == ("tripled", "W_Q", "one"):
         return HEAD
-    if case.program.causal and tensor == "W_E" and at.startswith("is_query, "):
+    if case.program.causal and (matrix, source) == ("W_E", "is_query"):
         return UNASKED
-    if case.recurrence.n_epilogue and tensor.startswith(f"blocks.{len(case.program.distinct_layers) - 1}."):
+    if case.expects.n_epilogue and block == str(len(case.program.distinct_layers) - 1):
         return AFTERWARDS
-    if network == "one block" and kind == "tripled" and tensor.endswith("W_gate") and at.startswith("even, "):
+    if network == "one block" and (kind, matrix, source) == ("tripled", "W_gate", "even"):
         return EMPTY
-    if direction in case.recurrence.loose:
+    if direction in case.expects.loose:
         return REGISTERS
     return CLEARED if kind == "added" and direction in emptied(case) else None
 

@@ -15,7 +15,6 @@ from sklearn.linear_model import Ridge
 from certificates import certifies
 from factories import random_prompt
 from metarep_lib import Prompt, assemble, richardson, softmax_conjugate_gradient, softmax_smoother
-from metarep_lib.construct.tokens import prefix_mask, tokenise
 from metarep_lib.evidence import (
     FAMILIES,
     Fitted,
@@ -31,6 +30,7 @@ from metarep_lib.evidence import (
     weight_error,
 )
 from metarep_lib.evidence.transfer import network_left_out
+from metarep_lib.network.tokens import prefix_mask, tokenise
 from metarep_lib.numerics import GaussianKernel
 from metarep_lib.tasks import (
     ExponentialPrior,
@@ -247,7 +247,8 @@ def test_logits_of_no_kernel_are_not_taken_for_one():
 def test_logits_of_the_network_make_its_attention():
     network = load_trained("softmax-gp", 0)
     _, prompt = drawn(network.recipe.prior, 2, 6, 2, seed=0)
-    tokens, mask, _ = network.question(prompt)
+    question = network.question(prompt)
+    tokens, mask = question.tokens, question.mask
     block = network.transformer.blocks[0]
     x = block.norm_attention(tokens @ network.transformer.W_E)
     P = head_logits(network.transformer, tokens, mask)[0].masked_fill(~mask.dense(8), -torch.inf).softmax(-1)

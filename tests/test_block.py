@@ -35,7 +35,6 @@ from metarep_lib.construct import (
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.exact import ExactTransformer
-from metarep_lib.construct.tokens import N_REGISTERS, input_basis
 from metarep_lib.evidence import (
     Recurrence,
     block_recurrence,
@@ -49,6 +48,7 @@ from metarep_lib.evidence import (
 from metarep_lib.evidence.problem import Problem
 from metarep_lib.evidence.problem import random_prompt as exact_prompt
 from metarep_lib.evidence.rings import Field
+from metarep_lib.network.tokens import N_REGISTERS, input_basis
 from metarep_lib.numerics import block
 from metarep_lib.numerics.recurrences import State, block_step, conjugate_gradient_step
 

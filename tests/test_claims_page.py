@@ -15,7 +15,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "scripts")]
 
 from claims_table import count  # noqa: E402
-from execution_cache import cache_path  # noqa: E402
 from line_tags import TAG  # noqa: E402
 
 CHAPTER = """---
@@ -159,10 +158,3 @@ def test_the_count(held, said):
 )
 def test_which_tags_are_dropped(printed, shown):
     assert TAG.sub("", printed) == shown
-
-
-def test_outputs_of_another_rounding_are_not_those_of_the_usual_one(monkeypatch):
-    usual = cache_path()
-    assert cache_path() == usual
-    monkeypatch.setenv(settings.ROUNDING, "1")
-    assert cache_path() != usual

@@ -37,7 +37,7 @@ names = pytest.mark.parametrize("name", SIZES)
 
 @names
 def test_a_program_states_its_own_size(name):
-    program, recurrence = NETWORKS[name].program, NETWORKS[name].recurrence
+    program, recurrence = NETWORKS[name].program, NETWORKS[name].expects
     blocks_per_step, width = SIZES[name]
     network = assemble(program)
     assert program.width == width == network.transformer.config.d_model
@@ -65,8 +65,8 @@ def test_the_weights_run_the_recurrence_exactly(statement, name, dtype, k):
     network = assemble(case.program, dtype=dtype)
     weights, config = statement(network), network.transformer.config
     settings = {"seed": k, "n_support": k, "n_query": 2, "n_inputs": case.program.inputs.width("phi")}
-    certificates = [certify_step(weights, config, network.basis, case.recurrence, t=t, **settings) for t in steps_to_certify(config, case.recurrence)]
-    certificates.append(certify_end_to_end(weights, config, network.basis, case.recurrence, **settings))
+    certificates = [certify_step(weights, config, network.basis, case.expects, t=t, **settings) for t in steps_to_certify(config, case.expects)]
+    certificates.append(certify_end_to_end(weights, config, network.basis, case.expects, **settings))
     if statement is as_built and dtype == torch.float32 and "chebyshev" in case.program.name:
         assert not all(certificate.holds for certificate in certificates)  # its coefficients are rounded to the dtype: another Chebyshev
         return
@@ -85,7 +85,7 @@ def test_the_solution_is_reached_at_termination(name, n_support):
         "conjugate gradient, two outputs": lambda p, t: conjugate_gradient(p, t, n_outputs=2),
     }[name](2, 3)
     network, weights = assemble(made), assemble(made).transformer.state_dict()
-    whole = certify_end_to_end(weights, network.transformer.config, network.basis, NETWORKS[name].recurrence, seed=4, n_support=n_support, terminates=True)
+    whole = certify_end_to_end(weights, network.transformer.config, network.basis, NETWORKS[name].expects, seed=4, n_support=n_support, terminates=True)
     assert whole.holds, whole
 
 
@@ -215,8 +215,12 @@ def test_causal_network_does_not_read_the_future():
     changed = assemble(causal_conjugate_gradient(3, 4)).run(Prompt(phi, y, prompt.phi_query, prompt.ridge))
     assert torch.equal(trace.prediction[:, :7], changed.prediction[:, :7])  # token 6 does not read its own target
     assert (trace.prediction[-1, 7:] != changed.prediction[-1, 7:]).all()
-    with pytest.raises(ValueError, match="append them to the supports"):
-        assemble(causal_conjugate_gradient(3, 4)).run(prompt_of(10.0, 10, 3, 1))
+    asked = prompt_of(10.0, 10, 3, 2)  # a query is the last support of a pass of its own
+    whole = assemble(causal_conjugate_gradient(3, 4))
+    for j in range(2):
+        x = torch.cat([asked.phi, asked.phi_query[j : j + 1]])
+        y = torch.cat([asked.y, torch.ones(1, dtype=torch.float64)])
+        torch.testing.assert_close(whole.predict(asked)[j], whole.curve(x, y, asked.ridge)[-1])
 
 
 @pytest.mark.parametrize("make", [lambda p, t, m: conjugate_gradient(p, t, n_outputs=m), lambda p, t, m: gradient_descent(p, t, 0.02, n_outputs=m)])

@@ -170,7 +170,7 @@ def test_after_block_one_heads_read_registers_only(statement):
     "thm-gram-cg",
     "prop-gram-squaring",
     "thm-one-block-network",
-    statement=lambda name: NETWORKS[name].recurrence,
+    statement=lambda name: NETWORKS[name].expects,
     mutants={"an end of the spectrum, a step size or a scale a millionth off, or twice the ridge": lambda name: WRONG[name]},
     exact=True,
 )

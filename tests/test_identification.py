@@ -1,6 +1,7 @@
 """Identification: candidates against the solvers, marks against algebra, the method against networks whose algorithm is known."""
 
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 
 import flint
@@ -26,7 +27,6 @@ from metarep_lib.evidence import (
     SCHEDULED,
     Candidate,
     Posed,
-    Subject,
     additivity_gap,
     best_filter,
     fit_candidate,
@@ -35,8 +35,10 @@ from metarep_lib.evidence import (
     judge,
     lineup,
     load_trained,
+    own_head,
     paired_interval,
     primal_spectrum,
+    query_streams,
     searched_prompts,
     signed_permutation,
     spectral_gains,
@@ -198,12 +200,12 @@ def test_best_steps_are_those_of_brute_force(seed, may_jump):
 def test_a_constructed_network_is_named_in_any_basis_and_the_readout_makes_no_difference_to_that(label, program):
     tuning, judging = posed(1, 16), posed(2, 24)
     network = assemble(program)
-    subject = Subject.of(network)
+    subject = network
     R = signed_permutation(network.transformer.config.d_model, torch.Generator().manual_seed(0))
-    turned = Subject(in_other_basis(network.transformer, R), subject.question)
-    assert (turned.read(turned.streams(judging.prompt)) == subject.read(subject.streams(judging.prompt))).all()
-    assert (turned.streams(judging.prompt) != subject.streams(judging.prompt)).any()
-    seen, judged = (turned.read(turned.streams(x.prompt))[1:] for x in (tuning, judging))
+    turned = replace(network, transformer=in_other_basis(network.transformer, R))
+    assert (own_head(turned, query_streams(turned, judging.prompt)) == own_head(subject, query_streams(subject, judging.prompt))).all()
+    assert (query_streams(turned, judging.prompt) != query_streams(subject, judging.prompt)).any()
+    seen, judged = (own_head(turned, query_streams(turned, x.prompt))[1:] for x in (tuning, judging))
     some = [candidate for candidate in LINEAR if candidate.name in ("gradient descent", "conjugate gradient", "ridge path")]
     verdict = judge([fit_candidate(candidate, tuning, seen, seed=0) for candidate in some], judging, judged)
     assert verdict.name == label
@@ -216,14 +218,14 @@ def test_a_constructed_network_is_named_in_any_basis_and_the_readout_makes_no_di
 def test_fitted_readouts_do_not_see_the_basis_but_look_ahead():
     prompts, others = posed(1, 40), posed(2, 40)
     network = assemble(two_block_conjugate_gradient(P, 3))
-    subject = Subject.of(network)
-    streams, more = subject.streams(prompts.prompt), subject.streams(others.prompt)
-    said, end = subject.read(streams)[-1], subject.read(more)[-1]
+    subject = network
+    streams, more = query_streams(subject, prompts.prompt), query_streams(subject, others.prompt)
+    said, end = own_head(subject, streams)[-1], own_head(subject, more)[-1]
     R = torch.linalg.qr(torch.randn(streams.shape[-1], streams.shape[-1], generator=torch.Generator().manual_seed(0)).double())[0]
     plain = fitted_readout(streams, said)(more, end)
     turned = fitted_readout(streams @ R, said)(more @ R, end)
     torch.testing.assert_close(plain, turned, rtol=1e-5, atol=1e-5)
-    own = subject.read(more)
+    own = own_head(subject, more)
     middle = 3  # inside the second step
     assert (plain[middle] - end).square().sum() < 0.8 * (own[middle] - end).square().sum()
 
@@ -352,8 +354,8 @@ def test_the_gap_of_networks_is_what_the_proposition_says():
     prompts = posed(3, 8)
     other = posed(4, 8).prompt.y
     for program, additive in ((two_block_conjugate_gradient(P, 2), False), (gradient_descent(P, 3, 0.03), True)):
-        subject = Subject.of(assemble(program))
-        gap = additivity_gap(lambda prompt, s=subject: s.read(s.streams(prompt))[1:], prompts.prompt, other)[-1]
+        subject = assemble(program)
+        gap = additivity_gap(lambda prompt, network=subject: own_head(network, query_streams(network, prompt))[1:], prompts.prompt, other)[-1]
         assert (gap < 1e-20) == additive and (additive or gap > 1e-4)
 
 

@@ -201,7 +201,7 @@ def test_constructions_keep_the_promise(program, leakage):
     if "copied" in program.name:
         prompt = repeat_context(prompt, 2)
     network = assemble(program)
-    found = leakage(network.transformer, tokenise(prompt), network.mask(prompt))
+    found = leakage(network.transformer, tokenise(prompt), network.question(prompt).mask)
     assert found.holds, found
     assert found.influence[-1, 2:, 2:].sum() > found.influence.shape[-1]  # supports are read
 

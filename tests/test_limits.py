@@ -400,7 +400,7 @@ def test_what_the_network_with_the_ridge_as_a_channel_says_is_a_sum_of_shrunken_
     network = assemble(narrow_ridge_gradient_descent(p, steps, STEP))
     exact = exactly(network)
     tokens, _ = exact_tokens(phi, y, ridge, query)
-    _, *outputs = [exact.read(x)[-1, 0] for x in exact.stream(tokens, network.mask(prompt_of_rationals(phi, y, ridge, query)))]
+    _, *outputs = [exact.read(x)[-1, 0] for x in exact.stream(tokens, network.question(prompt_of_rationals(phi, y, ridge, query)).mask)]
     for s, output in enumerate(outputs):
         assert output == query[0] @ phi.T @ statement(phi @ phi.T, y, ridge, Fraction(STEP), s)
 
@@ -758,7 +758,7 @@ def test_a_copy_carries_a_step_exactly(statement):
         context = statement(prompt_of_rationals(Phi, y, 4, x), copies)  # the root of the ridge is a dyadic number
         network = assemble(copied_gradient_descent(p, copies, 0.25))
         exact = exactly(network)
-        streams = list(exact.stream(np.vectorize(Fraction, otypes=[object])(tokenise(context).numpy()), network.mask(context)))
+        streams = list(exact.stream(np.vectorize(Fraction, otypes=[object])(tokenise(context).numpy()), CausalMask(strict=True, n_registers=2)))
         outputs = [exact.read(stream)[-2:, 0] for stream in streams[1:]]  # after the block that shows y, and after every step
         A, alpha = Phi @ Phi.T + 4 * np.eye(k, dtype=int), 0 * y
         for output in outputs:
@@ -788,7 +788,7 @@ def test_copies_in_floats_in_batches_and_in_size(dtype):
     prompts = prompt_of(10.0, 9, 3, 2, seed=2, n_prompts=3)
     eta = float(1 / ridge_system(prompts).eigenvalues.max())
     network = assemble(copied_gradient_descent(3, 6, eta), dtype=dtype)
-    says = network.predict(repeat_context(prompts.with_ridge_as_supports(), 6).to(dtype))[:, -2:].double()
+    says = network.run(repeat_context(prompts.with_ridge_as_supports(), 6).to(dtype)).prediction[-1][:, -2:].double()
     tolerances.assert_within(says - assemble(gradient_descent(3, 6, eta)).predict(prompts), 8 * tolerances.drift(dtype, 6))
     with pytest.raises(ValueError, match="repeat_context.*this would work"):
         repeat_context(prompts, 0)

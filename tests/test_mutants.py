@@ -14,6 +14,7 @@ import pytest
 from factories import unchecked
 from metarep_lib import assemble
 from metarep_lib.evidence import Harness, mutants
+from metarep_lib.evidence.mutation import WRITING
 from networks import NETWORKS
 from survivors import REASONS, reason
 
@@ -33,7 +34,7 @@ def without_checks_of_annotations():
 def tried(name: str) -> tuple[Harness, list]:
     case = NETWORKS[name]
     network = assemble(case.program)
-    return Harness(network, case.recurrence, seed=SEED, n_support=case.n_support), list(mutants(network))
+    return Harness(network, case.expects, seed=SEED, n_support=case.n_support), list(mutants(network))
 
 
 def sample(name: str) -> list:
@@ -50,6 +51,27 @@ def test_the_stored_networks_are_all_networks():
 @names
 def test_as_many_mutants_are_made_as_were_tried(name):
     assert Counter(mutant.kind for mutant in tried(name)[1]) == Counter(STORED[name]["made"])
+
+
+@names
+def test_no_two_mutants_have_one_name(name):
+    everybody = tried(name)[1]
+    assert len({str(mutant) for mutant in everybody}) == len(everybody)
+
+
+@names
+def test_a_name_says_what_it_connects(name):
+    """Read off the matrices by hand: what is added to W_E, W_O or W_out lands on the channel whose name stands behind the arrow."""
+    stream, inputs = NETWORKS[name].program.stream, NETWORKS[name].program.inputs
+    for mutant in tried(name)[1]:
+        matrix = (mutant.tensor or "").split(".")[-1]
+        source, _, target = mutant.where.rpartition(" -> ")
+        if matrix in WRITING and len(mutant.at) > 1:
+            assert stream[target].start <= mutant.at[-1] < stream[target].stop == stream[target].start + 1, mutant
+        elif matrix in ("W_Q", "W_K", "W_V", "W_gate", "W_in", "W_U"):
+            assert stream[source.split(" ")[-1]].start == mutant.at[-2], mutant
+        if matrix == "W_E":
+            assert inputs[source.split(" ")[-1]].start == mutant.at[0], mutant
 
 
 @names
@@ -73,8 +95,8 @@ def test_every_survivor_has_a_reason(name):
 
 
 def test_a_write_that_is_never_cleared_has_no_reason():
-    assert reason("two blocks", "added blocks.0.mlp.W_out[3, alpha]") is None
-    assert reason("two blocks", "tripled blocks.0.mlp.W_out[3, beta]") is None
+    assert reason("two blocks", "added block 0 W_out unit g[0] * g[0] into delta -> alpha") is None
+    assert reason("two blocks", "tripled block 0 W_out unit g[0] * g[0] into delta -> beta") is None
 
 
 def test_every_reason_is_somebodys():

@@ -82,7 +82,7 @@ names = pytest.mark.parametrize("name", CASES)
 
 @names
 def test_a_program_states_its_own_size(name):
-    program, recurrence = NETWORKS[name].program, NETWORKS[name].recurrence
+    program, recurrence = NETWORKS[name].program, NETWORKS[name].expects
     blocks_per_step, width = CASES[name]
     network = assemble(program)
     assert program.width == width == network.transformer.config.d_model
@@ -170,7 +170,7 @@ def test_the_pipelined_network_is_as_large_as_stated(statement):
 @names
 @pytest.mark.parametrize("dtype, k", [(torch.float64, 1), (torch.float32, 3)])
 def test_the_weights_run_the_recurrence_for_every_function_of_the_score(statement, name, dtype, k):
-    network, recurrence = assemble(NETWORKS[name].program, dtype=dtype), NETWORKS[name].recurrence
+    network, recurrence = assemble(NETWORKS[name].program, dtype=dtype), NETWORKS[name].expects
     weights, config = statement(network), network.transformer.config
     for certify in (certify_step, certify_end_to_end):
         certificate = certify(weights, config, network.basis, recurrence, seed=k, n_support=k, n_query=2)

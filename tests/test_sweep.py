@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metarep_lib.evidence import Sweep, load_sweep, run_sweep
+from metarep_lib.evidence import Sweep, load_sweep, load_trained, run_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 SAID = {"commit": "none", "command": "test"}
@@ -76,3 +76,14 @@ def test_what_is_stored_is_the_grid_of_its_file(name):
     assert sweep.name == name and len(sweep.seeds) >= 5
     assert swept.knobs == {name: list(values) for name, values in sweep.knobs.items()} | {"seed": list(sweep.seeds)}
     assert [{name: row[name] for name in point} for row, point in zip(swept.rows, sweep.points(), strict=True)] == list(sweep.points())
+
+
+def test_a_point_of_the_interventions_is_its_stored_row():
+    definition = {}
+    exec(compile((ROOT / "sweeps" / "interventions.py").read_text(encoding="utf-8"), "sweeps/interventions.py", "exec"), definition)
+    network, swept = load_trained("linear-attention-2", 0), load_sweep("interventions")
+    (stored,) = (row for row in swept.rows if row["weights"] == "linear-attention-2-0")
+    found = definition["patch"](network, 0) | definition["inject"](network, 0)
+    assert len(found) > 20
+    for name, values in found.items():
+        np.testing.assert_allclose(np.ravel(values), np.ravel(stored[name]), rtol=1e-3, atol=1e-5)

@@ -11,6 +11,10 @@ import pytest
 import metarep_lib
 
 LIBRARY = Path(metarep_lib.__file__).parent
+sys.path.append(str(LIBRARY.parent / "scripts"))
+
+from imports import Library, imported, is_text, parsed  # noqa: E402
+
 CHAPTERS = sorted((LIBRARY.parent / "book").glob("*.md"))
 WINGS = ("network", "construct", "numerics", "tasks", "evidence", "exercises", "show")
 
@@ -19,8 +23,8 @@ MAY_IMPORT = {
     "settings": (set(), set()),
     "rounding": ({"settings"}, {"torch", "numpy"}),
     "prompt": ({"rounding"}, {"torch"}),
-    "network": (set(), {"torch", "jaxtyping"}),
-    "construct": ({"prompt", "network"}, {"torch", "jaxtyping", "numpy"}),
+    "network": ({"prompt"}, {"torch", "jaxtyping"}),
+    "construct": ({"prompt", "network"}, {"torch", "jaxtyping", "numpy", "safetensors"}),
     "numerics": ({"prompt"}, {"torch", "jaxtyping", "numpy", "scipy"}),
     "tasks": ({"prompt", "rounding", "numerics.kernels"}, {"torch", "jaxtyping", "numpy", "sklearn"}),
     "evidence": ({"prompt", "network", "construct", "numerics", "tasks"}, None),
@@ -29,29 +33,13 @@ MAY_IMPORT = {
 }
 
 
-def name_of(path: Path) -> str:
-    parts = path.relative_to(LIBRARY.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {name_of(path): path for path in sorted(LIBRARY.rglob("*.py"))}
-
-
-def imported(source: str, module: str = "") -> list[tuple[str, str | None]]:
-    """(module, name) of every import, at any depth; name is None for `import module`."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found += [(alias.name, None) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} imports relatively: write the wall's name out"
-            found += [(node.module, alias.name) for alias in node.names]
-    return found
+MODULES = Library(LIBRARY.parent).modules
 
 
 def dependencies(module: str) -> set[str]:
     """Full names of the modules a module imports; `from package import submodule` is the submodule."""
-    pairs = imported(MODULES[module].read_text(encoding="utf-8"), module)
+    pairs = imported(parsed(MODULES[module].read_text(encoding="utf-8")))
+    assert not [source for source, _ in pairs if source.startswith(".")], f"{module} imports relatively: write the wall's name out"
     return {f"{source}.{name}" if f"{source}.{name}" in MODULES else source for source, name in pairs}
 
 
@@ -83,7 +71,7 @@ def test_a_module_imports_only_what_its_wing_may(module):
 def test_the_walls_would_notice():
     assert dependencies("metarep_lib.construct.exact") >= {"metarep_lib.network.masks", "torch", "numpy"}
     assert dependencies("metarep_lib.numerics") >= {"metarep_lib.numerics.solvers"}
-    assert imported("def f():\n    import metarep_lib.numerics\n    from a.b import c, d") == [("metarep_lib.numerics", None), ("a.b", "c"), ("a.b", "d")]
+    assert imported(parsed("def f():\n    import metarep_lib.numerics\n    from a.b import c, d")) == (("metarep_lib.numerics", None), ("a.b", "c"), ("a.b", "d"))
 
 
 def test_no_module_imports_itself_by_a_detour():
@@ -101,6 +89,35 @@ def test_no_module_imports_itself_by_a_detour():
     for module in graph:
         visit(module)
     assert done == set(MODULES)
+
+
+def acts(statement: ast.stmt, made: set[str]) -> bool:
+    """Whether a statement of a module does more than define names of its own."""
+    if isinstance(statement, ast.Assign | ast.AnnAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        return not all(isinstance(target, ast.Name | ast.Tuple) for target in targets)
+    if isinstance(statement, ast.AugAssign):
+        return not (isinstance(statement.target, ast.Name) and statement.target.id in made)
+    return not (isinstance(statement, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef) or is_text(statement))
+
+
+def actions(source: str) -> list[str]:
+    """What a module does, when it is imported, that others may notice."""
+    body = ast.parse(source).body
+    assigned = (target for statement in body if isinstance(statement, ast.Assign) for target in statement.targets)
+    made = {target.id for target in assigned if isinstance(target, ast.Name)}
+    return [ast.unparse(statement) for statement in body if acts(statement, made)]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_importing_a_module_changes_nothing_elsewhere(module):
+    """What a chapter does not reach (scripts/reach.py) must not reach the chapter: its outputs are cached without it."""
+    assert actions(MODULES[module].read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("line", ["torch.set_num_threads(2)", "LAWS['a'] = 1", "solvers.LIMIT = 2", "LAWS |= {}", "if x:\n    f()", "for x in y:\n    f(x)"])
+def test_an_import_with_an_effect_would_be_noticed(line):
+    assert actions(f'"""Text."""\nfrom a import LAWS, solvers\nOWN = {{}}\nOWN |= {{}}\n{line}\n') == [line]
 
 
 @pytest.mark.parametrize("package", ["metarep_lib", *(f"metarep_lib.{wing}" for wing in WINGS)])
@@ -123,7 +140,7 @@ def private_imports(source: str) -> list[str]:
     """Imports of the library that are not announced by the library or by one of its wings."""
     public = {"metarep_lib", *(f"metarep_lib.{wing}" for wing in WINGS)}
     wrong = []
-    for module, name in imported(source):
+    for module, name in imported(parsed(source)):
         if module.split(".")[0] != "metarep_lib":
             continue
         announced = module in public and (name is None or name in import_module(module).__all__ or f"{module}.{name}" in public)

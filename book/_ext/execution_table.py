@@ -1,7 +1,7 @@
 """The directive `execution-table`: where and when each chapter ran, and how long it took, from the build's cache.
 
 A chapter prints where it runs in its first cell (`metarep_lib.show.environment`); the times are those of the execution whose
-outputs the page shows, in this build or an earlier one with the same library, pins and code.
+outputs the page shows, in this build or an earlier one with the same code, library behind it and pins.
 """
 
 import sys
@@ -30,11 +30,12 @@ def printed_environment(notebook) -> list[str]:
 
 def executions(order: list[str]) -> list[tuple[str, float, list[str], str]]:
     """(chapter, seconds, environment, date) of every executed chapter in the given order."""
-    cache, found = get_cache(cache_path()), {}
+    found = {}
     for chapter in chapters():
+        cache = get_cache(cache_path(chapter))
         try:
             record = cache.match_cache_notebook(read(chapter))
-        except KeyError:  # not in the table of contents
+        except KeyError:  # not executed: not in the table of contents
             continue
         said = printed_environment(cache.get_cache_bundle(record.pk).nb)
         found[chapter.stem] = (chapter.stem, record.data.get("execution_seconds", 0.0), said, f"{record.created:%Y-%m-%d %H:%M}")

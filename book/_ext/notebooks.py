@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from pybtex.plugin import find_plugin
 
+from execution_cache import cache_path
 from notebook_text import Code, Page, cells
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +102,12 @@ def is_chapter(app, pagename: str) -> bool:
     return "kernelspec" in app.env.metadata.get(pagename, {})
 
 
+def where_executed(app, pagename: str) -> Path:
+    """The cache with the outputs of a chapter: its own in the book, in a book without such caches the one of all pages."""
+    own = "execution_cache" in app.extensions
+    return cache_path(Path(app.env.doc2path(pagename))) if own else Path(app.config.nb_execution_cache_path)
+
+
 def offer(app, pagename, templatename, context, doctree) -> None:
     """Have the theme put the notebook among the page's downloads."""
     if is_chapter(app, pagename):
@@ -119,7 +126,7 @@ def write(app, pagename, templatename, context, doctree) -> None:
         references=references(app.env),
     )
     source = nbformat.read(Path(app.env.mystnb_config.output_folder, f"{pagename}.ipynb"), as_version=4)
-    _, executed = get_cache(app.config.nb_execution_cache_path).merge_match_into_notebook(source, nb_meta=("kernelspec", "language_info"))
+    _, executed = get_cache(where_executed(app, pagename)).merge_match_into_notebook(source, nb_meta=("kernelspec", "language_info"))
     made = written(executed, list(cells(doctree, page)), repository())
     target = Path(app.outdir, "_sources", f"{pagename}.ipynb")
     target.parent.mkdir(parents=True, exist_ok=True)

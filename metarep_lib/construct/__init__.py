@@ -27,10 +27,11 @@ from metarep_lib.construct.algorithms import (
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.assemble import ConstructedTransformer, SinkUnderflow, assemble
-from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.call import Call, algorithm
 from metarep_lib.construct.communication import all_to_all
 from metarep_lib.construct.describe import describe
 from metarep_lib.construct.features import on_frozen_stack, on_polynomial_features
+from metarep_lib.construct.load import NetworkFileError, load_network
 from metarep_lib.construct.program import (
     GUARD,
     Form,
@@ -42,28 +43,32 @@ from metarep_lib.construct.program import (
     Write,
 )
 from metarep_lib.construct.stencil import central_difference, with_softmax_products
-from metarep_lib.construct.tokens import (
+from metarep_lib.construct.wiring import Wire, wiring
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.tokens import (
     bare_tokens,
     input_basis,
     prefix_mask,
     token_groups,
     tokenise,
 )
-from metarep_lib.construct.wiring import Wire, wiring
 
 __all__ = [
     "GUARD",
     "Basis",
+    "Call",
     "ConstructedTransformer",
     "Form",
     "Head",
     "Layer",
+    "NetworkFileError",
     "Product",
     "Program",
     "ProgramError",
     "SinkUnderflow",
     "Wire",
     "Write",
+    "algorithm",
     "all_to_all",
     "assemble",
     "bare_tokens",
@@ -83,6 +88,7 @@ __all__ = [
     "input_basis",
     "jacobi_conjugate_gradient",
     "kernel_product",
+    "load_network",
     "momentum",
     "narrow_gradient_descent",
     "narrow_ridge_gradient_descent",

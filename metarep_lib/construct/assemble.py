@@ -4,17 +4,21 @@ No weight is ever typed: a matrix falls out of "this form of the token goes to t
 """
 
 import warnings
-from collections import defaultdict, deque
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.program import Form, Head, Product, Program, Weight, Write, guard_of
-from metarep_lib.construct.tokens import N_REGISTERS, prefix_mask, token_groups, tokenise
-from metarep_lib.network.masks import CausalMask, Mask
-from metarep_lib.network.trace import Trace, narrow
+from metarep_lib.construct.save import write_network
+from metarep_lib.network.asking import Decoder
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.layouts import Causal, Layout, Prefix
+from metarep_lib.network.tokens import N_REGISTERS
+from metarep_lib.network.trace import Trace
 from metarep_lib.network.transformer import (
     Attention,
     AttentionConfig,
@@ -31,7 +35,7 @@ class SinkUnderflow(RuntimeWarning):
 
 
 @dataclass(frozen=True)
-class ConstructedTransformer:
+class ConstructedTransformer(Decoder):
     """A transformer together with the program it was assembled from, whose basis names its stream."""
 
     transformer: Transformer
@@ -41,70 +45,49 @@ class ConstructedTransformer:
     def basis(self) -> Basis:
         return self.program.stream
 
-    def predict(self, prompt: Prompt) -> Tensor:
-        """[*batch, q] what the network says at the queries after its last block; [*batch, q, outputs] for several.
+    @property
+    def channels(self) -> Basis:
+        return self.program.stream
+
+    @property
+    def inputs(self) -> Basis:
+        return self.program.inputs
+
+    @property
+    def layout(self) -> Layout:
+        return Causal() if self.program.causal else Prefix()
+
+    @property
+    def step_ends(self) -> Sequence[int]:
+        return self.program.step_ends
+
+    @property
+    def name(self) -> str:
+        return self.program.name
+
+    def run(self, prompt: Prompt) -> Trace:
+        """One forward pass with the whole residual stream kept, on every token.
+
+        A causal network asked without queries answers at the supports, each from those before it: `prediction` is [n_steps + 1, *B, k].
 
         Warns:
             SinkUnderflow: a softmax row whose kernel values exceed the ridge beyond the dtype's range.
         """
-        self.check(prompt)
-        last = deque(
-            self.transformer.stream(tokenise(prompt, self.program.inputs), self.mask(prompt)),
-            maxlen=1,
-        ).pop()
-        self.check_sink(last)
-        return narrow(self.transformer.read(last)[..., token_groups(prompt)[self.asked], :])
+        question = self.question(prompt)
+        resid = torch.stack(list(self.transformer.stream(question.tokens, question.mask)))
+        self.warn(resid[-1])
+        answering = "support" if self.program.causal and not prompt.n_query else "query"
+        return self._trace(question, resid, tuple(question.groups), answering)
 
-    def run(self, prompt: Prompt) -> Trace:
-        """One forward pass with the whole residual stream kept; warns as `predict` does."""
-        self.check(prompt)
-        resid = torch.stack(
-            list(self.transformer.stream(tokenise(prompt, self.program.inputs), self.mask(prompt)))
-        )
-        self.check_sink(resid[-1])
-        groups = token_groups(prompt)
-        return Trace(
-            resid,
-            self.transformer.read(resid),
-            self.basis,
-            groups,
-            self.program.step_ends,
-            groups[self.asked],
-        )
+    def save(self, path: str | Path) -> None:
+        """Write weights and program to a file that `load_network` reads, whole or not at all."""
+        write_network(self.transformer, self.program, Path(path))
 
-    @property
-    def asked(self) -> str:
-        """Which tokens answer: queries, or the supports themselves under a causal mask."""
-        return "support" if self.program.causal else "query"
-
-    def mask(self, prompt: Prompt) -> Mask:
-        return (
-            CausalMask(strict=True, n_registers=N_REGISTERS)
-            if self.program.causal
-            else prefix_mask(prompt)
-        )
-
-    def check(self, prompt: Prompt) -> None:
-        if self.program.causal and prompt.n_query:
-            raise ValueError(
-                f"{self.program.name} answers at every support from those before it, the prompt has {prompt.n_query} queries;"
-                " this would work: append them to the supports, with any y, and leave phi_query empty ([*batch, 0, p])"
-            )
-        for what, ours, theirs in (
-            ("n_features", self.program.inputs.width("phi"), prompt.n_features),
-            ("n_outputs", self.program.inputs.width("y"), prompt.n_outputs),
-        ):
-            if ours != theirs:
-                raise ValueError(
-                    f"{self.program.name} was assembled for {what}={ours}, the prompt has {theirs};"
-                    f" this would work: assemble({self.program.name}(..., {what}={theirs}))"
-                )
-
-    def check_sink(self, stream: Tensor) -> None:
+    def warn(self, resid: Tensor) -> None:
         """Warn where the direction `mass`, if there is one, is no normal number on a support or a query."""
         if "mass" not in self.basis:
             return
-        mass = stream[..., N_REGISTERS:, self.basis["mass"]]
+        mass = resid[..., N_REGISTERS:, self.basis["mass"]]
         smallest = torch.finfo(mass.dtype).tiny
         if not (mass >= smallest).all():  # NaN is lost, too
             warnings.warn(
@@ -112,7 +95,7 @@ class ConstructedTransformer:
                 f" smallest normal number of {mass.dtype}, and what is divided by it is lost;"
                 " this would work: float64, a larger ridge or tau, smaller features",
                 SinkUnderflow,
-                stacklevel=3,
+                stacklevel=4,
             )
 
 
@@ -162,9 +145,8 @@ def assemble(
             for attention, heads in zip(block.attention, groups):
                 write_heads(attention, heads, program.stream)
             write_units(block.mlp, units, program.stream)
-    transformer.requires_grad_(
-        False
-    )  # a construction is finished; requires_grad_() makes it trainable again
+    # a construction is finished; requires_grad_() makes it trainable again
+    transformer.requires_grad_(False)
     return ConstructedTransformer(transformer.to(device), program)
 
 
@@ -210,9 +192,8 @@ def write_units(mlp: GatedMLP, products: list[Targeted], stream: Basis) -> None:
     for target, product in products:
         width = max(width_of(product.left, stream), width_of(product.right, stream))
         part = slice(start, start := start + width)
-        mlp.W_gate[:, part] = columns(
-            product.left, stream, dtype
-        )  # a one-channel factor feeds every unit
+        # a one-channel factor feeds every unit
+        mlp.W_gate[:, part] = columns(product.left, stream, dtype)
         mlp.W_in[:, part] = columns(product.right, stream, dtype)
         into = (
             torch.eye(width, dtype=dtype)

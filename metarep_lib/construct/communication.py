@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import (
     ONE,
     REGISTERS,
@@ -14,11 +14,13 @@ from metarep_lib.construct.circuits import (
     token_quotient,
 )
 from metarep_lib.construct.program import Form, Layer, Program, Write
+from metarep_lib.network.basis import Basis
 
 Quotients = dict[str, tuple[str, str, float]]
 """Direction of the scores of a division -> numerator, denominator, scale."""
 
 
+@algorithm
 def all_to_all(program: Program) -> Program:
     """The program with every sum read by every token, and every quotient formed on the token that needs it.
 
@@ -50,7 +52,8 @@ def all_to_all(program: Program) -> Program:
         program,
         name=f"{program.name}_all_to_all",
         stream=Basis(
-            tuple((name, width) for name, width in program.stream.widths if name not in quotients)
+            tuple((name, width) for name, width in program.stream.widths if name not in quotients),
+            tuple(name for name in program.scratch if name not in quotients),
         ),
         layers=tuple(
             replace(

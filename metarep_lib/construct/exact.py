@@ -72,9 +72,8 @@ class ExactTransformer:
             for g, group in enumerate(block.attention)
             if group.kind == "normalised"
         }
-        self.read_weight = cache(
-            lambda value: scalar(Fraction(value))
-        )  # most weights are 1, -1 or a power of two
+        # most weights are 1, -1 or a power of two
+        self.read_weight = cache(lambda value: scalar(Fraction(value)))
         self.weights = {name: self.sparse(name, weight) for name, weight in state_dict.items()}
 
     def with_weight(self, name: str, weight: Tensor) -> "ExactTransformer":

@@ -14,14 +14,16 @@ from dataclasses import replace
 from torch import nn
 
 from metarep_lib.construct.assemble import ConstructedTransformer, assemble
-from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import update
 from metarep_lib.construct.program import Form, Layer, Product, Program
+from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import Transformer
 
 ON_PROMPT = Form({"is_support": 1, "is_query": 1})
 
 
+@algorithm
 def on_polynomial_features(program: Program, n_inputs: int) -> Program:
     """The program on phi(x) = (1, x) (x) (1, x), all (d + 1)^2 products, made by one block.
 
@@ -58,7 +60,7 @@ def on_polynomial_features(program: Program, n_inputs: int) -> Program:
         program,
         name=f"{program.name}_on_polynomial_features",
         inputs=with_raw_inputs(program.inputs, n_inputs),
-        stream=Basis((*program.stream.widths, ("x", n_inputs), *flag)),
+        stream=Basis((*program.stream.widths, ("x", n_inputs), *flag), program.scratch),
         embedding=(*kept, ("x", Form("phi")), ("on_prompt", ON_PROMPT)),
         layers=(Layer(step=0, phase="multiply", mlp=tuple(multiply)), *program.layers),
     )
@@ -90,10 +92,11 @@ def on_frozen_stack(program: Program, stack: Transformer) -> ConstructedTransfor
         )
     n_inputs = config.d_input - with_raw_inputs(program.inputs, 1).size + 1
     flag = () if "on_prompt" in program.stream else (("on_prompt", 1),)
-    stream = Basis((("hidden", config.d_model), *flag, *program.stream.widths))
+    stream = Basis((("hidden", config.d_model), *flag, *program.stream.widths), program.scratch)
+    # W_in is replaced below
     hand_over = Layer(
         step=0, phase="hand over", mlp=(update("phi", Product(Form("on_prompt"), Form("phi"))),)
-    )  # W_in is replaced below
+    )
     kept = [(name, form) for name, form in program.embedding if name not in ("phi", "on_prompt")]
     inputs = with_raw_inputs(program.inputs, n_inputs)
     below = [Layer(step=0, phase=f"stack {depth + 1}") for depth in range(len(config.schedule))]

@@ -9,12 +9,13 @@ a `Write` sums its terms: heads in the attention half, products in the MLP half.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import torch
 
-from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.call import Call
+from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import AttentionKind
 
 
@@ -137,11 +138,14 @@ class Program:
     Args:
         name: what it runs.
         inputs: the channels of a token.
-        stream: the named directions of the residual stream.
+        stream: the named directions of the residual stream; some of them scratch.
         embedding: stream direction <- linear read of the token.
         layers: the blocks in order; layers that do the same thing share their tensors.
         readout: the linear read of the stream that is the prediction.
         causal: it runs under the strict causal mask and answers at the supports, not at queries.
+
+    `call` is the call that made it, where `algorithm` has seen it. It is no argument and no part of what the program is: programs
+    that do the same are equal, and `dataclasses.replace` drops it.
     """
 
     name: str
@@ -151,6 +155,7 @@ class Program:
     layers: tuple[Layer, ...]
     readout: Form
     causal: bool = False
+    call: Call | None = field(default=None, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
         return f"Program({self.name!r}, {self.n_blocks} blocks, width {self.width})"
@@ -159,6 +164,11 @@ class Program:
     def distinct_layers(self) -> list[tuple[tuple[Write, ...], tuple[Write, ...]]]:
         """(attention, mlp) of the blocks that store tensors, in the order they first run."""
         return list(dict.fromkeys((layer.attention, layer.mlp) for layer in self.layers))
+
+    @property
+    def scratch(self) -> tuple[str, ...]:
+        """The directions it leaves empty, on every token, before the first step and after each: what a certificate holds it to."""
+        return self.stream.scratch
 
     @property
     def n_blocks(self) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metarep_lib.construct.circuits import ONE
 from metarep_lib.construct.program import HUGE, TINY, Form, Head, Write
-from metarep_lib.construct.tokens import AGGREGATOR
+from metarep_lib.network.tokens import AGGREGATOR
 
 Score = tuple[tuple[Form, Form], ...]
 

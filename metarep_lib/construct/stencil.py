@@ -16,11 +16,11 @@ from dataclasses import replace
 from fractions import Fraction as Rational
 from math import factorial
 
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.circuits import ONE, Fraction, clear, mat_vec, times, token_quotient
 from metarep_lib.construct.features import ON_PROMPT
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Product, Program, Write
 from metarep_lib.construct.wiring import forms_of
+from metarep_lib.network.basis import Basis
 
 Exponentials = tuple[tuple[float, float], ...]
 """(mu_h, a_h) for every head: the function sum_h a_h exp(mu_h s) of a dot product s."""
@@ -84,9 +84,8 @@ def with_softmax_products(program: Program, exponentials: Exponentials) -> Progr
     layers[n_prepared:n_prepared] = [weigh(exponentials), invert(len(exponentials))]
     added = {name: form for name, form in FLAGS.items() if name not in program.stream}
     used = names_used(layers) | {name for name, _ in (*program.embedding, *program.readout.terms)}
-    kept = [
-        (name, width) for name, width in program.stream.widths if name in used
-    ]  # a product read by its own block alone needs no direction
+    # a product read by its own block alone needs no direction
+    kept = [(name, width) for name, width in program.stream.widths if name in used]
     own = [(name, 1) for name in added] + [
         ("sums", len(exponentials)),
         ("totals", len(exponentials)),
@@ -94,7 +93,7 @@ def with_softmax_products(program: Program, exponentials: Exponentials) -> Progr
     return replace(
         program,
         name=f"{program.name}_with_softmax_products",
-        stream=Basis((*kept, *own)),
+        stream=Basis((*kept, *own), tuple(name for name in program.scratch if name in used)),
         embedding=(*program.embedding, *added.items()),
         layers=tuple(layers),
     )

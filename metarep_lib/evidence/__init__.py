@@ -27,6 +27,7 @@ from metarep_lib.evidence.alignment import (
 from metarep_lib.evidence.balls import exact_errors
 from metarep_lib.evidence.blindness import BlindPair, blind_pair
 from metarep_lib.evidence.candidates import KERNEL, LINEAR, SCHEDULED, Candidate, Posed
+from metarep_lib.evidence.catalogue import RECURRENCES, UnknownRecurrence, recurrence_of
 from metarep_lib.evidence.certificate import (
     Certificate,
     StepTrial,
@@ -43,7 +44,6 @@ from metarep_lib.evidence.controls import (
     other_tasks,
     random_features,
     rotated,
-    untrained,
     with_shuffled_weights,
 )
 from metarep_lib.evidence.diagnostics import (
@@ -72,9 +72,10 @@ from metarep_lib.evidence.identification import SAME, Fit, Verdict, fit_candidat
 from metarep_lib.evidence.interventions import InterventionError, intervene
 from metarep_lib.evidence.layers import (
     Readout,
-    Subject,
     fitted_readout,
     in_other_basis,
+    own_head,
+    query_streams,
     signed_permutation,
 )
 from metarep_lib.evidence.leakage import Leakage, leakage_by_change, leakage_by_gradient
@@ -118,7 +119,13 @@ from metarep_lib.evidence.softmax_algorithms import (
 )
 from metarep_lib.evidence.sweep import Sweep, Swept, load_sweep, run_sweep, sweeps
 from metarep_lib.evidence.targets import past_systems, predictions, primal_system, states
-from metarep_lib.evidence.trained import TrainedTransformer, cards, load_seeds, load_trained
+from metarep_lib.evidence.trained import (
+    TrainedTransformer,
+    cards,
+    load_seeds,
+    load_trained,
+    untrained,
+)
 from metarep_lib.evidence.training import initial, train
 from metarep_lib.evidence.transfer import (
     drawn,
@@ -127,6 +134,7 @@ from metarep_lib.evidence.transfer import (
     risks_compared,
     weights_compared,
 )
+from metarep_lib.evidence.trial import Certification, certify
 from metarep_lib.evidence.wide import (
     feature_scaled_recurrence,
     gram_chebyshev_recurrence,
@@ -140,6 +148,7 @@ __all__ = [
     "FAMILIES",
     "KERNEL",
     "LINEAR",
+    "RECURRENCES",
     "REMEDIES",
     "SAME",
     "SCHEDULED",
@@ -147,6 +156,7 @@ __all__ = [
     "BlindPair",
     "Candidate",
     "Certificate",
+    "Certification",
     "Diagnosis",
     "Edit",
     "Fit",
@@ -175,12 +185,12 @@ __all__ = [
     "Split",
     "StepTrial",
     "Stream",
-    "Subject",
     "Sweep",
     "Swept",
     "Take",
     "TrainedTransformer",
     "Units",
+    "UnknownRecurrence",
     "Verdict",
     "WholeTrial",
     "activations",
@@ -191,6 +201,7 @@ __all__ = [
     "block_recurrence",
     "cards",
     "causal_recurrence",
+    "certify",
     "certify_end_to_end",
     "certify_same",
     "certify_step",
@@ -239,6 +250,7 @@ __all__ = [
     "newton_schulz_recurrence",
     "one_block_recurrence",
     "other_tasks",
+    "own_head",
     "paired_interval",
     "partial_recovery",
     "past_systems",
@@ -248,12 +260,14 @@ __all__ = [
     "predictions",
     "primal_spectrum",
     "primal_system",
+    "query_streams",
     "random_features",
     "rank_correlation",
     "read_recipe",
     "recipe_of",
     "recover",
     "recovery",
+    "recurrence_of",
     "reference_solver",
     "remainder",
     "representation_drift",

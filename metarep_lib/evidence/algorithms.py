@@ -7,9 +7,9 @@ import numpy as np
 
 from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
 from metarep_lib.construct.program import DIVISION_SCALE
-from metarep_lib.construct.tokens import N_REGISTERS
 from metarep_lib.evidence.problem import CausalProblem, PolynomialProblem, Problem
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.network.tokens import N_REGISTERS
 from metarep_lib.numerics.recurrences import (
     State,
     block_step,
@@ -44,7 +44,7 @@ def gradient_descent_recurrence(step_size: float) -> Recurrence:
     def step(state: State, problem: Problem, t: int) -> State:
         return gradient_descent_step(state, problem.matvec, problem.number(step_size))
 
-    return Recurrence("gradient_descent", 1, from_y("r"), step, empty=("w",))
+    return Recurrence("gradient_descent", 1, from_y("r"), step)
 
 
 def kernel_alone(problem: Problem) -> Callable[[np.ndarray], np.ndarray]:
@@ -99,7 +99,7 @@ def chebyshev_recurrence(smallest: float, largest: float, steps: int) -> Recurre
             state, problem.matvec, problem.number(c - 1) + problem.number(1.0), problem.number(g)
         )
 
-    return Recurrence("chebyshev", 1, start, step, empty=("w",))
+    return Recurrence("chebyshev", 1, start, step)
 
 
 def conjugate_gradient_recurrence() -> Recurrence:
@@ -140,7 +140,6 @@ def conjugate_gradient_recurrence() -> Recurrence:
         step,
         on_registers=(*registers, *scores),
         everywhere=broadcast,
-        empty=("w",),
     )
 
 
@@ -160,15 +159,6 @@ def quotient_scores(numerator: np.ndarray, denominator: np.ndarray, problem: Pro
 
 
 EVERYWHERE = ("c", "rho_old", "gamma", "started")
-EMPTIED = ("rho", "delta", "rho_rho", "w", "p_old", "s_old", "lambda", "beta", "gamma_beta")
-EMPTIED += (
-    "c_aggregator",
-    "c_sink",
-    "rho_old_aggregator",
-    "gamma_aggregator",
-    "gamma_sink",
-    "started_aggregator",
-)
 
 
 def two_block_start(problem: Problem) -> State:
@@ -183,7 +173,6 @@ def two_block_start(problem: Problem) -> State:
 
 def two_block_recurrence(n_outputs: int = 1) -> Recurrence:
     """alpha, r, p, s and the scalars c, rho_old, gamma of every output, and started; two blocks per step."""
-    emptied = (*EMPTIED, *(["g"] if n_outputs == 1 else [f"g_{a}" for a in range(n_outputs)]))
 
     def step(state: State, problem: Problem, t: int) -> State:
         one = problem.number(1.0)
@@ -199,7 +188,6 @@ def two_block_recurrence(n_outputs: int = 1) -> Recurrence:
         step,
         known=known,
         everywhere=EVERYWHERE,
-        empty=emptied,
     )
 
 
@@ -225,7 +213,6 @@ def jacobi_recurrence() -> Recurrence:
         fixed = {"started": problem.number(1.0)} | prepared(problem)
         return fixed | {"z": fixed["m"] * state["r"]}
 
-    emptied = (*EMPTIED, "g", "zz", "z_old", "m_r", "m_w", "m_s", "diagonal")
     return Recurrence(
         "jacobi_conjugate_gradient",
         2,
@@ -234,7 +221,6 @@ def jacobi_recurrence() -> Recurrence:
         n_prelude=2,
         known=known,
         everywhere=EVERYWHERE,
-        empty=emptied,
     )
 
 
@@ -252,18 +238,7 @@ def block_recurrence(n_outputs: int, damping: float) -> Recurrence:
             state, problem.matvec, problem.gram, problem.divide, identity, problem.number(damping)
         )
 
-    emptied = [
-        "p_new",
-        "s_new",
-        "gamma",
-        "lambda",
-        *(["mu"] if n_outputs > 1 else []),
-        *(["delta"] if damping else []),
-    ]
-    emptied += [
-        f"{name}_{a}" for name in ("rho", "sigma", "beta", "h", "g") for a in range(n_outputs)
-    ]
-    return Recurrence("block_conjugate_gradient", n_outputs + 1, start, step, empty=tuple(emptied))
+    return Recurrence("block_conjugate_gradient", n_outputs + 1, start, step)
 
 
 def causal_recurrence() -> Recurrence:
@@ -291,26 +266,12 @@ def causal_recurrence() -> Recurrence:
     def predict(state: State, problem: CausalProblem) -> np.ndarray:
         return state["f"][:, 0]
 
-    emptied = (
-        "u",
-        "rho",
-        "r_u",
-        "phi_r",
-        "p_old",
-        "s_old",
-        "phi_p_old",
-        "h_old",
-        "beta",
-        "rayleigh",
-        "gamma",
-    )
     return Recurrence(
         "causal_conjugate_gradient",
         3,
         start,
         step,
         n_prelude=1,
-        empty=emptied,
         loose=("h", "rho_old"),  # lambda there, and 1 before the first step
         predict=predict,
         pose=CausalProblem,

@@ -36,9 +36,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             ExponentialKernel(tau),
         ).target_weights(),
         "gaussian": lambda prompt, tau: ridge_system(prompt, GaussianKernel(tau)).target_weights(),
-        "smoother": lambda prompt, tau: smoother_weights(
-            prompt, ExponentialKernel(tau)
-        ),  # has no ridge
+        # has no ridge
+        "smoother": lambda prompt, tau: smoother_weights(prompt, ExponentialKernel(tau)),
         "linear": lambda prompt, tau: ridge_system(prompt).target_weights(),  # has no temperature
     }
 )
@@ -107,18 +106,15 @@ def fit(family: str, prompt: Prompt, weights: Tensor, tau: float | None = None) 
     if family not in FAMILIES:
         raise ValueError(f"fit({family!r}): no such family; there are: {', '.join(FAMILIES)}")
     inputs = direction(prompt.phi) if family == "directions" else prompt.phi
-    typical = (
-        inputs.square().sum(-1).mean().item()
-    )  # a temperature of this size makes logits of size one
+    # a temperature of this size makes logits of size one
+    typical = inputs.square().sum(-1).mean().item()
 
     def member(logs: np.ndarray) -> Fitted:
-        log_tau, log_ridge = np.clip(
-            logs, [-5, -30], 30
-        ).tolist()  # colder, and exp(logits) would overflow
+        # colder, and exp(logits) would overflow
+        log_tau, log_ridge = np.clip(logs, [-5, -30], 30).tolist()
         held = math.exp(log_tau) * typical if tau is None else tau
-        diagonal = (
-            math.exp(typical / held) if family in ("exponential", "directions") else 1.0
-        )  # of the kernel
+        # of the kernel
+        diagonal = math.exp(typical / held) if family in ("exponential", "directions") else 1.0
         return Fitted(family, held, diagonal * math.exp(log_ridge))
 
     def loss(logs: np.ndarray) -> float:

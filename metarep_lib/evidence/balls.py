@@ -50,9 +50,8 @@ def exact_errors(
             f"exact_errors(eigenvalues={values}, shares={parts}): expected positive eigenvalues and as many non-negative shares,"
             " not all zero, e.g. exact_errors([1.0, 9.0], [9.0, 1.0], steps=2)"
         )
-    values, where = np.unique(
-        values[parts > 0], return_inverse=True
-    )  # equal eigenvalues act as one
+    # equal eigenvalues act as one
+    values, where = np.unique(values[parts > 0], return_inverse=True)
     parts = np.bincount(where, parts[parts > 0])
     running = min(steps, len(values) - 1)
     bits = FIRST_BITS

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib.construct.tokens import input_basis
+from metarep_lib.network.tokens import input_basis
 from metarep_lib.prompt import Prompt
 
 
@@ -70,9 +70,8 @@ def blind_pair(
     kernel = left[:, rank:]
     if not kernel.shape[1]:
         return None
-    found = (
-        kernel @ torch.linalg.svd(kernel[-1:])[2][-1]
-    )  # of several kernel vectors one with s = 0
+    # of several kernel vectors one with s = 0
+    found = kernel @ torch.linalg.svd(kernel[-1:])[2][-1]
     return pair_along(*(found if found[-1] >= 0 else -found).split([n_features, 1]), ridge)
 
 

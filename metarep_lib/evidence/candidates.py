@@ -35,9 +35,8 @@ BOXES = {
     "smallest": (-4.0, -0.3),
     "largest": (-0.6, 0.6),
 }
-RIDGE_PATH = torch.logspace(
-    1, -6, 85, dtype=torch.float64
-)  # in units of the largest eigenvalue of K
+# in units of the largest eigenvalue of K
+RIDGE_PATH = torch.logspace(1, -6, 85, dtype=torch.float64)
 
 
 def filtered(method: str) -> Callable[[Spectrum, Scalars, int], Tensor]:
@@ -45,9 +44,8 @@ def filtered(method: str) -> Callable[[Spectrum, Scalars, int], Tensor]:
     function, names = METHODS[method]
 
     def path(spectrum: Spectrum, scalars: Scalars, steps: int) -> Tensor:
-        made = (
-            torch.ones(steps, steps + 1).triu(1).view(steps, steps + 1, 1, 1).to(spectrum.y)
-        )  # [l, t]: step l + 1 is made by time t
+        # [l, t]: step l + 1 is made by time t
+        made = torch.ones(steps, steps + 1).triu(1).view(steps, steps + 1, 1, 1).to(spectrum.y)
         return (
             function(
                 spectrum.eigenvalues.expand(steps + 1, -1, -1),

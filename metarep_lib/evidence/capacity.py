@@ -18,9 +18,8 @@ from metarep_lib.prompt import Prompt
 from metarep_lib.tasks import diabetes_prompt, geometric_spectrum, synthetic_prompt
 
 POOL, POOL_SEED = 256, 10**6  # prompts that maps learn from, away from the seeds that are scored
-PATIENTS = np.random.default_rng(442).permutation(
-    442
-)  # maps learn from the first half, the other is scored
+# maps learn from the first half, the other is scored
+PATIENTS = np.random.default_rng(442).permutation(442)
 
 
 @dataclass(frozen=True)

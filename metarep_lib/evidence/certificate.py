@@ -13,7 +13,8 @@ of b bits, and there are more than 2^(b - 1) / b primes of b bits to choose from
   solved by another library.
 
 The second is the base of an induction whose step is the first: `thm-induction` of the book. Both compare *every* name
-of the stream; a name that the recurrence does not speak of, or one that the stream does not have, is an error.
+of the stream; a name that the recurrence does not speak of, or one that the stream does not have, is an error. The scratch that a
+stream declares is zero on every token between two steps, and is held to it.
 
 A division of the network is N / (D + g) with a guard g. Both sides are functions of g, too, which is drawn like the rest: so a
 certificate says exactly what the guards do, and the textbook's algorithm is its limit g = 0, in which termination is compared.
@@ -26,16 +27,15 @@ from fractions import Fraction
 import numpy as np
 from torch import Tensor
 
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.exact import ExactTransformer
 from metarep_lib.evidence.problem import CausalProblem, Problem, random_prompt
-from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.evidence.recurrence import Recurrence, empty
 from metarep_lib.evidence.rings import PRIME_BITS, Degrees, Field, Isotropic, Ring
+from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import TransformerConfig
 
-Entries = tuple[
-    str, np.ndarray, np.ndarray
-]  # what is compared: a name, the network's values, the recurrence's
+# what is compared: a name, the network's values, the recurrence's
+Entries = tuple[str, np.ndarray, np.ndarray]
 MAX_REDRAWS = 8
 
 
@@ -205,17 +205,20 @@ def stand(
 ) -> dict[str, np.ndarray]:
     """Where everything stands, once the stream and the recurrence are known to speak of the same names.
 
+    What the stream declares scratch is zero on every token: a duty that the declaration adds, and takes none away.
     A stream need not carry every constant of the prompt, and names nothing else.
     """
-    expected = recurrence.stand(state, problem)
-    unknown = [name for name in stream if name not in expected]
-    missing = [name for name in expected if name not in stream and name not in problem.constants]
-    if unknown or missing:
+    said, zeros = recurrence.stand(state, problem), empty(stream, problem)
+    unknown = [name for name in stream if name not in said and name not in zeros]
+    missing = [name for name in said if name not in stream and name not in problem.constants]
+    both = [name for name in zeros if name in said or name in recurrence.loose]
+    if unknown or missing or both:
         raise ValueError(
-            f"recurrence {recurrence.name!r} cannot be compared with a stream of {', '.join(stream)}:"
-            f" it says nothing of {unknown}, and {missing} are not in the stream; give each name a place in `start` or `empty`"
+            f"recurrence {recurrence.name!r} cannot be compared with a stream of {', '.join(stream)}: it says nothing of {unknown},"
+            f" {missing} are not in the stream, and {both} are declared scratch though it gives them a value;"
+            " give each name a place in `start`, or in the scratch of the program"
         )
-    return expected
+    return said | zeros
 
 
 def taken_for_granted(
@@ -244,10 +247,15 @@ def is_looped(config: TransformerConfig, recurrence: Recurrence) -> bool:
 
 def steps_to_certify(config: TransformerConfig, recurrence: Recurrence) -> range:
     """The t for which `certify_step` has to hold so that all steps are certified: one period where every step runs the same blocks."""
-    n_steps = (
-        len(config.schedule) - recurrence.n_prelude - recurrence.n_epilogue
-    ) // recurrence.n_blocks
-    return range(recurrence.period if is_looped(config, recurrence) else n_steps)
+    return range(
+        recurrence.period if is_looped(config, recurrence) else n_steps_of(config, recurrence)
+    )
+
+
+def n_steps_of(config: TransformerConfig, recurrence: Recurrence) -> int:
+    """How many whole steps of the recurrence the blocks have room for."""
+    blocks = len(config.schedule) - recurrence.n_prelude - recurrence.n_epilogue
+    return blocks // recurrence.n_blocks
 
 
 def certify_end_to_end(
@@ -269,9 +277,7 @@ def certify_end_to_end(
     is also held against k(x)^T (K + lambda I)^-1 y; all guards are then 0, as they are in the limit.
     Arguments and errors as for `certify_step`.
     """
-    n_steps = (
-        len(config.schedule) - recurrence.n_prelude - recurrence.n_epilogue
-    ) // recurrence.n_blocks
+    n_steps = n_steps_of(config, recurrence)
 
     def compare(ring: Ring) -> Iterator[Entries]:
         problem = pose(

@@ -7,6 +7,7 @@ enough to compute a target themselves.
 import copy
 import warnings
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,9 +17,10 @@ from torch import Tensor
 
 from metarep_lib.evidence.layers import in_other_basis
 from metarep_lib.evidence.probes import Split, Targets, check
-from metarep_lib.evidence.trained import TrainedTransformer
-from metarep_lib.evidence.training import initial
+from metarep_lib.network.asking import Decoder
 from metarep_lib.network.transformer import Transformer
+
+D = TypeVar("D", bound=Decoder)
 
 
 def rotated(transformer: Transformer, generator: torch.Generator) -> Transformer:
@@ -30,23 +32,13 @@ def rotated(transformer: Transformer, generator: torch.Generator) -> Transformer
     Raises:
         ValueError: a network with a norm, which singles out the axes (LayerNorm) or carries gains per axis.
     """
-    D = transformer.config.d_model
-    Q = torch.linalg.qr(torch.randn(D, D, generator=generator, dtype=torch.float64))[0]
+    size = transformer.config.d_model
+    Q = torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64))[0]
     return in_other_basis(transformer, Q.to(transformer.W_E))
 
 
-def untrained(
-    network: TrainedTransformer, seed: int, output_gain: float | None = None
-) -> TrainedTransformer:
-    """The same architecture before its first step; `output_gain` as in `Schedule`, the recipe's when None."""
-    recipe = network.recipe
-    if output_gain is not None:
-        recipe = replace(recipe, schedule=replace(recipe.schedule, output_gain=output_gain))
-    return replace(network, transformer=initial(recipe, seed).requires_grad_(False))
-
-
-def with_shuffled_weights(network: TrainedTransformer, seed: int) -> TrainedTransformer:
-    """The trained weights, each matrix with its entries in random order: the scales of training without what it learnt."""
+def with_shuffled_weights(network: D, seed: int) -> D:
+    """The weights of any decoder, each matrix with its entries in random order: the scales of training without what it learnt."""
     transformer, generator = copy.deepcopy(network.transformer), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for W in transformer.parameters():
@@ -138,9 +130,8 @@ def fit_mlp_probes(
                 random_state=0,
             )
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", ConvergenceWarning
-                )  # a fixed number of epochs is the budget
+                # a fixed number of epochs is the budget
+                warnings.simplefilter("ignore", ConvergenceWarning)
                 network.fit(((rows - mean) / scale).numpy(), (taught / unit).numpy())
             candidates.append(MLPProbe(network, mean, scale, unit))
         probes[name] = min(

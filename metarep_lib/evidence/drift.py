@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from metarep_lib.construct import ConstructedTransformer
+from metarep_lib.network.asking import Network
 from metarep_lib.numerics import (
     conjugate_gradient_jacobian,
     conjugate_gradient_lipschitz,
@@ -84,17 +84,17 @@ def lipschitz_ratio(key: str) -> tuple[Ratio, int]:
     """Change / (constant * size of the move) when one thing moves a little; keys as in `lipschitz_constants`."""
 
     def ratio(z: Tensor) -> Tensor:
-        prompt, moved = before_and_after(
-            torch.cat([z[:-1], z[-1:] - 7]), 2, 2
-        )  # e^-7: to first order
+        # e^-7: to first order
+        prompt, moved = before_and_after(torch.cat([z[:-1], z[-1:] - 7]), 2, 2)
         fit, move = ridge_fit(prompt), norm(moved.phi - prompt.phi)
         x, y = prompt.phi_query.norm(), prompt.y.norm()
         only_supports = Prompt(moved.phi, prompt.y, prompt.phi_query, prompt.ridge)
         change, step = {
+            # f is linear in y, ell its gradient; in phi(x), with gradient w
             "targets": lambda: (
                 fit.ell.norm(),
                 x,
-            ),  # f is linear in y, ell its gradient; in phi(x), with gradient w
+            ),
             "query": lambda: (fit.w.norm(), y),
             "supports": lambda: ((answer(only_supports) - answer(prompt)).abs(), x * y * move),
             "ridge": lambda: ((fit.psi @ fit.w).abs(), x * y),
@@ -119,10 +119,11 @@ def gradient_descent_ratio(z: Tensor, steps: int = 4) -> Tensor:
 
 def conjugate_gradient_ratio(z: Tensor, steps: int = 2, kappa: float = 300.0) -> Tensor:
     """||d alpha_t / d y|| / its bound over spectra of t + 2 eigenvalues in [1, kappa] and targets: 2 t + 2 numbers."""
+    # so that starts spread over the logarithms
     z, top = (
         3 * z,
         torch.tensor(kappa, dtype=z.dtype),
-    )  # so that starts spread over the logarithms
+    )
     inner = (top.log() * z[:steps].sigmoid()).exp()
     eigenvalues = torch.cat([torch.ones_like(z[:1]), top[None], inner])
     jacobian = conjugate_gradient_jacobian(eigenvalues.diag(), z[steps:].exp(), steps)
@@ -149,7 +150,7 @@ DRIFT_RATIOS: dict[str, tuple[Ratio, int]] = {
 }
 
 
-def fragility(network: ConstructedTransformer, prompt: Prompt) -> Tensor:
+def fragility(network: Network, prompt: Prompt) -> Tensor:
     """The largest first-order change of the network's output after every step when features move, per size of the move.
 
     The nuclear norm of the gradient of f_t(x) in the features of the supports and of x, by automatic differentiation
@@ -164,7 +165,8 @@ def fragility(network: ConstructedTransformer, prompt: Prompt) -> Tensor:
             prompt.phi.clone().requires_grad_(),
             prompt.phi_query[..., [i], :].clone().requires_grad_(),
         )
-        outputs = network.run(Prompt(phi, prompt.y, query, prompt.ridge)).prediction
+        moved = Prompt(phi, prompt.y, query, prompt.ridge)
+        outputs = network.trace(moved, groups=()).prediction
         gradients = [
             torch.cat(torch.autograd.grad(f.sum(), (phi, query), retain_graph=True), dim=-2)
             for f in outputs

@@ -29,7 +29,7 @@ class Stream:
 
     @property
     def part(self) -> str:
-        return self.half
+        return "stream" if self.half == "mlp" else self.half
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from operator import add
 import numpy as np
 from torch import Tensor
 
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.program import Form
 from metarep_lib.construct.softmax_circuits import kernel_score
-from metarep_lib.construct.tokens import input_basis
 from metarep_lib.evidence.problem import Problem
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.tokens import input_basis
 
 
 class ExponentialProblem(Problem):

@@ -6,14 +6,11 @@ is taken from "another run" is taken from this very pass. Nothing is attached to
 Letters: V interventions, B batch of prompts, T tokens, H heads, L blocks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
-from metarep_lib.construct.assemble import ConstructedTransformer
-from metarep_lib.construct.tokens import token_groups, tokenise
 from metarep_lib.evidence.edits import (
     Add,
     Edit,
@@ -25,13 +22,12 @@ from metarep_lib.evidence.edits import (
     Take,
     Units,
 )
-from metarep_lib.evidence.trained import TrainedTransformer
-from metarep_lib.network.masks import Mask
-from metarep_lib.network.trace import Trace, narrow
-from metarep_lib.network.transformer import TransformerConfig
+from metarep_lib.network.asking import Network
+from metarep_lib.network.trace import Trace, drop_single_channel
 from metarep_lib.prompt import Prompt
 
 CLEAN = "clean"
+Place = Stream | Heads | Units
 EXAMPLE = 'intervene(network, prompt, {"no p": [Edit(Stream(block=5, direction="p", tokens="support"), Put(0.0))]})'
 
 
@@ -39,53 +35,19 @@ class InterventionError(ValueError):
     """An intervention that cannot be made on this network and prompt; the message lists every reason."""
 
 
-@dataclass(frozen=True)
-class Question:
-    """A prompt as a network reads it: tokens and mask, and how its stream and tokens are called."""
-
-    tokens: Tensor
-    mask: Mask
-    groups: Mapping[str, slice]
-    asked: slice
-    channels: Mapping[str, slice]
-    step_ends: Sequence[int]
-
-
-def pose(network: ConstructedTransformer | TrainedTransformer, prompt: Prompt) -> Question:
-    """The question a network is asked. The stream of a trained one has no names, and each of its blocks is a step."""
-    if isinstance(network, ConstructedTransformer):
-        network.check(prompt)
-        groups = token_groups(prompt)
-        return Question(
-            tokenise(prompt, network.program.inputs),
-            network.mask(prompt),
-            groups,
-            groups[network.asked],
-            network.basis,
-            network.program.step_ends,
-        )
-    tokens, mask, asked = network.question(prompt)
-    groups = {"support": slice(0, prompt.n_support), "query": asked}
-    return Question(
-        tokens, mask, groups, asked, {}, range(len(network.transformer.config.schedule) + 1)
-    )
-
-
 def intervene(
-    network: ConstructedTransformer | TrainedTransformer,
-    prompt: Prompt,
-    interventions: Mapping[str, Intervention],
+    network: Network, prompt: Prompt, interventions: Mapping[str, Intervention]
 ) -> dict[str, Trace]:
     """Run a prompt, or a batch of prompts, clean and under every intervention, in one forward pass.
 
     Args:
-        network: constructed or trained.
-        prompt: [B] prompts or one; `Take` and `Mean` need a batch.
-        interventions: name -> edits, made in the order given where several meet.
+        network: any whose parts can be edited.
+        prompt: [*B] prompts or one; `Take` and `Mean` need a batch.
+        interventions: name -> edits, made in the order given where several meet. A value that is put or added has the shape of
+            what it replaces: [*B, n, ...] for the n tokens of a group, [*B, H, n, d_value] for heads.
 
     Returns:
-        name -> trace, "clean" first. Of a trained network `trace.prediction[b]` is what its unembedding reads after b blocks; one
-        of the pair-causal layout makes a pass for every query, so that there the batch is [B, q] and one token of each is asked.
+        name -> trace, "clean" first. Of a network without known steps `trace.prediction[l]` is what its head reads after l layers.
 
     Raises:
         InterventionError: unknown names, blocks, heads or units, values that do not fit; every reason at once.
@@ -100,19 +62,17 @@ def intervene(
     >>> runs["clean"].prediction.tolist(), runs["twice y"].prediction.tolist()
     ([[0.0], [1.5], [2.25]], [[0.0], [3.0], [4.5]])
     """
-    question = pose(network, prompt)
-    transformer = network.transformer
-    why_not = list(reasons(question, transformer.config, prompt, interventions))
+    why_not = list(reasons(network, prompt, interventions))
     if why_not:
         listed = "".join(f"\n  - {reason}" for reason in why_not)
         raise InterventionError(
             f"intervene with {', '.join(map(repr, interventions)) or 'nothing'}:{listed}\nthis would work: {EXAMPLE}"
         )
 
-    def tap(block: int, part: str, value: Tensor) -> Tensor:
+    def tap(layer: int, part: str, group: str, value: Tensor) -> Tensor:
         """Row v + 1 of the batch after the edits of intervention v; row 0 as it is."""
         here = [
-            [edit for edit in edits if (edit.where.block, edit.where.part) == (block, part)]
+            [edit for edit in edits if concerns(edit.where, layer, part, group)]
             for edits in interventions.values()
         ]
         if not any(here):
@@ -120,137 +80,110 @@ def intervene(
         value = value.clone()
         for row, edits in enumerate(here, start=1):
             for edit in edits:
-                make(edit, value[row], value[0], question)
+                make(edit, value[row], value[0], network.channels)
         return value
 
-    tokens = question.tokens.expand(1 + len(interventions), *question.tokens.shape)
-    resid = torch.stack(
-        list(transformer.stream(tokens, question.mask, tap)), dim=1
-    )  # [1 + V, L + 1, *B, T, d_model]
-    output = transformer.read(resid)
-    described = (question.channels, question.groups, question.step_ends, question.asked)
-    return {
-        name: Trace(resid[row], output[row], *described)
-        for row, name in enumerate([CLEAN, *interventions])
-    }
+    rows = prompt.expand(1 + len(interventions))
+    trace = network.trace(rows, groups=tuple(network.groups(prompt)), tap=tap)
+    return {name: trace.select(row) for row, name in enumerate([CLEAN, *interventions])}
 
 
-def make(edit: Edit, held: Tensor, clean: Tensor, question: Question) -> None:
+def concerns(where: Place, layer: int, part: str, group: str) -> bool:
+    return (where.block, where.part) == (layer, part) and where.tokens in (None, group)
+
+
+def make(edit: Edit, held: Tensor, clean: Tensor, channels: Mapping[str, slice]) -> None:
     """Make one edit in place, on one row of the batch; a direction of width one is handed over as a number per token."""
-    index = where_in(edit.where, question)
+    where = edit.where
+    if isinstance(where, Heads):  # edits see heads before tokens
+        held, clean = held.transpose(-3, -2), clean.transpose(-3, -2)
+    index = index_of(where, channels)
     before, reference = held[index], clean[index]
-    subspace = (
-        edit.where.direction
-        if isinstance(edit.where, Stream) and isinstance(edit.where.direction, Tensor)
-        else None
-    )
-    if subspace is not None:
-        coordinates = before @ subspace
-        held[index] = (
-            before + (edit.what(coordinates, reference @ subspace) - coordinates) @ subspace.mT
-        )
+    if isinstance(where, Stream) and isinstance(where.direction, Tensor):
+        U = where.direction
+        coordinates = before @ U
+        held[index] = before + (edit.what(coordinates, reference @ U) - coordinates) @ U.mT
     else:
-        after = edit.what(narrow(before), narrow(reference))
-        held[index] = after.expand(narrow(before).shape).reshape(before.shape)
+        after = edit.what(drop_single_channel(before), drop_single_channel(reference))
+        shape = drop_single_channel(before).shape
+        held[index] = after.expand(shape).reshape(before.shape)
 
 
-def where_in(where: Stream | Heads | Units, question: Question) -> tuple:
-    """The index of a place in the value a tap is handed."""
-    tokens = question.groups[where.tokens] if where.tokens else slice(None)
+def index_of(where: Place, channels: Mapping[str, slice]) -> tuple:
+    """The index of a place in the value of its part, [*B, n, D], [*B, H, n, d_value] or [*B, n, d_mlp]."""
     if isinstance(where, Stream):
-        return (
-            ...,
-            tokens,
-            question.channels[where.direction] if isinstance(where.direction, str) else slice(None),
-        )
+        return (..., channels[where.direction] if isinstance(where.direction, str) else slice(None))
     which = slice(None) if where.which is None else slice(where.which, where.which + 1)
-    return (..., which, tokens, slice(None)) if isinstance(where, Heads) else (..., tokens, which)
+    return (..., which, slice(None), slice(None)) if isinstance(where, Heads) else (..., which)
 
 
 def reasons(
-    question: Question,
-    config: TransformerConfig,
-    prompt: Prompt,
-    interventions: Mapping[str, Intervention],
+    network: Network, prompt: Prompt, interventions: Mapping[str, Intervention]
 ) -> Iterator[str]:
     """Why the interventions cannot be made."""
     if CLEAN in interventions:
         yield f"{CLEAN!r} is the name of the pass without edits"
-    batch = question.tokens.shape[:-2]
+    groups = network.groups(prompt)
     for name, edits in interventions.items():
         for edit in edits:
-            unfit = list(place_reasons(edit.where, question, config))
-            if isinstance(edit.what, Take | Mean) and not prompt.phi.shape[:-2]:
-                unfit.append(
-                    f"{type(edit.what).__name__} needs a batch of prompts, there is one prompt without a batch axis"
-                )
-            elif isinstance(edit.what, Take) and (
-                len(edit.what.prompts) != batch[0]
-                or not all(0 <= b < batch[0] for b in edit.what.prompts)
-            ):
-                unfit.append(
-                    f"Take has {len(edit.what.prompts)} prompts, expected one of 0 to {batch[0] - 1} for each of the {batch[0]} of the batch"
-                )
-            elif (
-                not unfit
-                and isinstance(edit.what, Put | Add)
-                and isinstance(edit.what.value, Tensor)
-            ):
-                shape = list(shape_of(edit.where, question, config))
-                if not broadcasts(list(edit.what.value.shape), shape):
-                    unfit.append(
-                        f"a value of shape {list(edit.what.value.shape)} does not broadcast to {shape}"
-                    )
+            unfit = list(place_reasons(edit.where, network, groups))
+            unfit = unfit or list(value_reasons(edit, network, prompt.phi.shape[:-2], groups))
             yield from (f"{name!r}, {reason}" for reason in unfit)
 
 
-def place_reasons(
-    where: Stream | Heads | Units, question: Question, config: TransformerConfig
-) -> Iterator[str]:
-    first = 0 if isinstance(where, Stream) and where.half == "mlp" else 1
-    if not first <= where.block <= len(config.schedule):
-        yield f"{type(where).__name__}(block={where.block}): expected a block from {first} to {len(config.schedule)}"
+def place_reasons(where: Place, network: Network, groups: Mapping[str, int]) -> Iterator[str]:
+    first, last = 0 if where.part == "stream" else 1, network.n_layers
+    if not first <= where.block <= last:
+        yield f"{type(where).__name__}(block={where.block}): expected a block from {first} to {last}"
         return
-    if where.tokens is not None and where.tokens not in question.groups:
-        yield f"no tokens {where.tokens!r}; there are {', '.join(question.groups)}"
-    if isinstance(where, Stream):
-        if isinstance(where.direction, str) and where.direction not in question.channels:
-            yield f"no direction {where.direction!r}; there are {', '.join(question.channels) or 'no names in a trained stream, give a matrix'}"
+    if where.tokens is not None and where.tokens not in groups:
+        yield f"no tokens {where.tokens!r}; there are {', '.join(groups)}"
+    parts = network.parts[where.block]
+    if where.part not in parts:
+        what = (
+            f"group {where.group} of heads" if isinstance(where, Heads) else f"part {where.part!r}"
+        )
+        yield f"no {what}; block {where.block} has {', '.join(parts)}"
+    elif isinstance(where, Stream):
+        if isinstance(where.direction, str) and where.direction not in network.channels:
+            yield f"no direction {where.direction!r}; there are {', '.join(network.channels) or 'no names in this stream, give a matrix'}"
         if isinstance(where.direction, Tensor) and not is_orthonormal(
-            where.direction, config.d_model
+            where.direction, network.d_model
         ):
-            yield f"a subspace is a matrix [{config.d_model}, s] with orthonormal columns, got {list(where.direction.shape)}: torch.linalg.qr(U)[0]"
-        return
-    block = config.blocks[config.schedule[where.block - 1]]
-    if isinstance(where, Heads) and not 0 <= where.group < len(block.attention):
-        yield f"no group {where.group} of heads; block {where.block} has {len(block.attention)}"
-        return
-    n, what = (
-        (block.attention[where.group].n_heads, "heads")
-        if isinstance(where, Heads)
-        else (block.d_mlp, "units")
-    )
-    if where.which is not None and not 0 <= where.which < n:
-        yield f"no {type(where).__name__}(which={where.which}); block {where.block} has {n} {what}"
+            yield f"a subspace is a matrix [{network.d_model}, s] with orthonormal columns, got {list(where.direction.shape)}: torch.linalg.qr(U)[0]"
+    elif where.which is not None and not 0 <= where.which < parts[where.part][0]:
+        what = "heads" if isinstance(where, Heads) else "units"
+        yield f"no {type(where).__name__}(which={where.which}); block {where.block} has {parts[where.part][0]} {what}"
 
 
-def shape_of(
-    where: Stream | Heads | Units, question: Question, config: TransformerConfig
-) -> torch.Size:
+def value_reasons(
+    edit: Edit, network: Network, batch: torch.Size, groups: Mapping[str, int]
+) -> Iterator[str]:
+    """Why a value cannot be put, added or taken at a place that there is."""
+    if isinstance(edit.what, Take | Mean) and not batch:
+        yield f"{type(edit.what).__name__} needs a batch of prompts, there is one prompt without a batch axis"
+    elif isinstance(edit.what, Take):
+        if len(edit.what.prompts) != batch[0] or not all(
+            0 <= b < batch[0] for b in edit.what.prompts
+        ):
+            yield f"Take has {len(edit.what.prompts)} prompts, expected one of 0 to {batch[0] - 1} for each of the {batch[0]} of the batch"
+    elif isinstance(edit.what, Put | Add) and isinstance(edit.what.value, Tensor):
+        given = list(edit.what.value.shape)
+        for group in [edit.where.tokens] if edit.where.tokens else groups:
+            shape = list(shape_of(edit.where, network, batch, groups[group]))
+            if not broadcasts(given, shape):
+                yield f"a value of shape {given} does not broadcast to {shape}"
+
+
+def shape_of(where: Place, network: Network, batch: torch.Size, n_tokens: int) -> torch.Size:
     """Of the values an edit sees there."""
-    *batch, n_tokens, _ = question.tokens.shape
-    block = config.blocks[config.schedule[where.block - 1]]
-    if isinstance(where, Stream):
-        shape = (*batch, n_tokens, config.d_model)
-    elif isinstance(where, Heads):
-        group = block.attention[where.group]
-        shape = (*batch, group.n_heads, n_tokens, group.d_value)
-    else:
-        shape = (*batch, n_tokens, block.d_mlp)
-    part = torch.empty(shape, device="meta")[where_in(where, question)]
+    *heads, width = network.parts[where.block][where.part]
+    part = torch.empty((*batch, *heads, n_tokens, width), device="meta")[
+        index_of(where, network.channels)
+    ]
     if isinstance(where, Stream) and isinstance(where.direction, Tensor):
         return torch.Size((*part.shape[:-1], where.direction.shape[-1]))
-    return narrow(part).shape
+    return drop_single_channel(part).shape
 
 
 def broadcasts(shape: list[int], target: list[int]) -> bool:

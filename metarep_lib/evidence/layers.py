@@ -7,59 +7,30 @@ that comes nearest to what the network says in the end: by least squares, so the
 layer both are the network itself.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from metarep_lib.construct.assemble import ConstructedTransformer
-from metarep_lib.construct.tokens import token_groups, tokenise
-from metarep_lib.evidence.trained import TrainedTransformer
-from metarep_lib.network.masks import Mask
+from metarep_lib.network.asking import Network
 from metarep_lib.network.transformer import Transformer
 from metarep_lib.prompt import Prompt
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A network under investigation: its weights, and how it is asked.
+def query_streams(network: Network, prompt: Prompt) -> Tensor:
+    """[L + 1, B, q, D] the residual stream at the queries, after the embedding and after every layer.
 
-    Args:
-        transformer: any; nothing but its stream and its head is used.
-        question: from prompts to tokens, mask, and the tokens that answer.
+    Raises:
+        AskedWrongly: a prompt in another dtype than the network's: `prompt.to(network.traits.dtype)`.
     """
+    with torch.no_grad():
+        return network.trace(prompt, groups=("query",)).stream("query")
 
-    transformer: Transformer
-    question: Callable[[Prompt], tuple[Tensor, Mask, slice]]
 
-    @classmethod
-    def of(cls, network: ConstructedTransformer | TrainedTransformer) -> "Subject":
-        if isinstance(network, TrainedTransformer):
-            return cls(network.transformer, network.question)
-        inputs = network.program.inputs
-        return cls(
-            network.transformer,
-            lambda prompt: (
-                tokenise(prompt, inputs),
-                network.mask(prompt),
-                token_groups(prompt)["query"],
-            ),
-        )
-
-    def streams(self, prompt: Prompt) -> Tensor:
-        """[L + 1, B, q, d_model] the residual stream at the queries, after the embedding and after every layer."""
-        tokens, mask, asked = self.question(prompt.to(self.transformer.W_E.dtype))
-        with torch.no_grad():
-            held = torch.stack([x[..., asked, :] for x in self.transformer.stream(tokens, mask)])
-        return (
-            held if held.ndim == 4 else held.squeeze(-2)
-        )  # a pass for every query: [L + 1, B, q, 1, d_model]
-
-    def read(self, streams: Tensor) -> Tensor:
-        """[L + 1, B, q] its own head at every layer, in double precision."""
-        with torch.no_grad():
-            return self.transformer.read(streams)[..., 0].double()
+def own_head(network: Network, streams: Tensor) -> Tensor:
+    """[L + 1, B, q] what the network's own head reads off every layer, in double precision."""
+    with torch.no_grad():
+        return network.head(streams)[..., network.outputs["prediction"]].squeeze(-1).double()
 
 
 @dataclass(frozen=True)
@@ -78,7 +49,7 @@ def fitted_readout(streams: Tensor, said: Tensor, rcond: float = 1e-9) -> Readou
     """The least-squares readout of every layer, exactly converged.
 
     Args:
-        streams: [L + 1, B, q, d_model] as `Subject.streams` gives them, on prompts that nothing is judged on.
+        streams: [L + 1, B, q, d_model] as `query_streams` gives them, on prompts that nothing is judged on.
         said: [B, q] what the network says.
         rcond: directions of the stream this much smaller than the largest are left out.
     """

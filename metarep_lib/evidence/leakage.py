@@ -129,9 +129,10 @@ def leakage_by_gradient(
     one_reader = torch.eye(n_tokens).to(tokens).unsqueeze(-1) * direction  # [reader, T, d_model]
     influence = []
     for x in resid:
+        # [reader, source, d_input]
         (gradient,) = torch.autograd.grad(
             x, tokens, one_reader, retain_graph=True, is_grads_batched=True
-        )  # [reader, source, d_input]
+        )
         influence.append((gradient != 0).any(-1))
     return Leakage(
         "gradient",

@@ -2,7 +2,7 @@
 
 A certificate that accepts a wrong network proves nothing. Four kinds of mutants are made: one non-zero weight tripled, one weight
 added where W_E, W_O or W_out, the matrices that write to the stream, have a zero, one gated unit dropped, two neighbouring
-unequal blocks swapped. Each is called by the directions it touches, so that its name outlives a change of their order.
+unequal blocks swapped. Each is called by the directions it connects (`Naming`), so that its name outlives a change of their order.
 """
 
 from collections import Counter
@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from metarep_lib.construct.assemble import ConstructedTransformer
-from metarep_lib.construct.basis import Basis
 from metarep_lib.evidence.certificate import (
     StepTrial,
     WholeTrial,
@@ -21,6 +20,7 @@ from metarep_lib.evidence.certificate import (
     pose,
     steps_to_certify,
 )
+from metarep_lib.evidence.naming import Naming
 from metarep_lib.evidence.recurrence import Recurrence
 from metarep_lib.evidence.rings import Field, Isotropic
 from metarep_lib.network.transformer import TransformerConfig
@@ -35,7 +35,7 @@ class Mutant:
 
     Args:
         kind: one of KINDS.
-        where: what was touched, by the names of the stream.
+        where: what was touched, as in `W_E is_aggregator -> rho_old`.
         tensor: the name of the weights changed; None when blocks were swapped.
         at: where in them; a unit is a whole row.
         value: what stands there now.
@@ -74,18 +74,18 @@ class Judged:
 def mutants(network: ConstructedTransformer) -> Iterator[Mutant]:
     """All of them, one small wrong at a time."""
     state_dict, schedule = network.transformer.state_dict(), network.transformer.config.schedule
+    naming = Naming(network)
     for tensor, weights in state_dict.items():
-        names = axes(tensor, network.program.inputs, network.basis)
         changes = [
             ("tripled", at, 3 * float(weights[tuple(at)])) for at in weights.nonzero().tolist()
         ]
         if tensor.split(".")[-1] in WRITING:
             changes += [("added", at, 1.0) for at in (weights == 0).nonzero().tolist()]
         for kind, at, value in changes:
-            yield Mutant(kind, f"{tensor}[{called(at, names)}]", tensor, tuple(at), value)
+            yield Mutant(kind, naming.entry(tensor, tuple(at)), tensor, tuple(at), value)
         if tensor.endswith("mlp.W_out"):
             yield from (
-                Mutant("dropped", f"unit {unit} of {tensor}", tensor, (unit,))
+                Mutant("dropped", naming.unit(tensor, unit), tensor, (unit,))
                 for unit in range(len(weights))
             )
     for i, (one, other) in enumerate(zip(schedule, schedule[1:])):
@@ -95,34 +95,6 @@ def mutants(network: ConstructedTransformer) -> Iterator[Mutant]:
                 f"blocks {i} and {i + 1}",
                 schedule=(*schedule[:i], other, one, *schedule[i + 2 :]),
             )
-
-
-def axes(tensor: str, inputs: Basis, stream: Basis) -> tuple[list[str] | None, ...]:
-    """For every axis of a weight the names along it, None where it has no names."""
-    of_inputs, of_stream = channels(inputs), channels(stream)
-    return {
-        "W_E": (of_inputs, of_stream),
-        "W_U": (of_stream, None),
-        "W_O": (None, None, of_stream),
-        "W_out": (None, of_stream),
-        "W_gate": (of_stream, None),
-        "W_in": (of_stream, None),
-    }.get(tensor.split(".")[-1], (None, of_stream, None))  # W_Q, W_K, W_V
-
-
-def channels(basis: Basis) -> list[str]:
-    """The name of every channel, as in `phi[1]`."""
-    return [
-        name if basis.width(name) == 1 else f"{name}[{a}]"
-        for name in basis
-        for a in range(basis.width(name))
-    ]
-
-
-def called(at: list[int], names: tuple[list[str] | None, ...]) -> str:
-    return ", ".join(
-        str(i) if of_axis is None else of_axis[i] for i, of_axis in zip(at, names, strict=True)
-    )
 
 
 class Harness:

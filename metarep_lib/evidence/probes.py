@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib.construct.assemble import ConstructedTransformer
-from metarep_lib.evidence.trained import TrainedTransformer
+from metarep_lib.network.asking import Network
 from metarep_lib.prompt import Prompt
 
 PENALTIES = tuple(10.0**e for e in range(-13, 3))
@@ -24,24 +23,14 @@ Targets = Mapping[str, Tensor]
 Predictor = Callable[[Tensor], Tensor]
 
 
-def activations(
-    network: ConstructedTransformer | TrainedTransformer, prompt: Prompt
-) -> dict[str, Tensor]:
-    """Group of tokens -> [n_blocks + 1, B, tokens, D], the stream there after the embedding and after every block.
+def activations(network: Network, prompt: Prompt) -> dict[str, Tensor]:
+    """Group of tokens -> [L + 1, *B, n, D], the stream there after the embedding and after every layer.
 
     Args:
-        network: constructed or trained.
-        prompt: a batch of tasks, in the network's dtype. Under the pair-causal layout every query has a pass of its own; the
-            supports' stream is the same in all of them.
+        network: any whose layers can be read.
+        prompt: a batch of tasks, in the network's dtype.
     """
-    if isinstance(network, ConstructedTransformer):
-        trace = network.run(prompt)
-        return {group: trace.resid[..., tokens, :] for group, tokens in trace.tokens.items()}
-    tokens, mask, _ = network.question(prompt)
-    resid, k = torch.stack(list(network.transformer.stream(tokens, mask))), prompt.n_support
-    if network.recipe.schedule.layout == "prefix":
-        return {"support": resid[..., :k, :], "query": resid[..., k:, :]}
-    return {"support": resid[..., 0, :k, :], "query": resid[..., -1, :]}
+    return dict(network.trace(prompt, groups=tuple(network.groups(prompt))).streams)
 
 
 @dataclass(frozen=True)

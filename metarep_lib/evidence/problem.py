@@ -10,10 +10,10 @@ from fractions import Fraction
 import flint
 import numpy as np
 
-from metarep_lib.construct.basis import Basis
-from metarep_lib.construct.tokens import AGGREGATOR, N_REGISTERS, SINK, input_basis
 from metarep_lib.evidence.rings import Field, Ring
+from metarep_lib.network.basis import Basis
 from metarep_lib.network.masks import CausalMask, Mask, PrefixMask
+from metarep_lib.network.tokens import AGGREGATOR, N_REGISTERS, SINK, input_basis
 
 
 @dataclass(frozen=True)

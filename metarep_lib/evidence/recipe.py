@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from metarep_lib.construct.tokens import input_basis
+from metarep_lib.network.tokens import input_basis
 from metarep_lib.network.transformer import (
     Activation,
     AttentionConfig,

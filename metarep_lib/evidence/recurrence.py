@@ -1,7 +1,8 @@
 """What a network is held against: an algorithm and where its quantities stand in the stream.
 
 A `Recurrence` knows no network. Its step is the solvers' own (`metarep_lib.numerics.recurrences`),
-run over any ring; the rest says which token must hold what between two steps.
+run over any ring; the rest says which token must hold what between two steps. It says nothing of what a
+network leaves empty there: that is its scratch, which the stream declares.
 """
 
 from collections.abc import Callable
@@ -9,9 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from metarep_lib.construct.basis import Basis
-from metarep_lib.construct.tokens import N_REGISTERS
 from metarep_lib.evidence.problem import Problem, draws
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.tokens import N_REGISTERS
 from metarep_lib.numerics.recurrences import State
 
 
@@ -22,6 +23,11 @@ def nothing(state: State, problem: Problem, t: int) -> State:
 def dual_prediction(state: State, problem: Problem) -> np.ndarray:
     """[q(, m)] k(x)^T alpha at every query."""
     return problem.K_query @ state["alpha"][: problem.n_support]
+
+
+def empty(stream: Basis, problem: Problem) -> dict[str, np.ndarray]:
+    """name -> [T, 1] zeros, for the scratch of a stream."""
+    return {name: problem.zeros(len(problem.tokens), 1) for name in stream.scratch}
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,6 @@ class Recurrence:
         period: after how many steps `known` says the same again.
         everywhere: names that stand on every token.
         on_registers: scalars of a step that stand on the registers and are zero elsewhere.
-        empty: names that are zero everywhere between steps.
         loose: names whose value on the registers does not matter.
         unseen: names that the network carries nowhere.
         predict: (state, problem) to what the network should say.
@@ -58,7 +63,6 @@ class Recurrence:
     period: int = 1
     everywhere: tuple[str, ...] = ()
     on_registers: tuple[str, ...] = ()
-    empty: tuple[str, ...] = ()
     loose: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     predict: Callable[[State, Problem], np.ndarray] = dual_prediction
@@ -79,11 +83,11 @@ class Recurrence:
         return state | self.known(state, problem, t)
 
     def random_stream(self, state: State, stream: Basis, problem: Problem) -> np.ndarray:
-        """[T, d_model] a stream that holds this state and the constants of the prompt; anything else is random.
+        """[T, d_model] a stream that holds this state and the constants of the prompt, and is zero on its scratch; anything else is random.
 
         Where a name does not matter it is random, too.
         """
-        held = self.stand(state, problem)
+        held = self.stand(state, problem) | empty(stream, problem)
         x = draws(problem.ring, len(problem.tokens), stream.size)
         for name in stream:
             if name in held:
@@ -96,9 +100,8 @@ class Recurrence:
         return slice(N_REGISTERS, None) if name in self.loose else slice(None)
 
     def stand(self, state: State, problem: Problem) -> dict[str, np.ndarray]:
-        """name -> [T, width] where everything stands: the state, the constants, and zero where nothing does."""
-        n_tokens = len(problem.tokens)
-        held = problem.constants | {name: problem.zeros(n_tokens, 1) for name in self.empty}
+        """name -> [T, width] where everything stands: the state and the constants, zero on the other tokens."""
+        n_tokens, held = len(problem.tokens), dict(problem.constants)
         for name, value in state.items():
             if name in self.unseen:
                 continue

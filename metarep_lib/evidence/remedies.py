@@ -12,10 +12,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from metarep_lib.construct.tokens import bare_tokens
 from metarep_lib.evidence.recipe import Recipe
 from metarep_lib.evidence.training import batch_loss, loss_weights, rate
 from metarep_lib.network.masks import PrefixMask
+from metarep_lib.network.tokens import bare_tokens
 from metarep_lib.network.transformer import Transformer
 from metarep_lib.numerics.kernels import ridge_system
 from metarep_lib.numerics.solvers import cholesky

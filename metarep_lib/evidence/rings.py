@@ -72,9 +72,8 @@ class Field:
         return self.context(value.numerator) / self.context(value.denominator)
 
     def draw(self) -> flint.fmpz_mod:
-        return self.context(
-            self.random.getrandbits(2 * PRIME_BITS)
-        )  # twice the bits: as good as uniform
+        # twice the bits: as good as uniform
+        return self.context(self.random.getrandbits(2 * PRIME_BITS))
 
     def divide(self, numerator: flint.fmpz_mod, denominator: flint.fmpz_mod) -> flint.fmpz_mod:
         if denominator == 0:

@@ -7,24 +7,13 @@ import numpy as np
 from torch import Tensor
 
 from metarep_lib.construct.algorithms.preconditioned import Preconditioner
-from metarep_lib.construct.tokens import N_REGISTERS
 from metarep_lib.evidence.algorithms import EVERYWHERE, two_block_start
 from metarep_lib.evidence.exponential import ExponentialProblem, exponential_problem
 from metarep_lib.evidence.problem import Problem
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.network.tokens import N_REGISTERS
 from metarep_lib.numerics.recurrences import State, pipelined_step, richardson_step, two_block_step
 
-EMPTIED = ("average", "rho", "delta", "rho_rho", "p_old", "s_old", "z_old", "beta", "gamma_beta")
-EMPTIED += (
-    "c_aggregator",
-    "c_sink",
-    "rho_old_aggregator",
-    "gamma_aggregator",
-    "gamma_sink",
-    "started_aggregator",
-)
-REFRESHED = ("w", "m_r", "m_w", "m_s")
-PIPELINED_EMPTIED = ("n", "m_n", "m_v", "w_old", "m_w_old", "q_old", "v_old")
 ON_REGISTERS_ANYTHING = ("mass",)
 OWN_SHARES = ("own", "share")  # of Jacobi's heads, on every token
 
@@ -113,7 +102,6 @@ def richardson_recurrence(tau: float = 1.0, U: Tensor | None = None) -> Recurren
         step,
         n_prelude=2,
         known=known,
-        empty=("average",),
         loose=ON_REGISTERS_ANYTHING,
         predict=predicted,
         pose=exponential_problem(tau, U),
@@ -154,7 +142,6 @@ def softmax_conjugate_gradient_recurrence(
         n_prelude=2 + jacobi,
         known=known,
         everywhere=EVERYWHERE + OWN_SHARES,
-        empty=EMPTIED + REFRESHED,
         loose=ON_REGISTERS_ANYTHING,
         predict=predicted,
         pose=exponential_problem(tau, U),
@@ -203,7 +190,6 @@ def pipelined_recurrence(
         n_prelude=3 + jacobi,
         known=known,
         everywhere=EVERYWHERE + OWN_SHARES,
-        empty=EMPTIED + PIPELINED_EMPTIED,
         loose=ON_REGISTERS_ANYTHING,
         predict=predicted,
         pose=exponential_problem(tau, U),

@@ -4,77 +4,54 @@ Weights are stored in half precision beside a card (JSON) that says what made th
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
-from metarep_lib.construct.tokens import bare_tokens
 from metarep_lib.evidence.recipe import Recipe, recipe_of
-from metarep_lib.network.masks import Mask, PairCausalMask, PrefixMask
+from metarep_lib.evidence.training import initial
+from metarep_lib.network.asking import Decoder
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.layouts import Interleaved, Layout, PairCausal, Prefix
+from metarep_lib.network.tokens import input_basis
 from metarep_lib.network.transformer import Transformer
-from metarep_lib.prompt import Prompt
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 
+LAYOUTS = {
+    "prefix": Prefix(registers=False, sees_itself=True),
+    "pair-causal": PairCausal(),
+    "interleaved": Interleaved(),
+}
+
+
 @dataclass(frozen=True)
-class TrainedTransformer:
+class TrainedTransformer(Decoder):
     """A transformer with the recipe it was trained by; `card` records the run."""
 
     transformer: Transformer
     recipe: Recipe
     card: dict
 
-    def predict(self, prompt: Prompt) -> Tensor:
-        """[*batch, q] what it says at the queries, given all supports."""
-        tokens, mask, asked = self.question(prompt)
-        output = self.transformer(tokens, mask)[..., asked, 0]
-        return output if self.recipe.schedule.layout == "prefix" else output.squeeze(-1)
+    @property
+    def layout(self) -> Layout:
+        return LAYOUTS[self.recipe.schedule.layout]
 
-    def question(self, prompt: Prompt) -> tuple[Tensor, Mask, slice]:
-        """Tokens, mask, and which tokens answer.
+    @property
+    def inputs(self) -> Basis:
+        return input_basis(self.transformer.config.d_input - input_basis(1).size + 1)
 
-        Under the pair-causal layout a query that sees k supports is the query of pair k + 1, so every query has a pass of its own: tokens
-        are [*batch, q, 2 (k + 1), d_input].
-        """
-        k = prompt.n_support
-        if self.recipe.schedule.layout == "prefix":
-            return (
-                bare_tokens(prompt.phi, prompt.y, prompt.phi_query),
-                PrefixMask(k, sees_itself=True),
-                slice(k, None),
-            )
-        x = torch.cat(
-            [
-                prompt.phi.unsqueeze(-3).expand(*prompt.phi.shape[:-2], prompt.n_query, k, -1),
-                prompt.phi_query.unsqueeze(-2),
-            ],
-            dim=-2,
-        )
-        y = torch.cat(
-            [
-                prompt.y.unsqueeze(-2).expand(*prompt.y.shape[:-1], prompt.n_query, k),
-                prompt.phi_query[..., :1] * 0,
-            ],
-            dim=-1,
-        )
-        return bare_tokens(x, y, x), PairCausalMask(k + 1), slice(-1, None)
+    @property
+    def name(self) -> str:
+        return self.recipe.name
 
-    def curve(self, x: Tensor, y: Tensor) -> Tensor:
-        """[*batch, n] the prediction at token i from the pairs before i, for pair-causal networks in one pass.
-
-        Raises:
-            ValueError: a network of the prefix layout.
-        """
-        if self.recipe.schedule.layout != "pair-causal":
-            raise ValueError(
-                f"{self.recipe.name}.curve: it was trained with layout 'prefix'; this would work: predict(Prompt(x[:n], y[:n], x[n:], ridge))"
-            )
-        n = x.shape[-2]
-        return self.transformer(bare_tokens(x, y, x), PairCausalMask(n))[..., n:, 0]
+    def twin(self, seed: int) -> "TrainedTransformer":
+        """The same architecture before its first step."""
+        transformer = initial(self.recipe, seed).to(self.transformer.W_E)
+        return replace(self, transformer=transformer.requires_grad_(False))
 
 
 def load_trained(
@@ -124,3 +101,13 @@ def load_seeds(
 def cards(folder: Path = WEIGHTS) -> list[dict]:
     """The cards of all committed networks, by name and seed: recipe, command, commit, device, seconds, parameters, risks."""
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+
+
+def untrained(
+    network: TrainedTransformer, seed: int, output_gain: float | None = None
+) -> TrainedTransformer:
+    """The twin of a network, with another `output_gain` (as in `Schedule`) if one is given."""
+    recipe = network.recipe
+    if output_gain is not None:
+        recipe = replace(recipe, schedule=replace(recipe.schedule, output_gain=output_gain))
+    return replace(network, recipe=recipe).twin(seed)

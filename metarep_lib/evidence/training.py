@@ -11,10 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from metarep_lib.construct.tokens import bare_tokens
 from metarep_lib.evidence.files import replace
 from metarep_lib.evidence.recipe import Recipe
 from metarep_lib.network.masks import PairCausalMask, PrefixMask
+from metarep_lib.network.tokens import bare_tokens
 from metarep_lib.network.transformer import Transformer
 from metarep_lib.tasks.priors import Draw, bayes_risk
 

@@ -20,6 +20,7 @@ from metarep_lib.evidence.alignment import (
     weight_error,
 )
 from metarep_lib.evidence.trained import TrainedTransformer
+from metarep_lib.network.asking import Answerer
 from metarep_lib.prompt import Prompt
 from metarep_lib.tasks.priors import Draw, Prior, bayes
 
@@ -111,7 +112,7 @@ def risks_compared(
 
 
 @torch.no_grad()
-def network_left_out(network: TrainedTransformer, prompt: Prompt, at_most: int = 8) -> Tensor:
+def network_left_out(network: Answerer, prompt: Prompt, at_most: int = 8) -> Tensor:
     """[B, min(k, at_most)] what the network says at the first supports when each is hidden from it: a pass of k - 1 supports for every one.
 
     Raises:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
-from metarep_lib.construct.tokens import AGGREGATOR, N_REGISTERS, SINK
 from metarep_lib.evidence.problem import CausalProblem, Problem
 from metarep_lib.evidence.recurrence import Recurrence
+from metarep_lib.network.tokens import AGGREGATOR, N_REGISTERS, SINK
 from metarep_lib.numerics.recurrences import State, chebyshev_step, look_ahead_step, token_step
 
 
@@ -111,19 +111,6 @@ def gram_chebyshev_recurrence(
 
 def gram_conjugate_gradient_recurrence(p: int, causal: bool = False) -> Recurrence:
     """w, r, p, s and the scalars of Chronopoulos and Gear on every token; three blocks per step."""
-    emptied = (
-        "u",
-        "p_old",
-        "s_old",
-        "phi_p_old",
-        "rho",
-        "phi_r",
-        "beta",
-        "chi",
-        "delta",
-        "psi",
-        "gamma",
-    )
 
     def start(problem: Problem) -> State:
         zero, scalar = problem.zeros(*problem.phi.shape), problem.zeros(len(problem.phi), 1)
@@ -152,7 +139,6 @@ def gram_conjugate_gradient_recurrence(p: int, causal: bool = False) -> Recurren
         step,
         known=known,
         everywhere=("started",),
-        empty=emptied,
     )
     return carried(recurrence, causal, p, "w", "r", "p", "s", "c", "rho_old")
 
@@ -167,8 +153,6 @@ def one_token_step(state: State, problem: Problem, m: np.ndarray) -> State:
 
 def feature_scaled_recurrence() -> Recurrence:
     """w, r, z, p, s and the scalars of Chronopoulos and Gear on every token, preconditioned by d; three blocks per step after three."""
-    emptied = ("u", "p_old", "s_old", "d_r", "d_s", "d_s_old")
-    emptied += ("rho", "phi_z", "phi_p_old", "beta", "chi", "delta", "psi", "gamma")
 
     def fixed(problem: Problem) -> State:
         squares = problem.phi * problem.phi
@@ -207,7 +191,6 @@ def feature_scaled_recurrence() -> Recurrence:
         n_prelude=3,
         known=known,
         everywhere=everywhere,
-        empty=emptied,
     )
     return replace(recurrence, loose=loose, predict=said)
 
@@ -222,9 +205,8 @@ def gram_squaring_recurrence(p: int, step_size: float, causal: bool = False) -> 
 
     def step(state: State, problem: Problem, t: int) -> State:
         E = matrices_of(state, "E", p)
-        w = state["w"] + apply(
-            np.swapaxes(E, 1, 2), state["w"]
-        )  # the network sums w[a] times row a
+        # the network sums w[a] times row a
+        w = state["w"] + apply(np.swapaxes(E, 1, 2), state["w"])
         return state | held("E", E @ E) | {"w": w}
 
     def predict(state: State, problem: Problem) -> np.ndarray:
@@ -250,7 +232,6 @@ def one_block_recurrence(scale: float) -> Recurrence:
         "omega_aggregator",
     )
     everywhere += ("vv_even", "vv_odd", "even", "pi", "pi_old", "lambda")
-    sums = ("H_11", "H_12", "H_13", "H_22", "H_23", "H_33", "J_13", "J_33")
 
     def start(problem: Problem) -> State:
         c, one, zero = problem.number(scale), problem.number(1.0), problem.number(0.0)
@@ -314,7 +295,6 @@ def one_block_recurrence(scale: float) -> Recurrence:
     def predict(state: State, problem: Problem) -> np.ndarray:
         return state["f"][problem.n_support :]
 
-    emptied = (*sums, "theta", "omega", "f_next", "g")
     return Recurrence(
         "one_block_conjugate_gradient",
         1,
@@ -324,7 +304,6 @@ def one_block_recurrence(scale: float) -> Recurrence:
         known=known,
         period=2,
         everywhere=everywhere,
-        empty=emptied,
         predict=predict,
     )
 

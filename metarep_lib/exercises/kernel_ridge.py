@@ -11,9 +11,8 @@ from metarep_lib.prompt import Prompt
 def check_dual(predict) -> None:
     for k, p, ridge in ((7, 3, 0.5), (3, 7, 2.0)):
         phi, y, phi_query = normal(k, p, seed=k), normal(k, seed=p), normal(4, p, seed=9)
-        w = torch.linalg.solve(
-            phi.T @ phi + ridge * torch.eye(p, dtype=phi.dtype), phi.T @ y
-        )  # the primal answer
+        # the primal answer
+        w = torch.linalg.solve(phi.T @ phi + ridge * torch.eye(p, dtype=phi.dtype), phi.T @ y)
         hint = f"with {k} supports and {p} features the predictions differ from the primal ones; is it (K + ridge I) alpha = y, and k(x)^T alpha?"
         same(predict(phi.clone(), y.clone(), phi_query.clone(), ridge), phi_query @ w, hint)
 

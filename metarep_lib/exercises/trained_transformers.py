@@ -10,9 +10,8 @@ from metarep_lib.exercises.grading import Exercise, need, normal, numbers, same
 def check_ridge(ridge_of) -> None:
     for d, sigma in ((3, 0.5), (6, 0.2)):
         X, y, x = normal(8, d, seed=d), normal(8, seed=d + 1), normal(4, d, seed=d + 2)
-        covariance = X @ X.T / d + sigma**2 * torch.eye(
-            8, dtype=X.dtype
-        )  # of y, with w ~ N(0, I / d)
+        # of y, with w ~ N(0, I / d)
+        covariance = X @ X.T / d + sigma**2 * torch.eye(8, dtype=X.dtype)
         posterior = x @ X.T / d @ torch.linalg.solve(covariance, y)
         ridge = float(numbers(ridge_of(d, sigma), ()))
         said = x @ torch.linalg.solve(X.T @ X + ridge * torch.eye(d, dtype=X.dtype), X.T @ y)

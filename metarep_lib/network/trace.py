@@ -1,7 +1,7 @@
-"""The residual stream of one forward pass, addressed by name and step."""
+"""The residual stream of a prompt in a network, addressed by name and step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -9,32 +9,47 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Trace:
-    """What every token held after every block, and what it would have said.
+    """What the tokens of a prompt held after every layer, and what the network would have said.
 
     Args:
-        resid: [n_blocks + 1, *batch, tokens, d_model]; index 0 is the embedding, index b the stream after block b.
-        output: [n_blocks + 1, *batch, tokens, d_output]; the unembedding read at each of these.
-        channels: the named directions of the stream, name -> slice of d_model.
-        tokens: the named groups of tokens, name -> slice of the token axis.
-        step_ends: step t of the algorithm is complete after block `step_ends[t]`.
-        asked: the tokens whose output is the prediction.
+        streams: group of tokens -> [L + 1, *B, n, D]; index 0 is the embedding, index l the stream after layer l.
+        answers: [L + 1, *B, q, d_output] the network's head at each of these, on the tokens that answer.
+        channels: the named directions of the stream, name -> slice of D; none where nothing has a name.
+        step_ends: step t of the algorithm is complete after layer `step_ends[t]`.
+        outputs: name -> slice of d_output: "prediction", and whatever else the head says.
+        resid: [L + 1, *P, T, D] the stream as the network made it, all tokens of every pass; of a `Decoder` alone.
+        tokens: group -> its slice of T; of a `Decoder` alone.
     """
 
-    resid: Tensor
-    output: Tensor
+    streams: Mapping[str, Tensor]
+    answers: Tensor
     channels: Mapping[str, slice]
-    tokens: Mapping[str, slice]
     step_ends: Sequence[int]
-    asked: slice
+    outputs: Mapping[str, slice] = field(default_factory=lambda: {"prediction": slice(None)})
+    resid: Tensor | None = None
+    tokens: Mapping[str, slice] = field(default_factory=dict)
 
     @property
     def n_steps(self) -> int:
         return len(self.step_ends) - 1
 
+    def stream(self, group: str) -> Tensor:
+        """[L + 1, *B, n, D] everything that a group of tokens held, after the embedding and after every layer.
+
+        Raises:
+            KeyError: a group that was not kept, with those that were.
+        """
+        if group not in self.streams:
+            raise KeyError(
+                f"trace has no {group!r}; it has {', '.join(self.streams)};"
+                " ask for it: network.trace(prompt, groups=(..., ))"
+            )
+        return self.streams[group]
+
     def __getitem__(self, address: tuple[str, str]) -> Tensor:
         """`trace["alpha", "support"]`: that name on those tokens after every *step*.
 
-        Returns [n_steps + 1, *batch, tokens] for a direction of width one, with a last axis of
+        Returns [n_steps + 1, *B, n] for a direction of width one, with a last axis of
         the direction's width otherwise.
 
         Raises:
@@ -47,24 +62,44 @@ class Trace:
         return self.after_blocks(*address)[list(self.step_ends)]
 
     def after_blocks(self, name: str, group: str) -> Tensor:
-        """The same after every *block*: [n_blocks + 1, *batch, tokens(, width)]."""
-        for key, known in ((name, self.channels), (group, self.tokens)):
+        """The same after every *block*: [L + 1, *B, n(, width)]."""
+        for key, known in ((name, self.channels), (group, self.streams)):
             if key not in known:
                 raise KeyError(
                     f"trace has no {key!r}; it has {', '.join(known)}; try trace['alpha', 'support']"
                 )
-        return narrow(self.resid[..., self.tokens[group], self.channels[name]])
+        return drop_single_channel(self.streams[group][..., self.channels[name]])
+
+    def output(self, name: str) -> Tensor:
+        """[n_steps + 1, *B, q] what the head says under a name, after every step; a last axis for several numbers.
+
+        Raises:
+            KeyError: no output of that name, with those there are.
+        """
+        if name not in self.outputs:
+            raise KeyError(f"trace has no output {name!r}; it has {', '.join(self.outputs)}")
+        return drop_single_channel(self.answers[list(self.step_ends)][..., self.outputs[name]])
 
     @property
     def prediction(self) -> Tensor:
-        """[n_steps + 1, *batch, n_asked]: f_t(x) as the network reads it out; a last axis for several outputs."""
-        return narrow(self.output[list(self.step_ends)][..., self.asked, :])
+        """[n_steps + 1, *B, q]: f_t(x) as the network reads it out; a last axis for several outputs."""
+        return self.output("prediction")
+
+    def select(self, i: int) -> "Trace":
+        """The trace of prompt i of the first batch axis."""
+        return replace(
+            self,
+            streams={group: x[:, i] for group, x in self.streams.items()},
+            answers=self.answers[:, i],
+            resid=None if self.resid is None else self.resid[:, i],
+        )
 
     @property
     def all_finite(self) -> bool:
-        return bool(torch.isfinite(self.resid).all())
+        kept = self.streams.values() if self.resid is None else [self.resid]
+        return all(bool(torch.isfinite(x).all()) for x in kept)
 
 
-def narrow(value: Tensor) -> Tensor:
+def drop_single_channel(value: Tensor) -> Tensor:
     """Drop the last axis when it has one entry: a direction of width one is a number, not a vector."""
     return value.squeeze(-1) if value.shape[-1] == 1 else value

@@ -125,24 +125,19 @@ class Attention(nn.Module):
         tap: Callable[[Tensor], Tensor] = untouched,
     ) -> Float[Tensor, "*B T d_model"]:
         x_heads = x.unsqueeze(-3)  # [*B, 1, T, d_model]
-        q, k, v = (
-            x_heads @ self.W_Q,
-            x_heads @ self.W_K,
-            x_heads @ self.W_V,
-        )  # [*B, H, T, d_head | d_value]
+        # [*B, H, T, d_head | d_value]
+        q, k, v = x_heads @ self.W_Q, x_heads @ self.W_K, x_heads @ self.W_V
         out = tap(getattr(self, self.config.kind)(q, k, v, mask))  # [*B, H, T, d_value]
-        return out.transpose(-3, -2).flatten(-2) @ self.W_O.flatten(
-            0, 1
-        )  # the sum over heads, as one product
+        # the sum over heads, as one product
+        return out.transpose(-3, -2).flatten(-2) @ self.W_O.flatten(0, 1)
 
     def linear(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
         return mask.contract(q, self.hide(k), v)
 
     def normalised(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
         ones = torch.ones_like(v[..., :1])
-        out = mask.contract(
-            q, self.hide(k), torch.cat([v, ones], dim=-1)
-        )  # numerator and total in one pass
+        # numerator and total in one pass
+        out = mask.contract(q, self.hide(k), torch.cat([v, ones], dim=-1))
         return out[..., :-1] / out[..., -1:]
 
     def softmax(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:

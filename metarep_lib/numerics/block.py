@@ -66,9 +66,8 @@ def conjugate_gradient(
     history = {"alpha": [alpha], "r": [Q @ C], "p": [], "rank": []}
     for _ in range(steps):
         W = A @ S
-        factor, info = torch.linalg.cholesky_ex(
-            S.mT @ W + torch.diag_embed((~kept).to(S))
-        )  # a one for what is left out
+        # a one for what is left out
+        factor, info = torch.linalg.cholesky_ex(S.mT @ W + torch.diag_embed((~kept).to(S)))
         broke_down |= info != 0
         history["p"].append(S)
         history["rank"].append(kept.sum(-1))
@@ -149,9 +148,8 @@ def rate_bound(system: RidgeSystem, t: Tensor) -> Tensor:
 
 def orthonormal_factor(z: Tensor, floor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """z = Q C: [*batch, k, n] orthonormal columns of Q and [*batch, n, m] C, zero where a singular value is at most the floor; [*batch, n] where not."""
-    usable = (
-        torch.isfinite(z).all(-1, keepdim=True).all(-2, keepdim=True)
-    )  # the factorisation refuses anything else
+    # the factorisation refuses anything else
+    usable = torch.isfinite(z).all(-1, keepdim=True).all(-2, keepdim=True)
     U, sizes, V = torch.linalg.svd(torch.where(usable, z, torch.zeros_like(z)), full_matrices=False)
     kept = sizes > floor.unsqueeze(-1)
     return U * kept.unsqueeze(-2), (sizes * kept).unsqueeze(-1) * V, kept

@@ -114,12 +114,10 @@ def windows(eigenvalues: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """log F, ln((sqrt(b / a) + 1) / (sqrt(b / a) - 1)), the number of outliers, and which are windows, [n, n] for a = value i, b = value j."""
     values = torch.unique(eigenvalues).double()
     n = len(values)
-    below = torch.log(
-        (values[:, None] / values - 1).clamp(min=torch.finfo(values.dtype).tiny)
-    )  # [j, l] log(b / mu_l - 1), l below the window
-    above = torch.log(
-        (1 - values[:, None] / values).clamp(min=torch.finfo(values.dtype).tiny)
-    )  # [i, l] log(1 - a / mu_l), l above it
+    # [j, l] log(b / mu_l - 1), l below the window
+    below = torch.log((values[:, None] / values - 1).clamp(min=torch.finfo(values.dtype).tiny))
+    # [i, l] log(1 - a / mu_l), l above it
+    above = torch.log((1 - values[:, None] / values).clamp(min=torch.finfo(values.dtype).tiny))
     zero = values.new_zeros(n, 1)
     of_below = torch.cat([zero, below.cumsum(1)[:, :-1]], 1).T  # [i, j] sum over l < i
     of_above = torch.cat([above.flip(1).cumsum(1).flip(1)[:, 1:], zero], 1)  # [i, j] sum over l > j

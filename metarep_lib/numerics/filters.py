@@ -162,9 +162,8 @@ def tune(
             f"tune({method!r}, steps={steps}): expected steps >= 1 and one of {', '.join(map(repr, METHODS))}"
         )
     names = METHODS[method][1]
-    unit = (
-        spectrum.eigenvalues.amax(-1).mean().item()
-    )  # scalars in units in which an ordinary step is about one
+    # scalars in units in which an ordinary step is about one
+    unit = spectrum.eigenvalues.amax(-1).mean().item()
     units = {"eta": 1 / unit, "gamma": 1 / unit, "beta": 1.0}
     generator = torch.Generator().manual_seed(seed)
 

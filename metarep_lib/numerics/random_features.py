@@ -39,9 +39,8 @@ def random_directions(
         n_blocks, n_features, n_features, generator=generator, dtype=torch.float64
     )
     Q, R = torch.linalg.qr(gaussian)
-    Q = Q * R.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(
-        -2
-    )  # without the signs Q would not be uniform
+    # without the signs Q would not be uniform
+    Q = Q * R.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
     lengths = torch.randn(
         n_blocks, n_features, n_features, generator=generator, dtype=torch.float64
     ).norm(dim=-1)

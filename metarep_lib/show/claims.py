@@ -226,10 +226,11 @@ def _store(id: str, number: int | float, exact: bool | None, **metadata: object)
     says so exactly as a printed line does, by ending in ``# measured``, and nbval ignores it by the same rule. Of NaN it reads
     the string, which every format for floats shows as nan.
     """
+    # here, so that scripts do not pay for importing IPython
     from IPython import (
         display,
         get_ipython,
-    )  # here, so that scripts do not pay for importing IPython
+    )
 
     if get_ipython() is None:
         return

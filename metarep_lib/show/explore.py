@@ -79,9 +79,8 @@ class Exploration:
                 for frame in self.frames
             ],
         }
-        stored = json.dumps(data, ensure_ascii=False).replace(
-            "<", "\\u003c"
-        )  # no text can end the script
+        # no text can end the script
+        stored = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
         names = escape(" and ".join(map(_spoken, self.parameters)))
         return (
             f'<div class="explore" role="group" aria-label="Figure with a slider for {names}">'
@@ -91,11 +90,12 @@ class Exploration:
 
     def widget(self) -> object:
         """The same for a running kernel: a slider for each parameter above the picture."""
+        # here, so that scripts do not pay for importing it
         from ipywidgets import (
             HTML,
             SelectionSlider,
             VBox,
-        )  # here, so that scripts do not pay for importing it
+        )
 
         sliders = [
             SelectionSlider(

@@ -99,9 +99,8 @@ class ExponentialPrior:
 
 def gaussian_process(K: Tensor, generator: torch.Generator) -> Tensor:
     """[B, n] a draw of N(0, K) for every prompt, K [B, n, n] in float32 or float64."""
-    eigenvalues, vectors = torch.linalg.eigh(
-        K.double()
-    )  # K is singular to rounding, so no Cholesky factor
+    # K is singular to rounding, so no Cholesky factor
+    eigenvalues, vectors = torch.linalg.eigh(K.double())
     root = vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)
     return (root @ torch.randn(*K.shape[:-1], 1, generator=generator).double()).squeeze(-1).float()
 

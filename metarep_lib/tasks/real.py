@@ -65,8 +65,7 @@ def diabetes_prompt(
 def standardise(values: np.ndarray, n_support: int) -> np.ndarray:
     """[prompts, k + q, channels] with mean 0 and standard deviation 1 over the first k rows."""
     supports = values[:, :n_support]
-    varies = (
-        np.ptp(supports, axis=1, keepdims=True) > 0
-    )  # the computed spread of equal numbers need not be 0
+    # the computed spread of equal numbers need not be 0
+    varies = np.ptp(supports, axis=1, keepdims=True) > 0
     spread = np.where(varies, supports.std(axis=1, keepdims=True), 1.0)
     return (values - supports.mean(axis=1, keepdims=True)) / spread

@@ -27,9 +27,8 @@ def four_clusters(kappa: float, n: int) -> np.ndarray:
     """
     scale = np.geomspace(1, kappa, 4)[np.arange(n) * 4 // n]
     logs = np.log(np.sort(scale * np.random.default_rng(1).uniform(0.99, 1, size=n)))
-    return np.exp(
-        (logs - logs[0]) / (logs[-1] - logs[0]) * np.log(kappa)
-    )  # from 1 to kappa exactly
+    # from 1 to kappa exactly
+    return np.exp((logs - logs[0]) / (logs[-1] - logs[0]) * np.log(kappa))
 
 
 def one_outlier(kappa: float, n: int) -> np.ndarray:

@@ -75,13 +75,11 @@ def sphere_task(
     else:
         z = on_sphere(x * spectrum ** (-lean / 2))
         covariance = np.exp((z @ z.T - 1) / law_tau)
-        eigenvalues, vectors = np.linalg.eigh(
-            covariance
-        )  # singular to rounding, so no Cholesky factor
+        # singular to rounding, so no Cholesky factor
+        eigenvalues, vectors = np.linalg.eigh(covariance)
         root = vectors * np.sqrt(eigenvalues.clip(min=0))
-    variance = (
-        covariance.diagonal().mean() - covariance.mean()
-    )  # of the function over the inputs, on average over functions
+    # of the function over the inputs, on average over functions
+    variance = covariance.diagonal().mean() - covariance.mean()
     f = root @ function.standard_normal(root.shape[1]) / np.sqrt(variance)
     y = f + noise * errors.standard_normal(f.shape)
     own, across = (

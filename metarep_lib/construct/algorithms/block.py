@@ -20,10 +20,12 @@ is carried along, so that beta is a sum like any other and the first step is no 
 """
 
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, update
 from metarep_lib.construct.program import DIVISION_SCALE, GUARD, Form, Head, Layer, Program, Write
 
 
+@algorithm
 def block_conjugate_gradient(
     n_features: int, steps: int, n_outputs: int, damping: float
 ) -> Program:
@@ -55,11 +57,10 @@ def block_conjugate_gradient(
         for t in range(1, steps + 1)
         for layer in (sum_up(t, n_outputs, damping), *pivots(t, n_outputs, damping))
     ]
-    registers = dict.fromkeys(("alpha", "r", "p", "s", "s_hat"), n_outputs) | scratch(
-        n_features, n_outputs, damping
-    )
+    empty = scratch(n_features, n_outputs, damping)
     if n_outputs > 1:
-        registers |= {"mu": n_outputs - 1}
+        empty |= {"mu": n_outputs - 1}
+    registers = dict.fromkeys(("alpha", "r", "p", "s", "s_hat"), n_outputs) | empty
     flags = ["is_aggregator", "is_sink"]
     return krr_program(
         "block_conjugate_gradient",
@@ -69,6 +70,7 @@ def block_conjugate_gradient(
         {"r": TARGET},
         layers,
         n_outputs=n_outputs,
+        scratch=tuple(empty),
     )
 
 

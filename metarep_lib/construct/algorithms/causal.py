@@ -19,6 +19,7 @@ Chronopoulos and Gear (1989). The prediction f = phi_i . w is carried along as a
 
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import (
     ONE,
     Fraction,
@@ -67,6 +68,7 @@ SCRATCH = (
 )
 
 
+@algorithm
 def causal_conjugate_gradient(n_features: int, steps: int) -> Program:
     """`steps` steps of CG on the past of every token; the output at support i is f_t from supports before it.
 
@@ -96,13 +98,13 @@ def causal_conjugate_gradient(n_features: int, steps: int) -> Program:
         [prepare, *steps_of] if steps > 0 else [],
         readout=Form("f"),
         causal=True,
+        scratch=SCRATCH,
     )
 
 
 def one_step(t: int) -> list[Layer]:
-    past = Write(
-        "u", (Head("linear", ((Form("r"), Form("phi")),), Form("phi")),)
-    )  # sum over j < i of (r_i . phi_j) phi_j
+    # sum over j < i of (r_i . phi_j) phi_j
+    past = Write("u", (Head("linear", ((Form("r"), Form("phi")),), Form("phi")),))
     products = (
         update("rho", times("r", "r")),
         update("r_u", times("r", "u")),

@@ -7,6 +7,7 @@ with d_0 = r_0 / theta. Each step has coefficients of its own, so each block has
 """
 
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import clear, copy, mat_vec, times, update
 from metarep_lib.construct.program import Form, Layer, Program
 
@@ -39,6 +40,7 @@ def chebyshev_coefficients(
     return 1 / theta, coefficients
 
 
+@algorithm
 def chebyshev(
     n_features: int, steps: int, smallest: float, largest: float, n_outputs: int = 1
 ) -> Program:
@@ -86,4 +88,5 @@ def chebyshev(
         {"r": TARGET, "d": Form({"y": first})},
         layers,
         n_outputs=n_outputs,
+        scratch=["w"],
     )

@@ -14,6 +14,7 @@ Between steps only alpha, r and p are live; everything else is scratch, cleared 
 """
 
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import (
     clear,
     copy,
@@ -30,6 +31,7 @@ REDUCED = ("rho", "sigma", "rho_next")
 DIVIDED = ("gamma_scores", "gamma", "beta_scores", "beta")
 
 
+@algorithm
 def conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1) -> Program:
     """`steps` steps of CG for (K + lambda I) alpha = y; f_t(x) readable at every query after each.
 
@@ -59,6 +61,7 @@ def conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1) -> Progr
         {"r": TARGET, "p": TARGET},
         layers,
         n_outputs=n_outputs,
+        scratch=["w"],
     )
 
 

@@ -12,13 +12,15 @@ v = y - f and copy j - 1 takes its own back. Everywhere else v is zero, so nobod
 import torch
 from torch import Tensor
 
-from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import times, update
 from metarep_lib.construct.program import Form, Head, Layer, Product, Program, Write
-from metarep_lib.construct.tokens import input_basis
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.tokens import input_basis
 from metarep_lib.prompt import Prompt
 
 
+@algorithm
 def copied_gradient_descent(n_features: int, copies: int, step_size: float) -> Program:
     """`copies` steps of gradient descent on as many copies of the context, under the strictly causal mask.
 
@@ -43,9 +45,8 @@ def copied_gradient_descent(n_features: int, copies: int, step_size: float) -> P
             f"copied_gradient_descent: expected n_features and copies of at least 1, got n_features={n_features}, copies={copies};"
             " this would work: copied_gradient_descent(n_features=8, copies=4, step_size=0.1)"
         )
-    kernel = tuple(
-        (Form(f"phi[{a}]"), Form(f"phi[{a}]")) for a in range(n_features)
-    )  # the flags behind phi stay out of the score
+    # the flags behind phi stay out of the score
+    kernel = tuple((Form(f"phi[{a}]"), Form(f"phi[{a}]")) for a in range(n_features))
     read = Write("f", (Head("linear", kernel, Form("v"), gain=step_size),))
     flags = [f"phi[{n_features + j}]" for j in range(copies)]
     layers = [Layer(step=0, phase="show y", mlp=(update("v", times(flags[0], "y")),))]

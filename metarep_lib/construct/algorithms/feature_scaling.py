@@ -15,6 +15,7 @@ The order is that of `gram_conjugate_gradient`, with a head for the matrix it ca
 """
 
 from metarep_lib.construct.algorithms.gram import BETA, CHI, GAMMA, gram_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import (
     ONE,
     Fraction,
@@ -79,6 +80,7 @@ SCRATCH = (
 MOVED = {"p": "p_old", "s": "s_old", "phi_p": "phi_p_old"}
 
 
+@algorithm
 def feature_scaled_conjugate_gradient(n_features: int, steps: int) -> Program:
     """`steps` steps of CG for (Phi^T Phi + lambda I) w = Phi^T y, preconditioned by d_a = 1 / (S_aa + lambda).
 
@@ -111,6 +113,7 @@ def feature_scaled_conjugate_gradient(n_features: int, steps: int) -> Program:
         layers,
         causal=False,
         ones=("rho_old", "c"),
+        scratch=SCRATCH,
     )
 
 
@@ -145,9 +148,8 @@ def inverse_of(a: int) -> Fraction:
 
 
 def one_step(t: int) -> list[Layer]:
-    product = Write(
-        "u", (Head("linear", ((Form("z"), Form("phi")),), Form("phi")),)
-    )  # sum over supports of (z . phi_j) phi_j
+    # sum over supports of (z . phi_j) phi_j
+    product = Write("u", (Head("linear", ((Form("z"), Form("phi")),), Form("phi")),))
     products = (
         update("u", times("lambda", "z")),
         update("rho", times("r", "z")),
@@ -172,9 +174,8 @@ def one_step(t: int) -> list[Layer]:
         update("f", times("gamma", "phi_p")),
         update("c", times("gamma", "rho")),
         update("rho_old", copy("rho")),
-        update(
-            "started", copy("is_aggregator"), copy("started", -1.0)
-        ),  # 0 or 1, so new - old is exact
+        # 0 or 1, so new - old is exact
+        update("started", copy("is_aggregator"), copy("started", -1.0)),
     )
     divide = [
         token_quotient(fraction, into=name, scale=DIVISION_SCALE)

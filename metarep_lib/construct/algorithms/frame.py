@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from metarep_lib.construct.basis import Basis
 from metarep_lib.construct.program import Form, Layer, Program
-from metarep_lib.construct.tokens import input_basis
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.tokens import input_basis
 
 ANY_TOKEN = {"is_aggregator": 1.0, "is_sink": 1.0, "is_support": 1.0, "is_query": 1.0}
 TARGET, ONE = Form("y"), Form(ANY_TOKEN)
@@ -23,6 +23,7 @@ def krr_program(
     readout: Form = Form({"r": -1}),
     causal: bool = False,
     ridge: str = "ridge",
+    scratch: Sequence[str] = (),
 ) -> Program:
     """A program whose stream holds phi, the ridge, a constant one, flags, and the algorithm's own directions.
 
@@ -38,6 +39,7 @@ def krr_program(
         readout: what the network says.
         causal: run under the strict causal mask.
         ridge: what carries lambda, "ridge" on supports and registers, or "log_ridge" on the sink.
+        scratch: the registers that are empty, on every token, before the first step and after each.
 
     The usual readout is -r: a query starts with residual 0 - 0, and every step subtracts from it
     what alpha has gained, so that r = 0 - k(x)^T alpha_t there after every step.
@@ -56,7 +58,7 @@ def krr_program(
     return Program(
         name=name,
         inputs=input_basis(n_features, n_outputs, log_ridge=ridge == "log_ridge"),
-        stream=Basis.of(**constants, **registers),
+        stream=Basis(tuple({**constants, **registers}.items()), tuple(scratch)),
         embedding=(*embedding, *starts.items()),
         layers=tuple(layers),
         readout=readout,

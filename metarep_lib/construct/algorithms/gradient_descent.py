@@ -6,10 +6,12 @@ This is Richardson's iteration for (K + lambda I) alpha = y. The step size eta i
 """
 
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import clear, copy, mat_vec, times, update
 from metarep_lib.construct.program import Layer, Program
 
 
+@algorithm
 def gradient_descent(n_features: int, steps: int, step_size: float, n_outputs: int = 1) -> Program:
     """`steps` steps of gradient descent, f_t(x) = k(x)^T alpha_t readable at every query after each.
 
@@ -44,5 +46,12 @@ def gradient_descent(n_features: int, steps: int, step_size: float, n_outputs: i
     ]
     registers = dict.fromkeys(["alpha", "r", "w"], n_outputs)
     return krr_program(
-        "gradient_descent", n_features, [], registers, {"r": TARGET}, layers, n_outputs=n_outputs
+        "gradient_descent",
+        n_features,
+        [],
+        registers,
+        {"r": TARGET},
+        layers,
+        n_outputs=n_outputs,
+        scratch=["w"],
     )

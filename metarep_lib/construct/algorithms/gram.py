@@ -14,6 +14,7 @@ takes p^2 gated units.
 from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import ONE, Fraction, clear, copy, times, token_quotient, update
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Product, Program, Write
 
@@ -55,6 +56,7 @@ SCRATCH = (
 MOVED = {"p": "p_old", "s": "s_old", "phi_p": "phi_p_old"}
 
 
+@algorithm
 def gram_chebyshev(
     n_features: int, steps: int, smallest: float, largest: float, causal: bool = False
 ) -> Program:
@@ -104,6 +106,7 @@ def gram_chebyshev(
     )
 
 
+@algorithm
 def gram_conjugate_gradient(n_features: int, steps: int, causal: bool = False) -> Program:
     """CG for (S + lambda I) w = b, three blocks per step; their heads divide, and read the registers alone.
 
@@ -139,9 +142,11 @@ def gram_conjugate_gradient(n_features: int, steps: int, causal: bool = False) -
         layers,
         causal,
         ones=("rho_old", "c"),
+        scratch=SCRATCH,
     )
 
 
+@algorithm
 def gram_squaring(n_features: int, steps: int, step_size: float, causal: bool = False) -> Program:
     """2^t steps of gradient descent in t blocks: squaring the matrix squares the error.
 
@@ -160,10 +165,11 @@ def gram_squaring(n_features: int, steps: int, step_size: float, causal: bool = 
     >>> program.n_blocks, program.width
     (6, 20)
     """
+    # row a of E^2 is E row_a
     squared = [
         update(f"E_{a}", *matrix("E", n_features, f"E_{a}"), copy(f"E_{a}", -1.0))
         for a in range(n_features)
-    ]  # row a of E^2 is E row_a
+    ]
     mlp = (update("w", *matrix("E", n_features, "w")), *squared)
     predict = Layer(step=steps, phase="predict", mlp=(update("f", times("phi", "w")),))
     start = carry("E", n_features, into="w", gain=-step_size, identity=True)
@@ -184,11 +190,20 @@ def gram_program(
     layers: list[Layer],
     causal: bool,
     ones: tuple[str, ...] = (),
+    scratch: tuple[str, ...] = (),
 ) -> Program:
     """The output is f; y is held to be summed; `ones` start at 1 on every token."""
     starts = {"y": TARGET} | dict.fromkeys(ones, ONE_ON_ANY_TOKEN)
     return krr_program(
-        name, n_features, flags, registers, starts, layers, readout=Form("f"), causal=causal
+        name,
+        n_features,
+        flags,
+        registers,
+        starts,
+        layers,
+        readout=Form("f"),
+        causal=causal,
+        scratch=scratch,
     )
 
 
@@ -253,9 +268,8 @@ def one_step(t: int, n_features: int) -> list[Layer]:
         update("f", times("gamma", "phi_p")),
         update("c", times("gamma", "rho")),
         update("rho_old", copy("rho")),
-        update(
-            "started", copy("is_aggregator"), copy("started", -1.0)
-        ),  # 0 or 1, so new - old is exact
+        # 0 or 1, so new - old is exact
+        update("started", copy("is_aggregator"), copy("started", -1.0)),
     )
     divide = [
         token_quotient(fraction, into=name, scale=DIVISION_SCALE)

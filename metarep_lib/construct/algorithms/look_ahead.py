@@ -24,12 +24,12 @@ paper only; using them costs five digits at condition number 100.
 
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, token_ratio, update
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Layer, Product, Program, Write
 
-THETA = Form(
-    {"theta": 1, "one": 1}
-)  # `theta` receives theta - 1, so that 0 / 0 past convergence is theta = 1 and v / pi stays
+# `theta` receives theta - 1, so that 0 / 0 past convergence is theta = 1 and v / pi stays
+THETA = Form({"theta": 1, "one": 1})
 ODD = Form({"one": 1, "even": -1})
 SUMS = {
     "H_11": ("Av", "Av"),
@@ -64,9 +64,10 @@ HELD = (
     "omega_aggregator",
 )
 HELD += ("vv_even", "vv_odd", "even", "pi", "pi_old", "lambda", "f")
-SCRATCH = (*SUMS, "theta", "omega", "f_next")
+SCRATCH = (*SUMS, "theta", "omega", "f_next", "g")
 
 
+@algorithm
 def one_block_conjugate_gradient(n_features: int, steps: int, scale: float = 1.0) -> Program:
     """CG for (K + lambda I) alpha = y, one block per step; f_t(x) is said one block after step t.
 
@@ -86,7 +87,7 @@ def one_block_conjugate_gradient(n_features: int, steps: int, scale: float = 1.0
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (6, 41, 2)
     """
-    registers = {"g": n_features} | dict.fromkeys((*VECTORS, *HELD, *SCRATCH), 1)
+    registers = dict.fromkeys(("g", *VECTORS, *HELD, *SCRATCH), 1) | {"g": n_features}
     starts = {"v": TARGET} | dict.fromkeys(("pi", "even", "vv_odd"), ONE_ON_ANY_TOKEN)
     layers = (
         [prepare(scale), *(advance(t, scale) for t in range(1, steps + 2))] if steps > 0 else []
@@ -100,6 +101,7 @@ def one_block_conjugate_gradient(n_features: int, steps: int, scale: float = 1.0
         starts,
         layers,
         readout=Form("f"),
+        scratch=SCRATCH,
     )
 
 
@@ -178,7 +180,7 @@ def advance(t: int, scale: float) -> Layer:
         step=max(t - 1, 0),
         phase="advance",
         attention=(*sums, spread, *quotients),
-        mlp=(*recurrences, *map(clear, (*SCRATCH, "g"))),
+        mlp=(*recurrences, *map(clear, SCRATCH)),
     )
 
 

@@ -11,10 +11,12 @@ token can tell what the ridge would ask of it: it solves without one.
 """
 
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import clear, copy, mat_vec, times, update
 from metarep_lib.construct.program import Form, Head, Layer, Program, Write
 
 
+@algorithm
 def momentum(n_features: int, steps: int, step_size: float, momentum: float) -> Program:
     """`steps` steps of the heavy ball, f_t(x) readable at every query after each.
 
@@ -50,10 +52,17 @@ def momentum(n_features: int, steps: int, step_size: float, momentum: float) -> 
     ]
     registers = dict.fromkeys(["alpha", "r", "d", "w"], 1)
     return krr_program(
-        "momentum", n_features, [], registers, {"r": TARGET, "d": Form({"y": eta})}, layers
+        "momentum",
+        n_features,
+        [],
+        registers,
+        {"r": TARGET, "d": Form({"y": eta})},
+        layers,
+        scratch=["w"],
     )
 
 
+@algorithm
 def gradient_descent_plus_plus(
     n_features: int, steps: int, step_size: float, shrink: float
 ) -> Program:

@@ -7,12 +7,14 @@ has minus the prediction. There is no room for the ridge either: it comes as p e
 (`Prompt.with_ridge_as_supports`), or, one channel wider, as a channel of its own.
 """
 
-from metarep_lib.construct.basis import Basis
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import times, update
 from metarep_lib.construct.program import Form, Head, Layer, Program, Write
-from metarep_lib.construct.tokens import input_basis
+from metarep_lib.network.basis import Basis
+from metarep_lib.network.tokens import input_basis
 
 
+@algorithm
 def narrow_gradient_descent(n_features: int, steps: int, step_size: float) -> Program:
     """`steps` steps of gradient descent on a prompt that brings its ridge as supports; f_t(x) at every query after each.
 
@@ -37,6 +39,7 @@ def narrow_gradient_descent(n_features: int, steps: int, step_size: float) -> Pr
     return narrow_program("narrow_gradient_descent", n_features, layers)
 
 
+@algorithm
 def narrow_ridge_gradient_descent(n_features: int, steps: int, step_size: float) -> Program:
     r"""The same with the ridge as a channel: a step on K, then every support shrinks, r <- (1 - eta lambda) r.
 

@@ -11,10 +11,12 @@ p extra supports sqrt(lambda) e_a with target 0 (`Prompt.with_ridge_as_supports`
 """
 
 from metarep_lib.construct.algorithms.frame import krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import copy, update
 from metarep_lib.construct.program import Form, Head, Layer, Program, Write
 
 
+@algorithm
 def newton_schulz(n_features: int, steps: int, scale: float, n_outputs: int = 1) -> Program:
     """`steps` Newton steps for (Phi^T Phi)^-1, then one block that predicts.
 
@@ -35,9 +37,8 @@ def newton_schulz(n_features: int, steps: int, scale: float, n_outputs: int = 1)
     (5, 10)
     """
     square = Write("u", (Head("linear", ((Form("u"), Form("phi")),), Form("u"), gain=-0.5),))
-    double = update(
-        "u", copy("u")
-    )  # u <- 2 (u - 1/2 sum): the MLP reads what attention has written
+    # u <- 2 (u - 1/2 sum): the MLP reads what attention has written
+    double = update("u", copy("u"))
     newton = [
         Layer(step=t, phase="newton", attention=(square,), mlp=(double,))
         for t in range(1, steps + 1)

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import times, update
 from metarep_lib.construct.program import Form, Head, Layer, Program, Write
 from metarep_lib.construct.softmax_circuits import (
@@ -12,9 +13,10 @@ from metarep_lib.construct.softmax_circuits import (
     kernel_score,
     sink_mass,
 )
-from metarep_lib.construct.tokens import AGGREGATOR, SINK
+from metarep_lib.network.tokens import AGGREGATOR, SINK
 
 
+@algorithm
 def softmax_smoother(
     n_features: int, tau: float = 1.0, U: Tensor | None = None, n_outputs: int = 1
 ) -> Program:
@@ -51,6 +53,7 @@ def softmax_smoother(
     )
 
 
+@algorithm
 def kernel_product(
     n_features: int, tau: float = 1.0, U: Tensor | None = None, n_outputs: int = 1
 ) -> Program:

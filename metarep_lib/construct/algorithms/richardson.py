@@ -12,6 +12,7 @@ never formed. f is k(x)^T alpha at a query x. Two blocks beforehand make m and, 
 from torch import Tensor
 
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import clear, copy, times, update
 from metarep_lib.construct.program import Form, Layer, Program
 from metarep_lib.construct.softmax_circuits import (
@@ -25,6 +26,7 @@ from metarep_lib.construct.softmax_circuits import (
 REGISTERS = ("y", "mass", "inverse_mass", "lambda_alpha", "z", "f", "average")
 
 
+@algorithm
 def richardson(n_features: int, steps: int, tau: float = 1.0, U: Tensor | None = None) -> Program:
     """`steps` steps of Richardson's iteration for the kernel exp(<U phi_i, U phi_j> / tau).
 
@@ -59,9 +61,8 @@ def richardson(n_features: int, steps: int, tau: float = 1.0, U: Tensor | None =
     advance = (
         update("lambda_alpha", copy("z")),
         update("f", times("inverse_mass", "average")),
-        update(
-            "z", times("is_support", "average", -1.0), times("mass", "z", -1.0)
-        ),  # z is zero off the supports
+        # z is zero off the supports
+        update("z", times("is_support", "average", -1.0), times("mass", "z", -1.0)),
         clear("average"),
     )
     steps_of = [
@@ -76,4 +77,5 @@ def richardson(n_features: int, steps: int, tau: float = 1.0, U: Tensor | None =
         [*prelude, *steps_of] if steps > 0 else [],
         readout=Form("f"),
         ridge="log_ridge",
+        scratch=["average"],
     )

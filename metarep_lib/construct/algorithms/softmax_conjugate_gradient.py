@@ -38,6 +38,7 @@ from metarep_lib.construct.algorithms.two_block import (
     recurrences,
     set_aside,
 )
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, update
 from metarep_lib.construct.program import Layer, Program
 from metarep_lib.construct.softmax_circuits import (
@@ -62,6 +63,7 @@ PIPELINED_LIVE = ("w", "m_w", "q", "v")
 PIPELINED_SCRATCH = ("n", "m_n", "m_v", "w_old", "m_w_old", "q_old", "v_old")
 
 
+@algorithm
 def softmax_conjugate_gradient(
     n_features: int,
     steps: int,
@@ -97,9 +99,11 @@ def softmax_conjugate_gradient(
         n_features,
         registers,
         [*prepare(score, preconditioner), *steps_of] if steps > 0 else [],
+        (*SCRATCH, *REFRESHED),
     )
 
 
+@algorithm
 def pipelined_conjugate_gradient(
     n_features: int,
     steps: int,
@@ -134,12 +138,20 @@ def pipelined_conjugate_gradient(
         *steps_of,
     ]
     return program_of(
-        "pipelined_conjugate_gradient", n_features, registers, layers if steps > 0 else []
+        "pipelined_conjugate_gradient",
+        n_features,
+        registers,
+        layers if steps > 0 else [],
+        (*SCRATCH, *PIPELINED_SCRATCH),
     )
 
 
 def program_of(
-    name: str, n_features: int, registers: tuple[str, ...], layers: list[Layer]
+    name: str,
+    n_features: int,
+    registers: tuple[str, ...],
+    layers: list[Layer],
+    scratch: tuple[str, ...],
 ) -> Program:
     starts = {"r": TARGET, "c": ONE_ON_ANY_TOKEN, "rho_old": ONE_ON_ANY_TOKEN}
     return krr_program(
@@ -150,6 +162,7 @@ def program_of(
         starts,
         layers,
         ridge="log_ridge",
+        scratch=scratch,
     )
 
 

@@ -25,6 +25,7 @@ A recurrence that carried z from step to step would drift away from r.
 
 from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits import (
     ONE,
     Fraction,
@@ -63,6 +64,7 @@ JACOBI = Fraction(("is_support", "is_sink", "is_aggregator"), (("diagonal", "is_
 SHARED = ("started", "started_aggregator", "lambda")  # the same number for every output
 
 
+@algorithm
 def two_block_conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1) -> Program:
     """CG for (K + lambda I) alpha = y, two blocks per step; f_t(x) readable at every query after each.
 
@@ -100,6 +102,7 @@ def two_block_conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1
         starts,
         layers,
         n_outputs=n_outputs,
+        scratch=scratch_of("r", n_outputs),
     )
 
 
@@ -113,6 +116,7 @@ def names_of_g(n_outputs: int) -> list[str]:
     return [f"g_{a}" for a in range(n_outputs)] if n_outputs > 1 else ["g"]
 
 
+@algorithm
 def jacobi_conjugate_gradient(n_features: int, steps: int) -> Program:
     """CG preconditioned by m_i = 1 / (K_ii + lambda), computed by the network in two blocks beforehand.
 
@@ -135,7 +139,21 @@ def jacobi_conjugate_gradient(n_features: int, steps: int) -> Program:
     registers = {"g": n_features, "m_phi": n_features} | dict.fromkeys(scalars, 1)
     starts = {"r": TARGET, "c": ONE_ON_ANY_TOKEN, "rho_old": ONE_ON_ANY_TOKEN}
     flags = ["is_aggregator", "is_sink", "is_support"]
-    return krr_program("jacobi_conjugate_gradient", n_features, flags, registers, starts, layers)
+    return krr_program(
+        "jacobi_conjugate_gradient",
+        n_features,
+        flags,
+        registers,
+        starts,
+        layers,
+        scratch=("diagonal", *scratch_of("z")),
+    )
+
+
+def scratch_of(z: str, n_outputs: int = 1) -> tuple[str, ...]:
+    """What block 2 clears; `z` is "r" without preconditioner."""
+    of_z = PRECONDITIONED_SCRATCH if z == "z" else ()
+    return (*names_of_g(n_outputs), *SCRATCH, *of_z)
 
 
 def prepare_jacobi() -> list[Layer]:
@@ -195,8 +213,7 @@ def set_aside() -> tuple[Write, ...]:
 
 def advance(t: int, z: str, n_outputs: int = 1) -> Layer:
     """Block 2: the three quotients of every output, then every recurrence of the step."""
-    scratch = (*SCRATCH, *PRECONDITIONED_SCRATCH) if z == "z" else SCRATCH
-    cleared = map(clear, (*names_of_g(n_outputs), *scratch))
+    cleared = map(clear, scratch_of(z, n_outputs))
     return Layer(
         step=t,
         phase="advance",

@@ -12,9 +12,10 @@ class Basis(Mapping[str, slice]):
 
     Args:
         widths: (name, width) pairs.
+        scratch: those of the names that an algorithm leaves empty, zero on every token, between two of its steps.
 
     Raises:
-        ValueError: a name twice, or a width below one.
+        ValueError: a name twice, a width below one, or scratch that is no name.
 
     >>> basis = Basis.of(phi=3, y=1, r=1)
     >>> basis["y"], basis.size, basis.width("phi"), list(basis)
@@ -24,6 +25,7 @@ class Basis(Mapping[str, slice]):
     """
 
     widths: tuple[tuple[str, int], ...]
+    scratch: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.widths]
@@ -32,6 +34,10 @@ class Basis(Mapping[str, slice]):
         if twice or empty:
             raise ValueError(
                 f"Basis({self.widths}): named twice: {twice}; narrower than one channel: {empty}"
+            )
+        if strangers := [name for name in self.scratch if name not in names]:
+            raise ValueError(
+                f"Basis(scratch={self.scratch}): {', '.join(map(repr, strangers))} not among {', '.join(names)}"
             )
 
     @classmethod

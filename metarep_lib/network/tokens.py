@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from torch import Tensor
 
-from metarep_lib.construct.basis import Basis
+from metarep_lib.network.basis import Basis
 from metarep_lib.network.masks import PrefixMask
 from metarep_lib.prompt import Prompt
 
