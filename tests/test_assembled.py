@@ -295,7 +295,7 @@ def test_the_stream_keeps_its_dtype_in_every_block(dtype, build):
     network = build(prompt, 3)
     stream = list(network.transformer.stream(tokenise(prompt), prefix_mask(prompt)))
     assert [x.dtype for x in stream] == [dtype] * (1 + len(network.program.layers))
-    assert network.predict(prompt).dtype == network.run(prompt).output.dtype == dtype
+    assert network.predict(prompt).dtype == network.run(prompt).answers.dtype == dtype
 
 
 @pytest.mark.parametrize("build", [cg, gd])
@@ -396,14 +396,14 @@ def test_features_or_outputs_of_another_number_are_refused_with_what_would_work(
     network, prompt = assemble(conjugate_gradient(4, 2)), prompt_of(10.0)
     two_outputs = Prompt(torch.ones(3, 4).double(), torch.ones(3, 2).double(), torch.ones(1, 4).double(), 0.5)
     for ask in network.predict, network.run:
-        with pytest.raises(ValueError, match=r"assembled for n_features=4, the prompt has 6; .*assemble\(conjugate_gradient\(..., n_features=6\)\)"):
+        with pytest.raises(ValueError, match=r"it reads n_features=4, the prompt has 6; .*assemble\(conjugate_gradient\(..., n_features=6\)\)"):
             ask(prompt)
-        with pytest.raises(ValueError, match=r"assembled for n_outputs=1, the prompt has 2; .*assemble\(conjugate_gradient\(..., n_outputs=2\)\)"):
+        with pytest.raises(ValueError, match=r"it reads n_outputs=1, the prompt has 2; .*assemble\(conjugate_gradient\(..., n_outputs=2\)\)"):
             ask(two_outputs)
 
 
 def test_a_prompt_of_another_dtype_is_refused():
-    with pytest.raises(ValueError, match=r"the weights are torch.float64: use tokens.to\(torch.float64\) or network.to\(torch.float32\)"):
+    with pytest.raises(ValueError, match=r"the weights are torch.float64: use prompt.to\(torch.float64\)"):
         assemble(conjugate_gradient(6, 2)).predict(prompt_of(10.0, dtype=torch.float32))
 
 

@@ -65,6 +65,9 @@ class ConstructedTransformer(Decoder):
     def name(self) -> str:
         return self.program.name
 
+    def cure(self, what: str, n: int) -> str:
+        return f"; this would work: assemble({self.name}(..., {what}={n}))"
+
     def run(self, prompt: Prompt) -> Trace:
         """One forward pass with the whole residual stream kept, on every token.
 

@@ -169,6 +169,10 @@ class Decoder(Network):
     def warn(self, resid: Tensor) -> None:
         """Warn of numeric trouble in a stream [..., T, D]; a network that knows of none stays silent."""
 
+    def cure(self, what: str, n: int) -> str:
+        """How to come by a network that reads n features or outputs, as the end of an error; nothing where nobody knows."""
+        return ""
+
     @property
     def traits(self) -> Traits:
         weight = self.transformer.W_E
@@ -271,7 +275,9 @@ class Decoder(Network):
             ("n_outputs", traits.n_outputs, prompt.n_outputs),
         ):
             if ours != theirs:
-                reasons.append(f"it reads {what}={ours}, the prompt has {theirs}")
+                reasons.append(
+                    f"it reads {what}={ours}, the prompt has {theirs}{self.cure(what, theirs)}"
+                )
         if prompt.phi.dtype != traits.dtype:
             reasons.append(f"the weights are {traits.dtype}: use prompt.to({traits.dtype})")
         if prompt.phi.device != traits.device:
