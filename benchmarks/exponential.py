@@ -25,14 +25,14 @@ from benchmarks.contenders import N_QUERY, SEED, TOLERANCE, Contender, Solve, re
 from benchmarks.measure import in_own_process, save
 from metarep_lib import (
     ExponentialKernel,
-    PrefixMask,
     Prompt,
     assemble,
-    pipelined_conjugate_gradient,
     ridge_system,
     softmax_conjugate_gradient,
     solvers,
 )
+from metarep_lib.construct.algorithms import pipelined_conjugate_gradient
+from metarep_lib.network import PrefixMask
 
 TAU, RIDGE, N_FEATURES = 0.5, 10.0, 8
 SUPPORTS = (250, 1_000, 2_000)

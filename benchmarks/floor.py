@@ -40,8 +40,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import contenders
 from benchmarks.contenders import Solve
 from benchmarks.measure import clock
-from metarep_lib import TransformerConfig, assemble
+from metarep_lib import assemble
 from metarep_lib.construct.program import Program
+from metarep_lib.network import TransformerConfig
 from metarep_lib.network.tokens import N_REGISTERS
 
 WORD = 8  # bytes of a float64

@@ -1,12 +1,15 @@
 """MetaRep: in-context learning as kernel ridge regression, in weights that run.
 
     prompt     the question as data
-    network    one plain decoder                          what runs
-    construct  programs over a named residual stream      what the weights say
-    numerics   kernels, solvers, bounds                   the answer
-    tasks      synthetic and real prompts                 the question
-    evidence   certificates and mutants                   the experiments
-    show       claims and figures                         the reader
+    network    one plain decoder, and how it is asked      what runs
+    construct  programs over a named residual stream       what the weights say
+    numerics   kernels, solvers, bounds                    the answer
+    tasks      synthetic and real prompts                  the question
+    certify    certificates in exact arithmetic, mutants   statements held to account
+    train      recipes, the loop, trained weights          networks that learn
+    evidence   probes, interventions, identification       instruments for any network
+    studies    sweeps, transfer, a blind line-up           experiments
+    show       claims and figures                          the reader
 
 >>> from metarep_lib import assemble, conjugate_gradient, diabetes_prompt, ridge_system, solvers
 >>> prompt = diabetes_prompt(n_support=40, n_query=20, ridge=1.0, seed=0)
@@ -15,98 +18,92 @@
 >>> oracle = system.predict(solvers.cholesky(system).alpha)
 >>> bool((network.predict(prompt) - oracle).abs().max() < 1e-9)
 True
+
+A name is imported when it is asked for: what a notebook does not use costs it nothing.
 """
 
-from metarep_lib.construct import (
-    ConstructedTransformer,
-    Program,
-    ProgramError,
-    SinkUnderflow,
-    assemble,
-    block_conjugate_gradient,
-    causal_conjugate_gradient,
-    chebyshev,
-    conjugate_gradient,
-    gradient_descent,
-    jacobi_conjugate_gradient,
-    kernel_product,
-    newton_schulz,
-    on_frozen_stack,
-    on_polynomial_features,
-    pipelined_conjugate_gradient,
-    richardson,
-    softmax_conjugate_gradient,
-    softmax_smoother,
-    two_block_conjugate_gradient,
-)
-from metarep_lib.network import (
-    CausalMask,
-    PairCausalMask,
-    PrefixMask,
-    Trace,
-    Transformer,
-    TransformerConfig,
-)
-from metarep_lib.numerics import (
-    ExponentialKernel,
-    Outcome,
-    RidgeSystem,
-    Solution,
-    conjugate_gradient_bound,
-    gradient_descent_bound,
-    linear_kernel,
-    nadaraya_watson,
-    prediction_factor,
-    ridge_system,
-    solvers,
-)
-from metarep_lib.prompt import Prompt, PromptError
-from metarep_lib.tasks import class_prompt, diabetes_prompt, geometric_spectrum, synthetic_prompt
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from metarep_lib import moved
+
+if TYPE_CHECKING:  # what HOMES says, for those who read and do not run
+    from metarep_lib.certify import certify_end_to_end, certify_step
+    from metarep_lib.construct import ConstructedTransformer, Program, assemble
+    from metarep_lib.construct.algorithms import (
+        chebyshev,
+        conjugate_gradient,
+        gradient_descent,
+        newton_schulz,
+        softmax_conjugate_gradient,
+        two_block_conjugate_gradient,
+    )
+    from metarep_lib.network import Transformer
+    from metarep_lib.numerics import RidgeSystem, ridge_system, solvers
+    from metarep_lib.numerics.kernels import ExponentialKernel
+    from metarep_lib.prompt import Prompt, PromptError
+    from metarep_lib.studies import load_sweep
+    from metarep_lib.tasks import diabetes_prompt, geometric_spectrum, synthetic_prompt
+    from metarep_lib.train import load_trained
 
 __version__ = "0.1.0"
 
+# room -> the names that can be imported from here
+HOMES = {
+    "prompt": "Prompt PromptError",
+    "network": "Transformer",
+    "construct": "ConstructedTransformer Program assemble",
+    "construct.algorithms": (
+        "chebyshev conjugate_gradient gradient_descent newton_schulz softmax_conjugate_gradient "
+        "two_block_conjugate_gradient"
+    ),
+    "numerics": "RidgeSystem ridge_system solvers",
+    "numerics.kernels": "ExponentialKernel",
+    "tasks": "diabetes_prompt geometric_spectrum synthetic_prompt",
+    "certify": "certify_end_to_end certify_step",
+    "train": "load_trained",
+    "studies": "load_sweep",
+}
+
 __all__ = [
-    "CausalMask",
     "ConstructedTransformer",
     "ExponentialKernel",
-    "Outcome",
-    "PairCausalMask",
-    "PrefixMask",
     "Program",
-    "ProgramError",
     "Prompt",
     "PromptError",
     "RidgeSystem",
-    "SinkUnderflow",
-    "Solution",
-    "Trace",
     "Transformer",
-    "TransformerConfig",
     "assemble",
-    "block_conjugate_gradient",
-    "causal_conjugate_gradient",
+    "certify_end_to_end",
+    "certify_step",
     "chebyshev",
-    "class_prompt",
     "conjugate_gradient",
-    "conjugate_gradient_bound",
     "diabetes_prompt",
     "geometric_spectrum",
     "gradient_descent",
-    "gradient_descent_bound",
-    "jacobi_conjugate_gradient",
-    "kernel_product",
-    "linear_kernel",
-    "nadaraya_watson",
+    "load_sweep",
+    "load_trained",
     "newton_schulz",
-    "on_frozen_stack",
-    "on_polynomial_features",
-    "pipelined_conjugate_gradient",
-    "prediction_factor",
-    "richardson",
     "ridge_system",
     "softmax_conjugate_gradient",
-    "softmax_smoother",
     "solvers",
     "synthetic_prompt",
     "two_block_conjugate_gradient",
 ]
+
+former = moved.names(__name__)
+
+
+def __getattr__(name: str) -> object:
+    for room, names in HOMES.items():
+        if name in names.split():
+            module = import_module(f"{__name__}.{room}")
+            found = getattr(module, name, None)
+            found = import_module(f"{module.__name__}.{name}") if found is None else found
+            globals()[name] = found
+            return found
+    return former(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,6 +13,11 @@ from torch import Tensor
 
 from metarep_lib.settings import rounding_draw
 
+__all__ = [
+    "in_last_place",
+    "redrawn",
+]
+
 
 def redrawn(x: Tensor) -> Tensor:
     """Every entry moved by -1, 0 or 1 unit in the last place, as the environment's draw says; x itself when there is none.

@@ -29,26 +29,27 @@ from commit import commit
 
 sys.path.insert(0, str(ROOT))
 
-from metarep_lib import Prompt, Transformer, TransformerConfig  # noqa: E402
-from metarep_lib.construct import input_basis  # noqa: E402
-from metarep_lib.evidence import (  # noqa: E402
+from metarep_lib import Prompt, Transformer  # noqa: E402
+from metarep_lib.evidence.identify import (  # noqa: E402
     KERNEL,
     LINEAR,
     SCHEDULED,
-    Candidate,
     Posed,
     fit_candidate,
     fitted_readout,
-    in_other_basis,
     judge,
-    lineup,
     own_head,
     query_streams,
-    signed_permutation,
 )
-from metarep_lib.evidence.files import replace  # noqa: E402
-from metarep_lib.evidence.sweep import SWEEPS, short  # noqa: E402
-from metarep_lib.network import AttentionConfig, BareTransformer, BlockConfig, Prefix  # noqa: E402
+from metarep_lib.evidence.identify.candidates import Candidate  # noqa: E402
+from metarep_lib.evidence.probe.other_basis import in_other_basis, signed_permutation  # noqa: E402
+from metarep_lib.network import AttentionConfig, BlockConfig, TransformerConfig  # noqa: E402
+from metarep_lib.network.bare import BareTransformer  # noqa: E402
+from metarep_lib.network.layouts import Prefix  # noqa: E402
+from metarep_lib.network.tokens import input_basis  # noqa: E402
+from metarep_lib.storage import replace  # noqa: E402
+from metarep_lib.studies import lineup  # noqa: E402
+from metarep_lib.studies.sweep import SWEEPS, short  # noqa: E402
 from metarep_lib.tasks import clusters, designed_prompts, spread  # noqa: E402
 
 P, K, Q, STEPS, SEEDS = 12, 16, 8, 5, 2

@@ -14,6 +14,7 @@ from pathlib import Path
 
 LIBRARY = "metarep_lib"
 Wanted = tuple[str, str | None]  # (module, name); the name is None for `import module`
+OLD_PATHS = (LIBRARY, "moved")  # for other people's code: chapters import what is announced
 ALL_AND_VERSION = {"__all__", "__version__"}  # they change nothing that is computed
 
 
@@ -41,8 +42,8 @@ def imported(tree: ast.AST) -> tuple[Wanted, ...]:
 
 
 def of_library(wanted: Iterable[Wanted]) -> list[Wanted]:
-    """Those imports that are of the library, or relative and thus unknown."""
-    return [pair for pair in wanted if pair[0].split(".")[0] in (LIBRARY, "")]
+    """Those imports that are of the library, or relative and thus unknown; not its table of old paths."""
+    return [pair for pair in wanted if pair[0].split(".")[0] in (LIBRARY, "") and pair != OLD_PATHS]
 
 
 @cache

@@ -1,6 +1,6 @@
 """Try every mutant of every constructed network: `make mutants`.
 
-Some 50,000 networks with one small wrong each, on trial in exact arithmetic (metarep_lib/evidence/mutation.py). How many of each kind were
+Some 50,000 networks with one small wrong each, on trial in exact arithmetic (metarep_lib/certify/mutants.py). How many of each kind were
 made, and which of them every certificate accepts, is stored in tests/mutants.json; the unit tests run a sample and all survivors again.
 Fails when a survivor has no reason in tests/survivors.py, or when the stored file says something else (--write stores what was found).
 """
@@ -16,7 +16,7 @@ from chapters import ROOT, write
 sys.path.append(str(ROOT / "tests"))
 
 from metarep_lib import assemble  # noqa: E402
-from metarep_lib.evidence import survivors  # noqa: E402
+from metarep_lib.certify import survivors  # noqa: E402
 from networks import NETWORKS  # noqa: E402
 from survivors import reason  # noqa: E402
 

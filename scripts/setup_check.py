@@ -56,8 +56,8 @@ import torch
 from matplotlib import pyplot as plt
 
 from metarep_lib import diabetes_prompt
-from metarep_lib.evidence import cards
 from metarep_lib.show import claim, environment
+from metarep_lib.train import cards
 
 print(environment(torch.device("cpu"), torch.float64))
 prompt = diabetes_prompt(n_support=8, n_query=2, ridge=1.0, seed=0)

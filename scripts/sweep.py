@@ -10,7 +10,7 @@ from commit import commit
 
 sys.path.insert(0, str(ROOT))
 
-from metarep_lib.evidence.sweep import run_sweep  # noqa: E402
+from metarep_lib.studies.sweep import run_sweep  # noqa: E402
 
 
 def main() -> None:

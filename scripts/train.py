@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from commit import commit
-from metarep_lib.evidence.recipe import read_recipe
-from metarep_lib.evidence.trained import WEIGHTS
-from metarep_lib.evidence.training import train
+from metarep_lib.train.loop import train
+from metarep_lib.train.recipe import read_recipe
+from metarep_lib.train.trained import WEIGHTS
 
 
 def main() -> None:

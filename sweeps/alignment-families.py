@@ -6,19 +6,17 @@ initial weights, and with the entries of every trained matrix shuffled.
 
 import torch
 
-from metarep_lib.evidence import (
+from metarep_lib.evidence.align import (
     FAMILIES,
-    Sweep,
-    drawn,
     fit,
-    load_trained,
     prediction_and_weights,
     prediction_error,
-    untrained,
     weight_cosine,
     weight_error,
-    with_shuffled_weights,
 )
+from metarep_lib.evidence.probe import with_shuffled_weights
+from metarep_lib.studies import Sweep, drawn
+from metarep_lib.train import load_trained, untrained
 
 TAUS = [0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0, 1000.0]  # times the mean square length of the inputs
 

@@ -5,16 +5,10 @@ A row is one network (by its training seed) on one shift, "knob value", of its l
 
 from functools import cache
 
-from metarep_lib.evidence import (
-    Fitted,
-    Sweep,
-    TrainedTransformer,
-    fit_families,
-    load_trained,
-    risks_compared,
-    weights_compared,
-)
+from metarep_lib.evidence.align import Fitted
+from metarep_lib.studies import Sweep, fit_families, risks_compared, weights_compared
 from metarep_lib.tasks import shifted
+from metarep_lib.train import TrainedTransformer, load_trained
 
 N_SUPPORT = 30
 SHIFTS = {

@@ -10,15 +10,9 @@ import torch
 from torch import Tensor
 
 from metarep_lib import Prompt
-from metarep_lib.evidence import (
-    Sweep,
-    TrainedTransformer,
-    drawn,
-    fit,
-    load_trained,
-    prediction_and_weights,
-    weight_error,
-)
+from metarep_lib.evidence.align import fit, prediction_and_weights, weight_error
+from metarep_lib.studies import Sweep, drawn
+from metarep_lib.train import TrainedTransformer, load_trained
 
 N_SUPPORT = 30
 PENALTY = 0.1  # of the readout, per query

@@ -14,12 +14,12 @@ from metarep_lib import (
     Prompt,
     assemble,
     gradient_descent,
-    jacobi_conjugate_gradient,
     ridge_system,
     solvers,
     two_block_conjugate_gradient,
 )
-from metarep_lib.evidence import Sweep
+from metarep_lib.construct.algorithms import jacobi_conjugate_gradient
+from metarep_lib.studies import Sweep
 
 N, STEPS = 32, 60
 KEPT = [*range(0, 31, 2), *range(35, STEPS + 1, 5)]

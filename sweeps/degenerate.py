@@ -19,14 +19,22 @@ from metarep_lib import (
     RidgeSystem,
     assemble,
     gradient_descent,
-    jacobi_conjugate_gradient,
     ridge_system,
     solvers,
     two_block_conjugate_gradient,
 )
-from metarep_lib.construct import feature_scaled_conjugate_gradient
-from metarep_lib.evidence import Sweep
-from metarep_lib.numerics import block_diagonal, jacobi, landmark_preconditioner, scaled, whitened
+from metarep_lib.construct.algorithms import (
+    feature_scaled_conjugate_gradient,
+    jacobi_conjugate_gradient,
+)
+from metarep_lib.numerics.solvers import (
+    block_diagonal,
+    jacobi,
+    landmark_preconditioner,
+    scaled,
+    whitened,
+)
+from metarep_lib.studies import Sweep
 
 K_SUPPORTS, P, STEPS = 32, 16, 40
 KEPT = [*range(0, 13), *range(14, 21, 2), *range(25, STEPS + 1, 5)]

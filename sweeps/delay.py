@@ -17,8 +17,8 @@ from metarep_lib import (
     synthetic_prompt,
     two_block_conjugate_gradient,
 )
-from metarep_lib.evidence import Sweep
-from metarep_lib.numerics import spectral
+from metarep_lib.numerics.spectrum import errors as spectral
+from metarep_lib.studies import Sweep
 from metarep_lib.tasks import SPECTRA, crowded
 
 DRAWS = 20

@@ -11,7 +11,8 @@ tuned again on half of them.
 import torch
 
 from metarep_lib import Prompt
-from metarep_lib.evidence import LINEAR, Posed, Sweep, fit_candidate, searched_prompts
+from metarep_lib.evidence.identify import LINEAR, Posed, fit_candidate
+from metarep_lib.studies import Sweep, searched_prompts
 from metarep_lib.tasks import clusters, designed_prompts, isotropic, spread
 
 P, K, Q, STEPS, LOW, HIGH = 12, 16, 8, 6, 0.04, 4.0

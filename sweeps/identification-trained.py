@@ -12,25 +12,24 @@ import re
 import torch
 
 from metarep_lib import Prompt
-from metarep_lib.evidence import (
+from metarep_lib.evidence.identify import (
     KERNEL,
     LINEAR,
     SCHEDULED,
     Posed,
-    Sweep,
     additivity_gap,
-    best_filter,
     fit_candidate,
     judge,
-    load_trained,
     own_head,
-    primal_spectrum,
     query_streams,
     spectral_gains,
 )
-from metarep_lib.evidence.trained import WEIGHTS
-from metarep_lib.numerics import best_polynomial
+from metarep_lib.evidence.identify.spectral_marks import best_filter, primal_spectrum
+from metarep_lib.numerics.spectrum import best_polynomial
+from metarep_lib.studies import Sweep
 from metarep_lib.tasks import ExponentialPrior, LinearPrior, clusters, designed_prompts
+from metarep_lib.train import load_trained
+from metarep_lib.train.trained import WEIGHTS
 
 Q, TUNING, JUDGING = 8, 48, 64
 EDGES = torch.logspace(-1.2, 0.6, 10, dtype=torch.float64)

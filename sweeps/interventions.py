@@ -10,22 +10,21 @@ from sklearn.linear_model import RidgeCV
 from torch import Tensor
 
 from metarep_lib import Prompt
-from metarep_lib.evidence import (
+from metarep_lib.evidence.intervene import (
     Add,
     Edit,
     Heads,
     Mean,
     Put,
     Stream,
-    Sweep,
     Take,
-    TrainedTransformer,
     Units,
     intervene,
-    load_trained,
 )
-from metarep_lib.evidence.trained import WEIGHTS
+from metarep_lib.studies import Sweep
 from metarep_lib.tasks import Draw, bayes
+from metarep_lib.train import TrainedTransformer, load_trained
+from metarep_lib.train.trained import WEIGHTS
 
 NAMES = ("linear-attention-2", "linear-attention-3", "linear-attention-4", "linear-attention-looped-4", "softmax-gp", "softmax-linear", "softmax-mixed-noise")
 N_PROMPTS, AT_ONCE = 120, 8

@@ -15,15 +15,16 @@ from metarep_lib import (
     Prompt,
     assemble,
     geometric_spectrum,
-    linear_kernel,
     ridge_system,
     softmax_conjugate_gradient,
     solvers,
     synthetic_prompt,
     two_block_conjugate_gradient,
 )
-from metarep_lib.evidence import Sweep
-from metarep_lib.numerics import best_projection, capacity_bound, projected, spanned_features
+from metarep_lib.numerics import best_projection, projected, spanned_features
+from metarep_lib.numerics.bounds import capacity_bound
+from metarep_lib.numerics.kernels import linear_kernel
+from metarep_lib.studies import Sweep
 from metarep_lib.tasks import sphere_task
 
 STEPS, TOLERANCE = 80, 1e-3

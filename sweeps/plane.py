@@ -17,9 +17,10 @@ from metarep_lib import (
     solvers,
     two_block_conjugate_gradient,
 )
-from metarep_lib.evidence import Sweep
-from metarep_lib.evidence.capacity import LAWS
-from metarep_lib.numerics import best_projection, capacity_bound, projected
+from metarep_lib.numerics import best_projection, projected
+from metarep_lib.numerics.bounds import capacity_bound
+from metarep_lib.studies import Sweep
+from metarep_lib.studies.capacity import LAWS
 
 STEPS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 24, 28, 33, 38]
 SHARES = [0.04, 0.1, 0.17, 0.25, 0.35, 0.47, 0.6, 0.75, 0.9, 1.0]  # widths, as shares of all there is

@@ -6,18 +6,18 @@ Every result is a list: before fine-tuning, then after it with every remedy of `
 
 import torch
 
-from metarep_lib.evidence import (
+from metarep_lib.evidence.align import representation_drift
+from metarep_lib.studies import Sweep
+from metarep_lib.tasks import bayes_risk
+from metarep_lib.train import (
     REMEDIES,
-    Sweep,
     context_stream,
     feature_alignment,
     fine_tune,
     initial,
     network_features,
     recipe_of,
-    representation_drift,
 )
-from metarep_lib.tasks import bayes_risk
 
 BLOCK, N_SUPPORT, N_QUERY = 2, 16, 8
 

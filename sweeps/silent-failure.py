@@ -3,8 +3,10 @@
 A row is a batch of fifty tasks, `random_sphere_task(seed=50 * batch + i)`; every result is a list of fifty numbers.
 """
 
-from metarep_lib import ExponentialKernel, nadaraya_watson
-from metarep_lib.evidence import Sweep, diagnose, rank_correlation, reference_solver, score
+from metarep_lib import ExponentialKernel
+from metarep_lib.evidence.align import diagnose, rank_correlation, reference_solver, score
+from metarep_lib.numerics.kernels import nadaraya_watson
+from metarep_lib.studies import Sweep
 from metarep_lib.tasks import random_sphere_task
 
 SIZE = 50

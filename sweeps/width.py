@@ -7,15 +7,10 @@ latter; `risk` is against the queries' noisy targets, relative to their standard
 import torch
 
 from metarep_lib import Prompt, ridge_system, solvers
-from metarep_lib.evidence import Sweep
-from metarep_lib.evidence.capacity import LAWS, in_common_coordinates, learn_map
-from metarep_lib.numerics import (
-    best_projection,
-    landmark_projection,
-    projected,
-    random_projection,
-    width_bound,
-)
+from metarep_lib.numerics import best_projection, landmark_projection, projected, random_projection
+from metarep_lib.numerics.bounds import width_bound
+from metarep_lib.studies import Sweep
+from metarep_lib.studies.capacity import LAWS, in_common_coordinates, learn_map
 
 
 def answer(prompt: Prompt) -> torch.Tensor:

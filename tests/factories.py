@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metarep_lib import Prompt, Transformer, TransformerConfig, geometric_spectrum, synthetic_prompt
+from metarep_lib import Prompt, Transformer, geometric_spectrum, synthetic_prompt
+from metarep_lib.network import TransformerConfig
 
 DTYPES = (torch.float64, torch.float32)
 

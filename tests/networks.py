@@ -8,14 +8,35 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib import (
-    Program,
-    pipelined_conjugate_gradient,
-    richardson,
-    softmax_conjugate_gradient,
+from metarep_lib import Program, softmax_conjugate_gradient
+from metarep_lib.certify import Recurrence
+from metarep_lib.certify.recurrences.dual import (
+    all_to_all_recurrence,
+    block_recurrence,
+    chebyshev_recurrence,
+    conjugate_gradient_recurrence,
+    features_first,
+    gradient_descent_recurrence,
+    jacobi_recurrence,
+    narrow_gradient_descent_recurrence,
+    narrow_ridge_gradient_descent_recurrence,
+    newton_schulz_recurrence,
+    one_block_recurrence,
+    two_block_recurrence,
 )
-from metarep_lib.construct import (
-    all_to_all,
+from metarep_lib.certify.recurrences.primal import (
+    causal_recurrence,
+    feature_scaled_recurrence,
+    gram_chebyshev_recurrence,
+    gram_conjugate_gradient_recurrence,
+    gram_squaring_recurrence,
+)
+from metarep_lib.certify.recurrences.softmax import (
+    pipelined_recurrence,
+    richardson_recurrence,
+    softmax_conjugate_gradient_recurrence,
+)
+from metarep_lib.construct.algorithms import (
     block_conjugate_gradient,
     causal_conjugate_gradient,
     chebyshev,
@@ -29,34 +50,13 @@ from metarep_lib.construct import (
     narrow_gradient_descent,
     narrow_ridge_gradient_descent,
     newton_schulz,
-    on_polynomial_features,
     one_block_conjugate_gradient,
+    pipelined_conjugate_gradient,
+    richardson,
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.assemble import ConstructedTransformer
-from metarep_lib.evidence import (
-    Recurrence,
-    all_to_all_recurrence,
-    block_recurrence,
-    causal_recurrence,
-    chebyshev_recurrence,
-    conjugate_gradient_recurrence,
-    feature_scaled_recurrence,
-    features_first,
-    gradient_descent_recurrence,
-    gram_chebyshev_recurrence,
-    gram_conjugate_gradient_recurrence,
-    gram_squaring_recurrence,
-    jacobi_recurrence,
-    narrow_gradient_descent_recurrence,
-    narrow_ridge_gradient_descent_recurrence,
-    newton_schulz_recurrence,
-    one_block_recurrence,
-    pipelined_recurrence,
-    richardson_recurrence,
-    softmax_conjugate_gradient_recurrence,
-    two_block_recurrence,
-)
+from metarep_lib.construct.transforms import all_to_all, on_polynomial_features
 
 U = torch.tensor([[0.5, 2.0], [1.0, -1.0], [0.0, 3.0]], dtype=torch.float64)
 

@@ -6,8 +6,8 @@ its recurrence. The survivors themselves are listed in tests/mutants.json, which
 
 import re
 
+from metarep_lib.certify.mutants import WRITING
 from metarep_lib.construct import Form, Product
-from metarep_lib.evidence.mutation import WRITING
 from networks import NETWORKS, Certified
 
 HEAD = "scales numerator, denominator and guard of a normalised head alike"

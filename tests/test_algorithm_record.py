@@ -8,30 +8,29 @@ import pytest
 import torch
 
 import metarep_lib.construct.algorithms as algorithms
-from metarep_lib import Program, assemble, richardson
-from metarep_lib.construct import (
-    ConstructedTransformer,
-    all_to_all,
+from metarep_lib import Program, assemble
+from metarep_lib.certify import RECURRENCES, certify
+from metarep_lib.certify.catalogue import UnknownRecurrence
+from metarep_lib.certify.certificate import outputs_of, pose
+from metarep_lib.certify.recurrences.dual import (
+    conjugate_gradient_recurrence,
+    gradient_descent_recurrence,
+)
+from metarep_lib.certify.rings import Field
+from metarep_lib.construct import ConstructedTransformer
+from metarep_lib.construct.algorithms import (
     chebyshev,
     conjugate_gradient,
     gradient_descent,
     momentum,
-    on_polynomial_features,
+    richardson,
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
 from metarep_lib.construct.call import algorithm
-from metarep_lib.construct.circuits import copy as copy_of
-from metarep_lib.construct.circuits import times, update
-from metarep_lib.evidence import (
-    RECURRENCES,
-    UnknownRecurrence,
-    certify,
-    conjugate_gradient_recurrence,
-    gradient_descent_recurrence,
-)
-from metarep_lib.evidence.certificate import outputs_of, pose
-from metarep_lib.evidence.rings import Field
+from metarep_lib.construct.circuits.linear import copy as copy_of
+from metarep_lib.construct.circuits.linear import times, update
+from metarep_lib.construct.transforms import all_to_all, on_polynomial_features
 from networks import NETWORKS, U
 
 names = pytest.mark.parametrize("name", NETWORKS)

@@ -14,24 +14,24 @@ from sklearn.linear_model import Ridge
 
 from certificates import certifies
 from factories import random_prompt
-from metarep_lib import Prompt, assemble, richardson, softmax_conjugate_gradient, softmax_smoother
-from metarep_lib.evidence import (
+from metarep_lib import Prompt, assemble, softmax_conjugate_gradient
+from metarep_lib.construct.algorithms import richardson, softmax_smoother
+from metarep_lib.evidence import paired_interval
+from metarep_lib.evidence.align import (
     FAMILIES,
     Fitted,
-    drawn,
     fit,
     head_logits,
     kernel_heads,
-    load_trained,
-    paired_interval,
     prediction_and_weights,
     prediction_error,
     weight_cosine,
     weight_error,
 )
-from metarep_lib.evidence.transfer import network_left_out
 from metarep_lib.network.tokens import prefix_mask, tokenise
-from metarep_lib.numerics import GaussianKernel
+from metarep_lib.numerics.kernels import GaussianKernel
+from metarep_lib.studies import drawn
+from metarep_lib.studies.transfer import network_left_out
 from metarep_lib.tasks import (
     ExponentialPrior,
     LinearPrior,
@@ -41,6 +41,7 @@ from metarep_lib.tasks import (
     bayes_risk,
     shifted,
 )
+from metarep_lib.train import load_trained
 
 SPHERE = SpherePrior(3)
 

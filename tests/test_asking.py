@@ -9,29 +9,25 @@ from factories import random_prompt
 from metarep_lib import (
     Prompt,
     assemble,
-    causal_conjugate_gradient,
     conjugate_gradient,
     gradient_descent,
     two_block_conjugate_gradient,
 )
-from metarep_lib.evidence import load_trained
+from metarep_lib.construct.algorithms import causal_conjugate_gradient
 from metarep_lib.network import (
     AskedWrongly,
     AttentionConfig,
-    BareTransformer,
     BlockConfig,
-    Causal,
     Decoder,
-    Interleaved,
     NotAvailable,
-    PairCausal,
-    Prefix,
     PrefixMask,
     Transformer,
     TransformerConfig,
 )
-from metarep_lib.network.layouts import passes
+from metarep_lib.network.bare import BareTransformer
+from metarep_lib.network.layouts import Causal, Interleaved, PairCausal, Prefix, passes
 from metarep_lib.network.tokens import input_basis
+from metarep_lib.train import load_trained
 
 P = 2
 

@@ -13,7 +13,6 @@ from factories import DTYPES, prompt_of, random_prompt
 from metarep_lib import (
     ConstructedTransformer,
     Prompt,
-    Trace,
     assemble,
     conjugate_gradient,
     gradient_descent,
@@ -21,7 +20,8 @@ from metarep_lib import (
     solvers,
     synthetic_prompt,
 )
-from metarep_lib.construct import prefix_mask, token_groups, tokenise
+from metarep_lib.network import Trace
+from metarep_lib.network.tokens import prefix_mask, token_groups, tokenise
 
 CG_NAMES = {"support": ("alpha", "r", "p"), "aggregator": ("rho", "sigma", "rho_next", "gamma", "beta")}
 

@@ -18,39 +18,33 @@ import tolerances
 from certificates import certifies
 from factories import DTYPES, prompt_of, random_prompt, unchecked
 from metarep_lib import (
-    Outcome,
     Prompt,
     RidgeSystem,
     assemble,
-    class_prompt,
     conjugate_gradient,
     newton_schulz,
     ridge_system,
     solvers,
 )
-from metarep_lib.construct import (
-    Basis,
-    Program,
-    block_conjugate_gradient,
-    two_block_conjugate_gradient,
-)
-from metarep_lib.construct.exact import ExactTransformer
-from metarep_lib.evidence import (
-    Recurrence,
+from metarep_lib.certify import Recurrence, certify_end_to_end, certify_same, certify_step
+from metarep_lib.certify.exact import ExactTransformer
+from metarep_lib.certify.problem import Problem
+from metarep_lib.certify.problem import random_prompt as exact_prompt
+from metarep_lib.certify.recurrences.dual import (
     block_recurrence,
-    certify_end_to_end,
-    certify_same,
-    certify_step,
     conjugate_gradient_recurrence,
     newton_schulz_recurrence,
     two_block_recurrence,
 )
-from metarep_lib.evidence.problem import Problem
-from metarep_lib.evidence.problem import random_prompt as exact_prompt
-from metarep_lib.evidence.rings import Field
+from metarep_lib.certify.rings import Field
+from metarep_lib.construct import Program
+from metarep_lib.construct.algorithms import block_conjugate_gradient, two_block_conjugate_gradient
+from metarep_lib.network import Basis
 from metarep_lib.network.tokens import N_REGISTERS, input_basis
-from metarep_lib.numerics import block
-from metarep_lib.numerics.recurrences import State, block_step, conjugate_gradient_step
+from metarep_lib.numerics.solvers import Outcome
+from metarep_lib.numerics.solvers import block_conjugate_gradient as block
+from metarep_lib.numerics.steps import State, block_step, conjugate_gradient_step
+from metarep_lib.tasks import class_prompt
 
 DAMPING = {torch.float64: 2.0**-48, torch.float32: 2.0**-19}  # 16 machine epsilons
 seeds = st.integers(0, 10**6)

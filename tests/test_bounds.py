@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 import tolerances
 from certificates import certifies
-from metarep_lib import (
-    RidgeSystem,
+from metarep_lib import RidgeSystem, solvers
+from metarep_lib.numerics.bounds import (
     conjugate_gradient_bound,
     gradient_descent_bound,
     prediction_factor,
-    solvers,
 )
-from metarep_lib.numerics.spectral import lagrange_weights
+from metarep_lib.numerics.spectrum.errors import lagrange_weights
 
 
 def diagonal(eigenvalues, y, K_query=None):

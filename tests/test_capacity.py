@@ -11,27 +11,18 @@ from hypothesis import strategies as st
 
 from certificates import certifies
 from factories import random_prompt
-from metarep_lib import (
-    Prompt,
-    assemble,
-    conjugate_gradient_bound,
-    prediction_factor,
-    ridge_system,
-    solvers,
-    two_block_conjugate_gradient,
-)
-from metarep_lib.evidence import worst_case
-from metarep_lib.evidence.capacity import LAWS, POOL, in_common_coordinates, learn_map, pool
-from metarep_lib.numerics import (
-    best_projection,
+from metarep_lib import Prompt, assemble, ridge_system, solvers, two_block_conjugate_gradient
+from metarep_lib.certify import worst_case
+from metarep_lib.numerics import best_projection, projected, random_projection, spanned_features
+from metarep_lib.numerics.bounds import (
     capacity_bound,
-    depth,
+    conjugate_gradient_bound,
     distinct_eigenvalues,
-    projected,
-    random_projection,
-    spanned_features,
+    prediction_factor,
     width_bound,
 )
+from metarep_lib.numerics.spectrum import depth_laws as depth
+from metarep_lib.studies.capacity import LAWS, POOL, in_common_coordinates, learn_map, pool
 from test_theorems import exact_solve, rationals
 from test_width import answer
 

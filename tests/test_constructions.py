@@ -7,7 +7,9 @@ import tolerances
 from certificates import certifies
 from factories import prompt_of, random_prompt
 from metarep_lib import Prompt, assemble, ridge_system, solvers
-from metarep_lib.construct import (
+from metarep_lib.certify import certify_end_to_end, certify_step
+from metarep_lib.certify.certificate import steps_to_certify
+from metarep_lib.construct.algorithms import (
     causal_conjugate_gradient,
     chebyshev,
     conjugate_gradient,
@@ -16,7 +18,6 @@ from metarep_lib.construct import (
     newton_schulz,
     two_block_conjugate_gradient,
 )
-from metarep_lib.evidence import certify_end_to_end, certify_step, steps_to_certify
 from networks import NETWORKS, as_built, feature_doubled, target_added
 
 # blocks per step and width, as the chapters state them

@@ -21,8 +21,9 @@ from metarep_lib import (
     solvers,
     two_block_conjugate_gradient,
 )
-from metarep_lib.evidence import climb, exact_errors
-from metarep_lib.numerics import depth, spectral
+from metarep_lib.certify import climb, exact_errors
+from metarep_lib.numerics.spectrum import depth_laws as depth
+from metarep_lib.numerics.spectrum import errors as spectral
 from metarep_lib.tasks import SPECTRA, crowded
 from tolerances import assert_within, unit_roundoff
 

@@ -29,10 +29,11 @@ from metarep_lib import (
     solvers,
     two_block_conjugate_gradient,
 )
+from metarep_lib.certify import climb, exact_errors
 from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
-from metarep_lib.evidence import climb, exact_errors
-from metarep_lib.numerics import depth, spectral
-from metarep_lib.numerics.recurrences import (
+from metarep_lib.numerics.spectrum import depth_laws as depth
+from metarep_lib.numerics.spectrum import errors as spectral
+from metarep_lib.numerics.steps import (
     chebyshev_step,
     conjugate_gradient_step,
     gradient_descent_step,

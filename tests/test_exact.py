@@ -11,20 +11,18 @@ from hypothesis import strategies as st
 
 import tolerances
 from factories import integer_network, integers, random_prompt
-from metarep_lib import (
+from metarep_lib import Prompt, assemble, conjugate_gradient, gradient_descent
+from metarep_lib.certify.degree import TWO, Degree
+from metarep_lib.certify.exact import ExactTransformer
+from metarep_lib.network import (
+    AttentionConfig,
+    BlockConfig,
     CausalMask,
     PairCausalMask,
     PrefixMask,
-    Prompt,
     TransformerConfig,
-    assemble,
-    conjugate_gradient,
-    gradient_descent,
 )
-from metarep_lib.construct import prefix_mask, tokenise
-from metarep_lib.construct.degree import TWO, Degree
-from metarep_lib.construct.exact import ExactTransformer
-from metarep_lib.network import AttentionConfig, BlockConfig
+from metarep_lib.network.tokens import prefix_mask, tokenise
 
 PRIME = 2**61 - 1
 

@@ -229,5 +229,6 @@ def run_traced(chapter: str) -> dict[str, list[str]]:
 def test_every_function_that_a_chapter_runs_is_of_a_module_it_reaches():
     worked = run_traced("kernel-ridge")
     found = reach(code_cells(ROOT / "book" / "kernel-ridge.md"), Library(ROOT))
-    assert {"metarep_lib.numerics.solvers", GRADING} <= set(worked["modules"])
-    assert set(worked["modules"]) <= found.modules
+    assert {"metarep_lib.numerics.solvers.iterations", GRADING} <= set(worked["modules"])
+    doors = {"metarep_lib", "metarep_lib.moved"}  # they hand names on; what the first holds counts for everybody
+    assert set(worked["modules"]) - doors <= found.modules

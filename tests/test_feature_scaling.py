@@ -12,16 +12,12 @@ from scipy.linalg import hadamard
 from certificates import certifies
 from factories import prompt_of, random_prompt
 from metarep_lib import Prompt, RidgeSystem, assemble, ridge_system, solvers
-from metarep_lib.construct import feature_scaled_conjugate_gradient
-from metarep_lib.evidence import (
-    Recurrence,
-    certify_end_to_end,
-    certify_step,
-    feature_scaled_recurrence,
-    is_looped,
-)
-from metarep_lib.evidence.problem import Problem
-from metarep_lib.numerics import jacobi, scaled
+from metarep_lib.certify import Recurrence, certify_end_to_end, certify_step
+from metarep_lib.certify.certificate import is_looped
+from metarep_lib.certify.problem import Problem
+from metarep_lib.certify.recurrences.primal import feature_scaled_recurrence
+from metarep_lib.construct.algorithms import feature_scaled_conjugate_gradient
+from metarep_lib.numerics.solvers import jacobi, scaled
 from test_preconditioning import rational_pcg
 from test_theorems import rational_cg
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
 from certificates import certifies
-from metarep_lib import PrefixMask, RidgeSystem, Transformer, TransformerConfig, solvers
-from metarep_lib.network import AttentionConfig, BlockConfig
-from metarep_lib.numerics import (
+from metarep_lib import RidgeSystem, Transformer, solvers
+from metarep_lib.network import AttentionConfig, BlockConfig, PrefixMask, TransformerConfig
+from metarep_lib.numerics.spectrum import (
     Filter,
     PolynomialFilter,
     Spectrum,
@@ -19,7 +19,7 @@ from metarep_lib.numerics import (
     krylov_degree,
     tune,
 )
-from metarep_lib.numerics.filters import METHODS, chebyshev_basis
+from metarep_lib.numerics.spectrum.filters import METHODS, chebyshev_basis
 from metarep_lib.tasks import LinearPrior
 
 

@@ -16,8 +16,19 @@ from hypothesis import strategies as st
 import tolerances
 from certificates import certifies
 from factories import DTYPES, prompt_of
-from metarep_lib import PrefixMask, Program, Prompt, assemble, ridge_system, solvers
-from metarep_lib.construct import (
+from metarep_lib import Program, Prompt, assemble, ridge_system, solvers
+from metarep_lib.certify import Certificate, Recurrence, certify_end_to_end, certify_step
+from metarep_lib.certify.certificate import steps_to_certify
+from metarep_lib.certify.exact import ExactTransformer
+from metarep_lib.certify.problem import Problem, random_prompt
+from metarep_lib.certify.recurrences.dual import one_block_recurrence
+from metarep_lib.certify.recurrences.primal import (
+    gram_chebyshev_recurrence,
+    gram_conjugate_gradient_recurrence,
+    gram_squaring_recurrence,
+)
+from metarep_lib.certify.rings import Field
+from metarep_lib.construct.algorithms import (
     chebyshev,
     conjugate_gradient,
     gradient_descent,
@@ -26,26 +37,11 @@ from metarep_lib.construct import (
     gram_squaring,
     newton_schulz,
     one_block_conjugate_gradient,
-    prefix_mask,
-    token_groups,
-    tokenise,
     two_block_conjugate_gradient,
 )
-from metarep_lib.construct.exact import ExactTransformer
-from metarep_lib.evidence import (
-    Certificate,
-    Recurrence,
-    certify_end_to_end,
-    certify_step,
-    gram_chebyshev_recurrence,
-    gram_conjugate_gradient_recurrence,
-    gram_squaring_recurrence,
-    one_block_recurrence,
-    steps_to_certify,
-)
-from metarep_lib.evidence.problem import Problem, random_prompt
-from metarep_lib.evidence.rings import Field
-from metarep_lib.numerics.recurrences import conjugate_gradient_step, look_ahead_step
+from metarep_lib.network import PrefixMask
+from metarep_lib.network.tokens import prefix_mask, token_groups, tokenise
+from metarep_lib.numerics.steps import conjugate_gradient_step, look_ahead_step
 from networks import NETWORKS
 
 P = 2

@@ -20,33 +20,30 @@ from metarep_lib import (
     solvers,
     two_block_conjugate_gradient,
 )
-from metarep_lib.construct import gradient_descent_plus_plus, momentum
-from metarep_lib.evidence import (
+from metarep_lib.construct.algorithms import gradient_descent_plus_plus, momentum
+from metarep_lib.evidence import paired_interval
+from metarep_lib.evidence.identify import (
     KERNEL,
     LINEAR,
     SCHEDULED,
-    Candidate,
     Posed,
     additivity_gap,
-    best_filter,
     fit_candidate,
     fitted_readout,
-    in_other_basis,
     judge,
-    lineup,
-    load_trained,
     own_head,
-    paired_interval,
-    primal_spectrum,
     query_streams,
-    searched_prompts,
-    signed_permutation,
     spectral_gains,
 )
-from metarep_lib.evidence.identification import best_steps
-from metarep_lib.numerics import jacobi
-from metarep_lib.numerics.filters import Filter, Spectrum
+from metarep_lib.evidence.identify.candidates import Candidate
+from metarep_lib.evidence.identify.spectral_marks import best_filter, primal_spectrum
+from metarep_lib.evidence.identify.tuning import best_steps
+from metarep_lib.evidence.probe.other_basis import in_other_basis, signed_permutation
+from metarep_lib.numerics.solvers import jacobi
+from metarep_lib.numerics.spectrum.filters import Filter, Spectrum
+from metarep_lib.studies import lineup, searched_prompts
 from metarep_lib.tasks import clusters, designed_prompts, isotropic, spread
+from metarep_lib.train import load_trained
 from test_theorems import rational_cg, rationals
 
 seeds = st.integers(0, 10**6)

@@ -12,18 +12,12 @@ import torch
 from certificates import certifies
 from factories import prompt_of
 from metarep_lib import Program, assemble, conjugate_gradient, two_block_conjugate_gradient
+from metarep_lib.certify import Recurrence, certify_end_to_end
+from metarep_lib.certify.certificate import StepTrial, WholeTrial, exact, pose
+from metarep_lib.certify.recurrences.dual import conjugate_gradient_recurrence, two_block_recurrence
+from metarep_lib.certify.rings import Field
 from metarep_lib.construct.assemble import ConstructedTransformer
 from metarep_lib.construct.program import guard_of
-from metarep_lib.evidence import (
-    Recurrence,
-    StepTrial,
-    WholeTrial,
-    certify_end_to_end,
-    conjugate_gradient_recurrence,
-    two_block_recurrence,
-)
-from metarep_lib.evidence.certificate import exact, pose
-from metarep_lib.evidence.rings import Field
 
 STEPS, P = 5, 2
 TWO_BLOCKS = two_block_conjugate_gradient(P, STEPS), two_block_recurrence()

@@ -15,7 +15,8 @@ from metarep_lib import (
     gradient_descent,
     two_block_conjugate_gradient,
 )
-from metarep_lib.evidence import (
+from metarep_lib.construct import heads_into
+from metarep_lib.evidence.intervene import (
     Add,
     Edit,
     Heads,
@@ -26,10 +27,9 @@ from metarep_lib.evidence import (
     Stream,
     Take,
     Units,
-    heads_into,
     intervene,
-    load_trained,
 )
+from metarep_lib.train import load_trained
 
 BATCH = 4
 

@@ -9,15 +9,10 @@ from torch import nn
 
 from certificates import certifies
 from factories import prompt_of
-from metarep_lib import (
-    CausalMask,
-    PairCausalMask,
-    PrefixMask,
-    Transformer,
-    TransformerConfig,
-    assemble,
-)
-from metarep_lib.construct import (
+from metarep_lib import Transformer, assemble
+from metarep_lib.certify import leakage_by_change, leakage_by_gradient
+from metarep_lib.certify.leakage import reach
+from metarep_lib.construct.algorithms import (
     causal_conjugate_gradient,
     chebyshev,
     conjugate_gradient,
@@ -28,12 +23,17 @@ from metarep_lib.construct import (
     narrow_ridge_gradient_descent,
     newton_schulz,
     repeat_context,
-    tokenise,
     two_block_conjugate_gradient,
 )
-from metarep_lib.evidence import leakage_by_change, leakage_by_gradient
-from metarep_lib.evidence.leakage import reach
-from metarep_lib.network import AttentionConfig, BlockConfig
+from metarep_lib.network import (
+    AttentionConfig,
+    BlockConfig,
+    CausalMask,
+    PairCausalMask,
+    PrefixMask,
+    TransformerConfig,
+)
+from metarep_lib.network.tokens import tokenise
 
 TESTS = (leakage_by_change, leakage_by_gradient)
 KINDS, NORMS = ("linear", "normalised", "softmax"), ("none", "rms", "layer")

@@ -16,36 +16,29 @@ import tolerances
 from certificates import certifies
 from factories import DTYPES, prompt_of, random_prompt
 from metarep_lib import (
-    CausalMask,
     Prompt,
     RidgeSystem,
     Transformer,
-    TransformerConfig,
     assemble,
     conjugate_gradient,
     gradient_descent,
     ridge_system,
     solvers,
 )
-from metarep_lib.construct import (
-    copied_gradient_descent,
-    input_basis,
-    narrow_gradient_descent,
-    narrow_ridge_gradient_descent,
-    prefix_mask,
-    repeat_context,
-    token_groups,
-    tokenise,
-)
-from metarep_lib.construct.exact import ExactTransformer
-from metarep_lib.evidence import (
-    blind_pair,
-    certify_end_to_end,
-    certify_step,
+from metarep_lib.certify import blind_pair, certify_end_to_end, certify_step
+from metarep_lib.certify.exact import ExactTransformer
+from metarep_lib.certify.recurrences.dual import (
     narrow_gradient_descent_recurrence,
     narrow_ridge_gradient_descent_recurrence,
 )
-from metarep_lib.network import AttentionConfig, BlockConfig
+from metarep_lib.construct.algorithms import (
+    copied_gradient_descent,
+    narrow_gradient_descent,
+    narrow_ridge_gradient_descent,
+    repeat_context,
+)
+from metarep_lib.network import AttentionConfig, BlockConfig, CausalMask, TransformerConfig
+from metarep_lib.network.tokens import input_basis, prefix_mask, token_groups, tokenise
 from test_theorems import exact_solve, rational_cg, rationals
 
 seeds = st.integers(0, 10**6)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from certificates import certifies
-from metarep_lib.numerics.recurrences import along, look_ahead_step
+from metarep_lib.numerics.steps import along, look_ahead_step
 
 
 def drift(theta, omega, d, d_old):

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from factories import DTYPES, integers, unchecked
-from metarep_lib import CausalMask, PairCausalMask, PrefixMask
-from metarep_lib.network import AttentionConfig, Mask
+from metarep_lib.network import AttentionConfig, CausalMask, Mask, PairCausalMask, PrefixMask
 from metarep_lib.network.transformer import Attention
 
 

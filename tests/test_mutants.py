@@ -13,8 +13,8 @@ import pytest
 
 from factories import unchecked
 from metarep_lib import assemble
-from metarep_lib.evidence import Harness, mutants
-from metarep_lib.evidence.mutation import WRITING
+from metarep_lib.certify import mutants
+from metarep_lib.certify.mutants import WRITING, Harness
 from networks import NETWORKS
 from survivors import REASONS, reason
 

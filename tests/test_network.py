@@ -9,8 +9,14 @@ from torch import nn
 
 import tolerances
 from factories import DTYPES, integer_network, integers
-from metarep_lib import CausalMask, PrefixMask, Transformer, TransformerConfig
-from metarep_lib.network import AttentionConfig, BlockConfig
+from metarep_lib import Transformer
+from metarep_lib.network import (
+    AttentionConfig,
+    BlockConfig,
+    CausalMask,
+    PrefixMask,
+    TransformerConfig,
+)
 from metarep_lib.network.transformer import Block, GatedMLP, make_norm
 
 

@@ -4,7 +4,9 @@ import re
 from dataclasses import fields
 from fractions import Fraction
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import numpy as np
 import pytest
@@ -16,55 +18,45 @@ from torch import Tensor
 import metarep_lib
 from certificates import certifies
 from factories import DTYPES
-from metarep_lib import (
-    PrefixMask,
-    Program,
-    ProgramError,
-    Prompt,
-    RidgeSystem,
-    Transformer,
-    assemble,
-)
-from metarep_lib.construct import (
-    GUARD,
-    Basis,
-    Form,
-    Layer,
-    Product,
-    Write,
+from metarep_lib import Program, Prompt, RidgeSystem, Transformer, assemble
+from metarep_lib.construct import GUARD, Form, Layer, Product, ProgramError, Write, describe
+from metarep_lib.construct.algorithms import (
     block_conjugate_gradient,
     causal_conjugate_gradient,
-    central_difference,
     chebyshev,
-    circuits,
     conjugate_gradient,
     copied_gradient_descent,
-    describe,
     feature_scaled_conjugate_gradient,
     gradient_descent,
     gram_chebyshev,
     gram_conjugate_gradient,
     gram_squaring,
-    input_basis,
     jacobi_conjugate_gradient,
     kernel_product,
     narrow_gradient_descent,
     narrow_ridge_gradient_descent,
     newton_schulz,
-    on_polynomial_features,
     one_block_conjugate_gradient,
     pipelined_conjugate_gradient,
     richardson,
     softmax_conjugate_gradient,
     softmax_smoother,
     two_block_conjugate_gradient,
-    with_softmax_products,
 )
+from metarep_lib.construct.circuits import division as division_circuits
+from metarep_lib.construct.circuits import linear as linear_circuits
 from metarep_lib.construct.describe import show_number
 from metarep_lib.construct.program import guard_of
-from metarep_lib.evidence import Probe, Recovery, Verdict
-from metarep_lib.network import AttentionConfig, BlockConfig, TransformerConfig
-from metarep_lib.numerics import RidgeFit
+from metarep_lib.construct.transforms import (
+    central_difference,
+    on_polynomial_features,
+    with_softmax_products,
+)
+from metarep_lib.evidence.identify import Verdict
+from metarep_lib.evidence.probe.probes import Probe, Recovery
+from metarep_lib.network import AttentionConfig, Basis, BlockConfig, PrefixMask, TransformerConfig
+from metarep_lib.network.tokens import input_basis
+from metarep_lib.numerics.bounds.perturbation import RidgeFit
 
 NOTATION = Path(__file__).resolve().parents[1] / "book" / "notation.md"
 PRECISION = {torch.float64: 53, torch.float32: 24}
@@ -109,8 +101,8 @@ def unit_roundoff(dtype: torch.dtype) -> Fraction:
 
 def division(c: float, guard: bool = True) -> Program:
     """The library's two circuits and nothing else."""
-    scores = circuits.quotient_scores("N", "D", into="scores", scale=c)
-    quotient = circuits.quotient("scores", into="Q", scale=c)
+    scores = division_circuits.quotient_scores("N", "D", into="scores", scale=c)
+    quotient = division_circuits.quotient("scores", into="Q", scale=c)
     if not guard:
         (head,) = quotient.terms
         ((query, key),) = head.score
@@ -288,9 +280,9 @@ def test_the_guard_makes_zero_of_nothing_else_and_is_too_small_to_be_seen(dtype,
 def test_a_direction_that_is_cleared_first_holds_exactly_what_is_written(dtype):
     token = Basis.of(x=1, new=1, one=1)
     embedding = tuple((name, Form(name)) for name in token)
-    writes = [circuits.clear("x"), circuits.update("x", circuits.copy("new"))]
+    writes = [linear_circuits.clear("x"), linear_circuits.update("x", linear_circuits.copy("new"))]
     layers = tuple(Layer(1, str(i), mlp=(write,)) for i, write in enumerate(writes))
-    at_once = Layer(1, "at once", mlp=(circuits.update("x", Product(Form("one"), Form({"new": 1, "x": -1}))),))
+    at_once = Layer(1, "at once", mlp=(linear_circuits.update("x", Product(Form("one"), Form({"new": 1, "x": -1}))),))
     rng = np.random.default_rng(0)
     old, new = (torch.from_numpy(rng.standard_normal(200) * 10.0 ** rng.uniform(-20, 20, 200)).to(dtype) for _ in range(2))
     tokens = torch.stack([old, new, torch.ones_like(old)], dim=-1)
@@ -373,7 +365,8 @@ def known_names() -> set[str]:
     weights = {name.rpartition(".")[2] for name in Transformer(config).state_dict()}
     of_records = {field.name for record in (TransformerConfig, BlockConfig, AttentionConfig, Prompt, RidgeSystem, RidgeFit, Probe, Verdict) for field in fields(record)}
     properties = {name for record in (Prompt, RidgeSystem, RidgeFit, Program, Recovery) for name in vars(record) if not name.startswith("_")}
-    public = {name for module in (metarep_lib, metarep_lib.construct, metarep_lib.network, metarep_lib.numerics, metarep_lib.tasks, metarep_lib.evidence) for name in module.__all__}
+    modules = [metarep_lib, *(import_module(module.name) for module in walk_packages(metarep_lib.__path__, "metarep_lib."))]
+    public = {name for module in modules for name in getattr(module, "__all__", ())}
     arguments = {"step_size", "steps", "DIVISION_SCALE", "seed", "scale", "smallest", "largest", "pairs", "spacing", "damping", "tau", "U", "RIDGE_PATH"}
     return directions | weights | of_records | properties | public | arguments
 

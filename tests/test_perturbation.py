@@ -20,20 +20,23 @@ from metarep_lib import (
     RidgeSystem,
     assemble,
     conjugate_gradient,
-    conjugate_gradient_bound,
     diabetes_prompt,
     gradient_descent,
-    prediction_factor,
     ridge_system,
     solvers,
     two_block_conjugate_gradient,
 )
-from metarep_lib.evidence import DRIFT_RATIOS, fragility, worst_case
-from metarep_lib.numerics import (
-    aligned,
+from metarep_lib.certify import worst_case
+from metarep_lib.certify.statements.stability import DRIFT_RATIOS, fragility
+from metarep_lib.numerics import conjugate_gradient_step
+from metarep_lib.numerics.bounds import (
+    conjugate_gradient_bound,
     conjugate_gradient_jacobian,
     conjugate_gradient_lipschitz,
-    conjugate_gradient_step,
+    prediction_factor,
+)
+from metarep_lib.numerics.bounds.perturbation import (
+    aligned,
     drift_gradient,
     drift_size,
     feature_drift_bound,

@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 
 from certificates import certifies
 from factories import random_prompt
-from metarep_lib import Prompt, RidgeSystem, conjugate_gradient_bound, ridge_system, solvers
-from metarep_lib.evidence import worst_case
-from metarep_lib.numerics import (
-    best_projection,
+from metarep_lib import Prompt, RidgeSystem, ridge_system, solvers
+from metarep_lib.certify import worst_case
+from metarep_lib.numerics import best_projection, projected
+from metarep_lib.numerics.bounds import conjugate_gradient_bound
+from metarep_lib.numerics.solvers import (
     block_diagonal,
-    depth,
     jacobi,
     landmark_preconditioner,
-    projected,
     row_normalised,
     scaled,
     whitened,
 )
-from metarep_lib.numerics.recurrences import conjugate_gradient_step
+from metarep_lib.numerics.spectrum import depth_laws as depth
+from metarep_lib.numerics.steps import conjugate_gradient_step
 from test_theorems import exact_solve, rational_cg, rationals
 
 U = torch.finfo(torch.float64).eps

@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import r2_score
 from sklearn.metrics.pairwise import cosine_similarity, rbf_kernel
 
-import metarep_lib.evidence.probes as probes
+import metarep_lib.evidence.probe.probes as probes
 from factories import random_prompt
 from metarep_lib import (
     Prompt,
@@ -22,27 +22,25 @@ from metarep_lib import (
     ridge_system,
     solvers,
 )
-from metarep_lib.construct import prefix_mask, tokenise
-from metarep_lib.evidence import (
+from metarep_lib.evidence.probe import (
     Split,
-    TrainedTransformer,
     activations,
     control_task,
     fit_mlp_probes,
     fit_probes,
-    load_trained,
     other_tasks,
     partial_recovery,
     random_features,
     recover,
     recovery,
-    remainder,
     rotated,
-    untrained,
     with_shuffled_weights,
 )
-from metarep_lib.evidence.recipe import recipe_of
-from metarep_lib.evidence.training import initial
+from metarep_lib.evidence.probe.probes import remainder
+from metarep_lib.network.tokens import prefix_mask, tokenise
+from metarep_lib.train import TrainedTransformer, load_trained, untrained
+from metarep_lib.train.loop import initial
+from metarep_lib.train.recipe import recipe_of
 
 TABLE = {
     "prior": {"kind": "linear", "n_inputs": 2, "noise": [0.1]},

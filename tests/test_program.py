@@ -6,15 +6,10 @@ import pytest
 import torch
 
 from factories import DTYPES, integers
-from metarep_lib import (
-    PrefixMask,
-    Program,
-    ProgramError,
-    assemble,
-    conjugate_gradient,
-    gradient_descent,
-)
-from metarep_lib.construct import GUARD, Basis, Form, Head, Layer, Product, Write, input_basis
+from metarep_lib import Program, assemble, conjugate_gradient, gradient_descent
+from metarep_lib.construct import GUARD, Form, Head, Layer, Product, ProgramError, Write
+from metarep_lib.network import Basis, PrefixMask
+from metarep_lib.network.tokens import input_basis
 
 ONE = Form("one")
 GUARD_VALUES = {torch.float64: 2.0**-982, torch.float32: 2.0**-86}  # 2^40 times the smallest normal numbers (IEEE 754)

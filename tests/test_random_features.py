@@ -23,7 +23,7 @@ from metarep_lib import (
     solvers,
     two_block_conjugate_gradient,
 )
-from metarep_lib.numerics import (
+from metarep_lib.numerics.kernels.random_features import (
     positive_features,
     positive_variance,
     random_directions,

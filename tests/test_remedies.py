@@ -5,7 +5,8 @@ import pytest
 import torch
 from sklearn.linear_model import LinearRegression, Ridge
 
-from metarep_lib.evidence import (
+from metarep_lib.evidence.align import representation_drift
+from metarep_lib.train import (
     REMEDIES,
     context_stream,
     feature_alignment,
@@ -13,9 +14,8 @@ from metarep_lib.evidence import (
     initial,
     network_features,
     recipe_of,
-    representation_drift,
 )
-from metarep_lib.evidence.remedies import feature_regression, probed_subspace
+from metarep_lib.train.fine_tune import feature_regression, probed_subspace
 
 BLOCK = 1
 

@@ -25,21 +25,18 @@ from metarep_lib import (
     Prompt,
     RidgeSystem,
     assemble,
-    conjugate_gradient_bound,
-    kernel_product,
-    prediction_factor,
-    richardson,
     ridge_system,
     softmax_conjugate_gradient,
-    softmax_smoother,
     solvers,
 )
+from metarep_lib.certify.exact import ExactTransformer
+from metarep_lib.certify.exponential_problem import exponential_problem
+from metarep_lib.certify.problem import random_prompt as random_problem
+from metarep_lib.certify.rings import Field
 from metarep_lib.construct import Head, Layer, Write
-from metarep_lib.construct.exact import ExactTransformer
-from metarep_lib.evidence.exponential import exponential_problem
-from metarep_lib.evidence.problem import random_prompt as random_problem
-from metarep_lib.evidence.rings import Field
-from metarep_lib.numerics.recurrences import conjugate_gradient_step, pipelined_step
+from metarep_lib.construct.algorithms import kernel_product, richardson, softmax_smoother
+from metarep_lib.numerics.bounds import conjugate_gradient_bound, prediction_factor
+from metarep_lib.numerics.steps import conjugate_gradient_step, pipelined_step
 from test_theorems import exact_quotient, size
 from tolerances import assert_within, floor, unit_roundoff
 

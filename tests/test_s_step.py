@@ -10,8 +10,8 @@ import tolerances
 from certificates import certifies
 from factories import prompt_of
 from metarep_lib import ridge_system, solvers
-from metarep_lib.numerics import s_step_conjugate_gradient
-from metarep_lib.numerics.s_step import (
+from metarep_lib.numerics.solvers import s_step_conjugate_gradient
+from metarep_lib.numerics.solvers.s_step import (
     basis_recurrence,
     change_of_basis,
     chebyshev_points,

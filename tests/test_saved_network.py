@@ -15,21 +15,17 @@ from safetensors.torch import load_file, save_file
 import metarep_lib.construct.algorithms as algorithms
 from factories import integers, random_prompt
 from metarep_lib import Program, Prompt, Transformer, assemble
-from metarep_lib.construct import (
-    ConstructedTransformer,
-    NetworkFileError,
-    algorithm,
+from metarep_lib.certify import certify
+from metarep_lib.construct import ConstructedTransformer, algorithm, describe, load_network
+from metarep_lib.construct.algorithms import (
     conjugate_gradient,
-    describe,
     gradient_descent,
     kernel_product,
-    load_network,
-    on_frozen_stack,
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.as_data import data_of, program_of
-from metarep_lib.construct.load import ALGORITHMS
-from metarep_lib.evidence import certify
+from metarep_lib.construct.load import ALGORITHMS, NetworkFileError
+from metarep_lib.construct.transforms import on_frozen_stack
 from metarep_lib.network.transformer import AttentionConfig, BlockConfig, TransformerConfig
 from networks import NETWORKS
 
@@ -235,7 +231,7 @@ def test_a_write_that_fails_leaves_the_old_network_and_nothing_else(saved, monke
 def test_a_writer_that_is_killed_leaves_the_old_network(saved):
     killed = (
         "import os, signal, sys; from pathlib import Path; from metarep_lib import assemble\n"
-        "from metarep_lib.construct import gradient_descent\n"
+        "from metarep_lib.construct.algorithms import gradient_descent\n"
         "def half(path, content):\n"
         "    path.open('wb', buffering=0).write(content[: len(content) // 2])\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

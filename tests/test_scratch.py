@@ -7,15 +7,14 @@ import torch
 
 from factories import integers
 from metarep_lib import Program, Prompt, assemble
-from metarep_lib.construct import (
-    all_to_all,
+from metarep_lib.certify import certify
+from metarep_lib.construct.algorithms import (
     conjugate_gradient,
     gradient_descent,
-    on_polynomial_features,
     two_block_conjugate_gradient,
 )
-from metarep_lib.construct.circuits import clear
-from metarep_lib.evidence import certify
+from metarep_lib.construct.circuits.linear import clear
+from metarep_lib.construct.transforms import all_to_all, on_polynomial_features
 from networks import NETWORKS
 
 names = pytest.mark.parametrize("name", NETWORKS)

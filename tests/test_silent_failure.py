@@ -20,30 +20,23 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from certificates import certifies
 from factories import random_prompt
-from metarep_lib import (
-    ExponentialKernel,
-    Prompt,
-    assemble,
-    nadaraya_watson,
-    ridge_system,
-    softmax_smoother,
-)
-from metarep_lib.evidence import diagnose, load_sweep, rank_correlation, reference_solver, score
-from metarep_lib.evidence.diagnostics import AGREEMENT, LOSS, TOLERANCE
-from metarep_lib.numerics import (
+from metarep_lib import ExponentialKernel, Prompt, assemble, ridge_system
+from metarep_lib.construct.algorithms import softmax_smoother
+from metarep_lib.evidence.align import diagnose, rank_correlation, reference_solver, score
+from metarep_lib.evidence.align.silent_failure import AGREEMENT, LOSS, TOLERANCE
+from metarep_lib.numerics import left_out, tuned_ridge_regression
+from metarep_lib.numerics.bounds import hidden_order_bound, hiding_threshold, one_step_order_bound
+from metarep_lib.numerics.kernels import (
     effective_supports,
     first_order_bound,
     flat_logits_bound,
-    hidden_order_bound,
-    hiding_threshold,
     leading_logit_bound,
-    left_out,
-    one_step_order_bound,
+    nadaraya_watson,
     share_on_sphere,
     smoother_left_out,
     smoother_weights,
-    tuned_ridge_regression,
 )
+from metarep_lib.studies import load_sweep
 from metarep_lib.tasks import column_prompt, load_table, random_sphere_task, sphere_task
 
 FLOOR = 1e-12  # a few thousand roundings of sums of at most a few hundred terms of size one

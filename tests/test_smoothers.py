@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 
 from factories import random_prompt
 from metarep_lib import Prompt
-from metarep_lib.numerics import ExponentialKernel, nadaraya_watson, smoother_weights
+from metarep_lib.numerics.kernels import ExponentialKernel, nadaraya_watson, smoother_weights
 
 
 @given(seed=st.integers(0, 10**6), log_tau=st.floats(-3, 3))

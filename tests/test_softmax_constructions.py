@@ -16,41 +16,43 @@ import tolerances
 from certificates import certifies
 from factories import integer_network, integers, random_prompt, unchecked
 from metarep_lib import (
-    CausalMask,
     ExponentialKernel,
-    PrefixMask,
     Program,
     Prompt,
-    SinkUnderflow,
-    Trace,
     Transformer,
-    TransformerConfig,
     assemble,
     conjugate_gradient,
-    kernel_product,
-    nadaraya_watson,
-    on_frozen_stack,
-    on_polynomial_features,
-    pipelined_conjugate_gradient,
-    richardson,
     ridge_system,
     softmax_conjugate_gradient,
-    softmax_smoother,
     solvers,
 )
-from metarep_lib.construct import input_basis, prefix_mask, tokenise
-from metarep_lib.construct.degree import Degree
-from metarep_lib.construct.exact import ExactTransformer
-from metarep_lib.evidence import (
-    certify_end_to_end,
-    certify_step,
+from metarep_lib.certify import certify_end_to_end, certify_step
+from metarep_lib.certify.degree import Degree
+from metarep_lib.certify.exact import ExactTransformer
+from metarep_lib.certify.recurrences.softmax import (
     pipelined_recurrence,
     richardson_recurrence,
     softmax_conjugate_gradient_recurrence,
 )
-from metarep_lib.evidence.rings import Degrees, Field
-from metarep_lib.network import AttentionConfig, BlockConfig
-from metarep_lib.numerics import log_sink_mass
+from metarep_lib.certify.rings import Degrees, Field
+from metarep_lib.construct.algorithms import (
+    kernel_product,
+    pipelined_conjugate_gradient,
+    richardson,
+    softmax_smoother,
+)
+from metarep_lib.construct.assemble import SinkUnderflow
+from metarep_lib.construct.transforms import on_frozen_stack, on_polynomial_features
+from metarep_lib.network import (
+    AttentionConfig,
+    BlockConfig,
+    CausalMask,
+    PrefixMask,
+    Trace,
+    TransformerConfig,
+)
+from metarep_lib.network.tokens import input_basis, prefix_mask, tokenise
+from metarep_lib.numerics.kernels import log_sink_mass, nadaraya_watson
 from networks import NETWORKS, U, as_built, feature_doubled, target_added
 from test_theorems import size
 

@@ -25,7 +25,6 @@ from metarep_lib import (
     Program,
     Prompt,
     RidgeSystem,
-    TransformerConfig,
     assemble,
     chebyshev,
     conjugate_gradient,
@@ -34,21 +33,21 @@ from metarep_lib import (
     ridge_system,
     solvers,
 )
-from metarep_lib.construct import (
-    ConstructedTransformer,
+from metarep_lib.certify import certify_end_to_end, worst_case
+from metarep_lib.certify.recurrences.dual import (
+    all_to_all_recurrence,
+    conjugate_gradient_recurrence,
+)
+from metarep_lib.construct import ConstructedTransformer
+from metarep_lib.construct.algorithms import two_block_conjugate_gradient
+from metarep_lib.construct.transforms import (
     all_to_all,
     central_difference,
     on_polynomial_features,
-    two_block_conjugate_gradient,
     with_softmax_products,
 )
-from metarep_lib.evidence import (
-    all_to_all_recurrence,
-    certify_end_to_end,
-    conjugate_gradient_recurrence,
-    worst_case,
-)
-from metarep_lib.numerics import (
+from metarep_lib.network import TransformerConfig
+from metarep_lib.numerics.kernels.stencil import (
     StencilKernel,
     best_spacing,
     rounding_gain,

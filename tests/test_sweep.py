@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metarep_lib.evidence import Sweep, load_sweep, load_trained, run_sweep
+from metarep_lib.studies import Sweep, load_sweep, run_sweep
+from metarep_lib.train import load_trained
 
 ROOT = Path(__file__).resolve().parents[1]
 SAID = {"commit": "none", "command": "test"}

@@ -7,7 +7,8 @@ from sklearn.linear_model import Ridge
 
 from factories import random_prompt
 from metarep_lib import ridge_system, solvers
-from metarep_lib.evidence import past_systems, predictions, primal_system, states
+from metarep_lib.evidence.probe import predictions, states
+from metarep_lib.numerics import past_systems, primal_system
 
 
 def test_states_are_those_of_their_algorithms():

@@ -21,26 +21,28 @@ from metarep_lib import (
     RidgeSystem,
     assemble,
     conjugate_gradient,
-    conjugate_gradient_bound,
     gradient_descent,
-    gradient_descent_bound,
-    prediction_factor,
     ridge_system,
     solvers,
 )
-from metarep_lib.construct import circuits, prefix_mask, token_groups, tokenise
-from metarep_lib.construct.algorithms.frame import TARGET, krr_program
-from metarep_lib.construct.exact import ExactTransformer
-from metarep_lib.construct.program import Form, Layer, Product, Program, Write
-from metarep_lib.evidence import (
-    Recurrence,
-    certify_end_to_end,
-    certify_step,
+from metarep_lib.certify import Recurrence, certify_end_to_end, certify_step
+from metarep_lib.certify.exact import ExactTransformer
+from metarep_lib.certify.recurrences.dual import (
     conjugate_gradient_recurrence,
     gradient_descent_recurrence,
+    kernel_alone,
 )
-from metarep_lib.evidence.algorithms import kernel_alone
-from metarep_lib.numerics.recurrences import (
+from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
+from metarep_lib.construct.circuits import division as division_circuits
+from metarep_lib.construct.circuits import linear
+from metarep_lib.construct.program import Form, Layer, Product, Program, Write
+from metarep_lib.network.tokens import prefix_mask, token_groups, tokenise
+from metarep_lib.numerics.bounds import (
+    conjugate_gradient_bound,
+    gradient_descent_bound,
+    prediction_factor,
+)
+from metarep_lib.numerics.steps import (
     conjugate_gradient_step,
     gradient_descent_step,
     two_block_step,
@@ -214,24 +216,24 @@ def named(x: np.ndarray, program: Program) -> dict[str, np.ndarray]:
     exact=True,
 )
 def test_mat_vec_adds_the_kernel_matrix_times_a_vector(statement):
-    for before, after, groups in passes(one_block(attention=(circuits.mat_vec("a", into="out"),))):
+    for before, after, groups in passes(one_block(attention=(linear.mat_vec("a", into="out"),))):
         assert (after["out"] == statement(before["phi"], before["a"], groups["support"])).all()
 
 
 @certifies("lem-reduction", statement=(("a",), ("b",)), mutants={"neither is zero on the registers": ((),)}, exact=True)
 def test_reduction_adds_the_inner_product_on_the_registers_and_nowhere_else(statement):
     for zero_on_registers in statement:
-        for before, after, groups in passes(one_block(attention=(circuits.reduce("a", "b", into="out"),)), zero_on_registers):
+        for before, after, groups in passes(one_block(attention=(linear.reduce("a", "b", into="out"),)), zero_on_registers):
             total = before["a"][groups["support"]] @ before["b"][groups["support"]]
             assert (after["out"][:2] == total).all() and (after["out"][2:] == 0).all()
 
 
 def division(scale: float, read_scale: float | None = None, on_sink: Form | None = None) -> Program:
     """N / D by the scores c N and D - c N (or others on the sink) and the gain 1 / c (or that of another scale)."""
-    scores = circuits.quotient_scores("n", "d", into="s", scale=scale)
+    scores = division_circuits.quotient_scores("n", "d", into="s", scale=scale)
     if on_sink is not None:
         scores = Write("s", (scores.terms[0], Product(Form("is_sink"), on_sink)))
-    read = circuits.quotient("s", into="out", scale=read_scale or scale)
+    read = division_circuits.quotient("s", into="out", scale=read_scale or scale)
     return circuit(Layer(1, "scores", mlp=(scores,)), Layer(1, "read", attention=(read,)))
 
 
@@ -261,8 +263,8 @@ def test_division_gives_the_quotient_to_every_token(statement, scale):
     exact=True,
 )
 def test_an_update_adds_products_of_the_same_token_and_clears_exactly(statement):
-    products = circuits.times("a", "b", -2.0), circuits.times("a", "d", 0.5), circuits.copy("n")
-    for before, after, _ in passes(one_block(mlp=(circuits.update("out", *products), circuits.clear("d")))):
+    products = linear.times("a", "b", -2.0), linear.times("a", "d", 0.5), linear.copy("n")
+    for before, after, _ in passes(one_block(mlp=(linear.update("out", *products), linear.clear("d")))):
         assert (after["out"] == statement(*(before[name] for name in "abnd"))).all()
         assert (after["d"] == 0).all() and (before["d"] != 0).all()
 

@@ -10,12 +10,12 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.linear_model import Ridge
 
-import metarep_lib.evidence.training as training
+import metarep_lib.train.loop as training
 from metarep_lib import Prompt
-from metarep_lib.evidence import load_seeds, load_trained, train
-from metarep_lib.evidence.recipe import recipe_of
-from metarep_lib.evidence.training import risks
 from metarep_lib.tasks import ExponentialPrior, LinearPrior, bayes, bayes_risk, bayes_untold
+from metarep_lib.train import load_seeds, load_trained, train
+from metarep_lib.train.loop import risks
+from metarep_lib.train.recipe import recipe_of
 
 TABLE = {
     "prior": {"kind": "linear", "n_inputs": 2, "noise": [0.1]},

@@ -22,15 +22,16 @@ from metarep_lib import (
     ridge_system,
     solvers,
 )
-from metarep_lib.evidence import certify_end_to_end, conjugate_gradient_recurrence
+from metarep_lib.certify import certify_end_to_end
+from metarep_lib.certify.recurrences.dual import conjugate_gradient_recurrence
 from metarep_lib.numerics import (
     best_projection,
     landmark_projection,
     projected,
     random_projection,
     spanned_features,
-    width_bound,
 )
+from metarep_lib.numerics.bounds import width_bound
 from test_theorems import exact_solve, identity, rationals
 
 seeds = st.integers(0, 10**6)

@@ -1,37 +1,11 @@
 """What the weights say: programs over named directions, and the assembly that makes them weights."""
 
-from metarep_lib.construct.algorithms import (
-    block_conjugate_gradient,
-    causal_conjugate_gradient,
-    chebyshev,
-    conjugate_gradient,
-    copied_gradient_descent,
-    feature_scaled_conjugate_gradient,
-    gradient_descent,
-    gradient_descent_plus_plus,
-    gram_chebyshev,
-    gram_conjugate_gradient,
-    gram_squaring,
-    jacobi_conjugate_gradient,
-    kernel_product,
-    momentum,
-    narrow_gradient_descent,
-    narrow_ridge_gradient_descent,
-    newton_schulz,
-    one_block_conjugate_gradient,
-    pipelined_conjugate_gradient,
-    repeat_context,
-    richardson,
-    softmax_conjugate_gradient,
-    softmax_smoother,
-    two_block_conjugate_gradient,
-)
-from metarep_lib.construct.assemble import ConstructedTransformer, SinkUnderflow, assemble
-from metarep_lib.construct.call import Call, algorithm
-from metarep_lib.construct.communication import all_to_all
+from metarep_lib import moved
+from metarep_lib.construct.assemble import ConstructedTransformer, assemble
+from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.describe import describe
-from metarep_lib.construct.features import on_frozen_stack, on_polynomial_features
-from metarep_lib.construct.load import NetworkFileError, load_network
+from metarep_lib.construct.heads_into import heads_into
+from metarep_lib.construct.load import load_network
 from metarep_lib.construct.program import (
     GUARD,
     Form,
@@ -42,69 +16,24 @@ from metarep_lib.construct.program import (
     ProgramError,
     Write,
 )
-from metarep_lib.construct.stencil import central_difference, with_softmax_products
-from metarep_lib.construct.wiring import Wire, wiring
-from metarep_lib.network.basis import Basis
-from metarep_lib.network.tokens import (
-    bare_tokens,
-    input_basis,
-    prefix_mask,
-    token_groups,
-    tokenise,
-)
+from metarep_lib.construct.wiring import wiring
 
 __all__ = [
     "GUARD",
-    "Basis",
-    "Call",
     "ConstructedTransformer",
     "Form",
     "Head",
     "Layer",
-    "NetworkFileError",
     "Product",
     "Program",
     "ProgramError",
-    "SinkUnderflow",
-    "Wire",
     "Write",
     "algorithm",
-    "all_to_all",
     "assemble",
-    "bare_tokens",
-    "block_conjugate_gradient",
-    "causal_conjugate_gradient",
-    "central_difference",
-    "chebyshev",
-    "conjugate_gradient",
-    "copied_gradient_descent",
     "describe",
-    "feature_scaled_conjugate_gradient",
-    "gradient_descent",
-    "gradient_descent_plus_plus",
-    "gram_chebyshev",
-    "gram_conjugate_gradient",
-    "gram_squaring",
-    "input_basis",
-    "jacobi_conjugate_gradient",
-    "kernel_product",
+    "heads_into",
     "load_network",
-    "momentum",
-    "narrow_gradient_descent",
-    "narrow_ridge_gradient_descent",
-    "newton_schulz",
-    "on_frozen_stack",
-    "on_polynomial_features",
-    "one_block_conjugate_gradient",
-    "pipelined_conjugate_gradient",
-    "prefix_mask",
-    "repeat_context",
-    "richardson",
-    "softmax_conjugate_gradient",
-    "softmax_smoother",
-    "token_groups",
-    "tokenise",
-    "two_block_conjugate_gradient",
     "wiring",
-    "with_softmax_products",
 ]
+
+__getattr__ = moved.names(__name__)

@@ -18,7 +18,7 @@ Functions = Mapping[str, Callable[..., Program]]
 def data_of(program: Program) -> dict[str, Any]:
     """A program as dictionaries, lists, numbers and words.
 
-    >>> from metarep_lib.construct.algorithms import gradient_descent
+    >>> from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
     >>> program = gradient_descent(3, steps=5, step_size=0.25)
     >>> data, functions = data_of(program), {"gradient_descent": gradient_descent}
     >>> program_of(data) == program, program_of(data, functions).call, program_of(data).call

@@ -116,7 +116,7 @@ def assemble(
         ProgramError: with every reason why the program cannot be assembled.
         ValueError: a dtype whose range is too small to divide in (float16).
 
-    >>> from metarep_lib.construct.algorithms import gradient_descent
+    >>> from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
     >>> network = assemble(gradient_descent(n_features=1, steps=2, step_size=0.25))
     >>> prompt = Prompt(torch.tensor([[1.0]]), torch.tensor([2.0]), torch.tensor([[3.0]]), ridge=1.0).to(torch.float64)
     >>> network.run(prompt)["alpha", "support"].tolist()  # (1 + 1) alpha = 2: alpha_t = 1 - 2^-t

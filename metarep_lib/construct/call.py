@@ -42,7 +42,7 @@ class Call:
         bound: (name, value) of every argument: numbers, words, None, tuples of these, `Entries` of
             a tensor, the `Call` of a program.
 
-    >>> from metarep_lib.construct.algorithms import gradient_descent
+    >>> from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
     >>> call = gradient_descent(3, steps=5, step_size=0.25).call
     >>> call, call.arguments["n_outputs"], call.function is gradient_descent
     (gradient_descent(n_features=3, steps=5, step_size=0.25, n_outputs=1), 1, True)

@@ -25,7 +25,7 @@ def describe(program: Program) -> str:
     Raises:
         ProgramError: with every reason why the program cannot be assembled.
 
-    >>> from metarep_lib.construct.algorithms import gradient_descent
+    >>> from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
     >>> print(describe(gradient_descent(n_features=3, steps=5, step_size=0.25)))
     gradient_descent: 5 blocks, 1 per step, 1 distinct; width 8; 240 parameters
     block  step       half       kind     writes  reads         gain

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from metarep_lib.construct.circuits import clear
+from metarep_lib.construct.circuits.linear import clear
 from metarep_lib.construct.program import Form, Head, Product, Program
 
 
@@ -23,7 +23,7 @@ class Wire:
 def wiring(program: Program, step: int = 1) -> Iterator[Wire]:
     """Yield the writes of one step in the order they happen; blocks count from 1 within the step.
 
-    >>> from metarep_lib.construct.algorithms import gradient_descent
+    >>> from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
     >>> for wire in wiring(gradient_descent(n_features=2, steps=1, step_size=0.5)):
     ...     print(wire.half, wire.target, "<-", *wire.reads)
     attention w <- phi r

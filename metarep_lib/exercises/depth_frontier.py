@@ -3,9 +3,9 @@
 import torch
 
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers
-from metarep_lib.numerics import spectral
-from metarep_lib.numerics.kernels import RidgeSystem
 from metarep_lib.numerics.solvers import conjugate_gradient
+from metarep_lib.numerics.spectrum import errors as spectral
+from metarep_lib.numerics.system import RidgeSystem
 
 
 def check_diverges(diverges) -> None:

@@ -4,9 +4,9 @@ import torch
 
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers, same
 from metarep_lib.exercises.one_decoder import run
-from metarep_lib.numerics import depth
-from metarep_lib.numerics.kernels import ridge_system
 from metarep_lib.numerics.solvers import conjugate_gradient
+from metarep_lib.numerics.spectrum import depth_laws as depth
+from metarep_lib.numerics.system import ridge_system
 from metarep_lib.prompt import Prompt
 
 
@@ -63,7 +63,9 @@ def check_momentum(momentum) -> None:
 
 
 MOMENTUM = """
-from metarep_lib.construct import Basis, Form, Head, Layer, Product, Program, Write, input_basis
+from metarep_lib.construct import Form, Head, Layer, Product, Program, Write
+from metarep_lib.network import Basis
+from metarep_lib.network.tokens import input_basis
 
 ONE = Form("one")
 
@@ -118,7 +120,7 @@ EXERCISES = (
         minutes=10,
         check=check_crossing,
         solution="""
-from metarep_lib.numerics import depth
+from metarep_lib.numerics.spectrum import depth_laws as depth
 
 kappa = 2
 while depth.gradient_descent_steps(kappa, 1e-6) <= 2 * depth.krylov_steps(kappa, 1e-6):

@@ -5,9 +5,9 @@ import math
 import torch
 
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers
-from metarep_lib.numerics import depth
-from metarep_lib.numerics.kernels import RidgeSystem
 from metarep_lib.numerics.solvers import conjugate_gradient
+from metarep_lib.numerics.spectrum import depth_laws as depth
+from metarep_lib.numerics.system import RidgeSystem
 
 SPECTRA = {
     "all equal": [5.0] * 12,

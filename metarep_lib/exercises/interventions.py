@@ -2,9 +2,11 @@
 
 import torch
 
-from metarep_lib.construct import assemble, conjugate_gradient, prefix_mask, tokenise
+from metarep_lib.construct import assemble
+from metarep_lib.construct.algorithms import conjugate_gradient
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers, same
-from metarep_lib.numerics.kernels import ridge_system
+from metarep_lib.network.tokens import prefix_mask, tokenise
+from metarep_lib.numerics.system import ridge_system
 from metarep_lib.prompt import Prompt
 
 NAMES = ("alpha", "r", "p", "gamma", "rho")

@@ -3,8 +3,8 @@
 import torch
 
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers, same
-from metarep_lib.numerics.kernels import ridge_system
 from metarep_lib.numerics.solvers import conjugate_gradient
+from metarep_lib.numerics.system import ridge_system
 from metarep_lib.prompt import Prompt
 
 

@@ -50,7 +50,11 @@ def check_lost(pair) -> None:
     )
 
 
-IMPORTS = "from metarep_lib.construct import Basis, Form, Head, Layer, Product, Program, Write, input_basis\n"
+IMPORTS = (
+    "from metarep_lib.construct import Form, Head, Layer, Product, Program, Write\n"
+    "from metarep_lib.network import Basis\n"
+    "from metarep_lib.network.tokens import input_basis\n"
+)
 LENGTH = (
     IMPORTS
     + """

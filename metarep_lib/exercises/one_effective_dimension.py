@@ -3,7 +3,7 @@
 import torch
 
 from metarep_lib.exercises.grading import Exercise, need, numbers, same
-from metarep_lib.numerics.depth import effective_dimension
+from metarep_lib.numerics.spectrum.depth_laws import effective_dimension
 
 
 def check_ridge(ridge_for) -> None:

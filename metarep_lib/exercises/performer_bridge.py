@@ -1,7 +1,10 @@
 """Exercises of the chapter "A bridge: softmax by random features"."""
 
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers
-from metarep_lib.numerics.random_features import positive_variance, trigonometric_variance
+from metarep_lib.numerics.kernels.random_features import (
+    positive_variance,
+    trigonometric_variance,
+)
 
 
 def check_positive(features) -> None:

@@ -4,9 +4,10 @@ import torch
 
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers, same
 from metarep_lib.exercises.one_decoder import run
-from metarep_lib.numerics.kernels import ExponentialKernel, ridge_system
-from metarep_lib.numerics.smoothers import nadaraya_watson
+from metarep_lib.numerics.kernels import ExponentialKernel
+from metarep_lib.numerics.kernels.smoothers import nadaraya_watson
 from metarep_lib.numerics.solvers import cholesky
+from metarep_lib.numerics.system import ridge_system
 from metarep_lib.prompt import Prompt
 
 
@@ -76,7 +77,9 @@ def check_smoother(program) -> None:
 
 
 SMOOTHER = """
-from metarep_lib.construct import Basis, Form, Head, Layer, Program, Write, input_basis
+from metarep_lib.construct import Form, Head, Layer, Program, Write
+from metarep_lib.network import Basis
+from metarep_lib.network.tokens import input_basis
 
 head = Head("softmax", ((Form("phi"), Form("phi")),), Form("y"), hides=(0, 1))
 program = Program(

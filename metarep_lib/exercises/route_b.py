@@ -4,8 +4,8 @@ import torch
 
 from metarep_lib.exercises.grading import Exercise, NotYet, need, normal, numbers, same
 from metarep_lib.exercises.one_decoder import run
-from metarep_lib.numerics.kernels import ridge_system
 from metarep_lib.numerics.solvers import cholesky, conjugate_gradient
+from metarep_lib.numerics.system import ridge_system
 from metarep_lib.prompt import Prompt
 
 

@@ -5,9 +5,9 @@ from itertools import combinations
 import torch
 
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers
-from metarep_lib.numerics import block
-from metarep_lib.numerics.kernels import RidgeSystem
 from metarep_lib.numerics.solvers import Outcome
+from metarep_lib.numerics.solvers import block_conjugate_gradient as block
+from metarep_lib.numerics.system import RidgeSystem
 
 
 def steps_together(m: int) -> int:

@@ -3,7 +3,7 @@
 import torch
 
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers, same
-from metarep_lib.numerics.smoothers import first_order_bound
+from metarep_lib.numerics.kernels.smoothers import first_order_bound
 
 
 def order(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -3,8 +3,9 @@
 import torch
 
 from metarep_lib.exercises.grading import Exercise, normal, numbers, same
-from metarep_lib.numerics.kernels import ExponentialKernel, ridge_system
+from metarep_lib.numerics.kernels import ExponentialKernel
 from metarep_lib.numerics.solvers import cholesky
+from metarep_lib.numerics.system import ridge_system
 from metarep_lib.prompt import Prompt
 
 

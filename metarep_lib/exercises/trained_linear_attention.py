@@ -3,7 +3,7 @@
 import torch
 
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers, same
-from metarep_lib.numerics.filters import krylov_degree
+from metarep_lib.numerics.spectrum.filters import krylov_degree
 
 
 def check_fair(fair_steps) -> None:

@@ -3,9 +3,9 @@
 import torch
 
 from metarep_lib.exercises.grading import Exercise, need, normal, numbers, same
-from metarep_lib.numerics.kernels import ridge_system
-from metarep_lib.numerics.preconditioning import jacobi
 from metarep_lib.numerics.solvers import conjugate_gradient
+from metarep_lib.numerics.solvers.preconditioning import jacobi
+from metarep_lib.numerics.system import ridge_system
 from metarep_lib.prompt import Prompt
 
 

@@ -3,8 +3,8 @@
 import torch
 
 from metarep_lib.exercises.grading import Exercise, need, numbers
-from metarep_lib.numerics.kernels import RidgeSystem
 from metarep_lib.numerics.solvers import conjugate_gradient, gradient_descent
+from metarep_lib.numerics.system import RidgeSystem
 
 
 def check_not_additive(pair) -> None:

@@ -12,9 +12,9 @@ from metarep_lib.network.transformer import Transformer
 class BareTransformer(Decoder):
     """Weights, layout and the channels of its tokens: no program, no recipe, no names in the stream.
 
-    >>> from metarep_lib.network import BlockConfig, AttentionConfig, TransformerConfig
     >>> from metarep_lib.network.layouts import Interleaved
     >>> from metarep_lib.network.tokens import input_basis
+    >>> from metarep_lib.network.transformer import AttentionConfig, BlockConfig, TransformerConfig
     >>> inputs = input_basis(n_features=2)
     >>> block = BlockConfig((AttentionConfig("softmax", 2, 4, 4),), 16)
     >>> network = BareTransformer(Transformer(TransformerConfig(inputs.size, 8, 1, (block,), (0, 0))), Interleaved(), inputs)

@@ -20,6 +20,14 @@ from metarep_lib.network.question import Question
 from metarep_lib.network.tokens import N_REGISTERS, bare_tokens, prefix_mask, token_groups, tokenise
 from metarep_lib.prompt import Prompt
 
+__all__ = [
+    "Causal",
+    "Interleaved",
+    "Layout",
+    "PairCausal",
+    "Prefix",
+]
+
 
 class Layout(ABC):
     """Two questions: a prompt, and a curve of predictions along one sequence."""

@@ -14,6 +14,15 @@ from metarep_lib.network.basis import Basis
 from metarep_lib.network.masks import PrefixMask
 from metarep_lib.prompt import Prompt
 
+__all__ = [
+    "bare_tokens",
+    "input_basis",
+    "prefix_mask",
+    "token_groups",
+    "tokenise",
+]
+
+
 N_REGISTERS = 2
 AGGREGATOR, SINK = 0, 1
 

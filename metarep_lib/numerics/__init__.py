@@ -1,180 +1,36 @@
-"""The answer: kernels, solvers with full histories, bounds. Imports neither network nor construct."""
+"""The answer: systems, steps, projections. Rooms: kernels, solvers, spectrum, bounds. Imports neither network nor construct."""
 
-from metarep_lib.numerics import block, depth, solvers, spectral
-from metarep_lib.numerics.bounds import (
-    conjugate_gradient_bound,
-    gradient_descent_bound,
-    prediction_factor,
-)
-from metarep_lib.numerics.capacity import capacity_bound, distinct_eigenvalues
-from metarep_lib.numerics.filters import (
-    Filter,
-    PolynomialFilter,
-    Spectrum,
-    best_polynomial,
-    krylov_degree,
-    tune,
-)
-from metarep_lib.numerics.kernels import (
-    ExponentialKernel,
-    GaussianKernel,
-    RidgeSystem,
-    linear_kernel,
-    ridge_system,
-)
-from metarep_lib.numerics.leave_one_out import Tuned, left_out, tuned_ridge_regression
-from metarep_lib.numerics.order import hidden_order_bound, hiding_threshold, one_step_order_bound
-from metarep_lib.numerics.perturbation import (
-    RidgeFit,
-    aligned,
-    drift_gradient,
-    drift_size,
-    feature_drift_bound,
-    from_joint,
-    joint_features,
-    kernel_drift_bound,
-    lipschitz_constants,
-    predicted_drift_bound,
-    resolvent_bound,
-    ridge_fit,
-    worst_drift,
-)
-from metarep_lib.numerics.preconditioning import (
-    block_diagonal,
-    jacobi,
-    landmark_preconditioner,
-    row_normalised,
-    scaled,
-    whitened,
-)
-from metarep_lib.numerics.random_features import (
-    positive_features,
-    positive_variance,
-    random_directions,
-    random_feature_bound,
-    trigonometric_features,
-    trigonometric_variance,
-)
-from metarep_lib.numerics.recurrences import (
-    conjugate_gradient_step,
-    gradient_descent_step,
-    look_ahead_step,
-)
-from metarep_lib.numerics.s_step import s_step_conjugate_gradient
-from metarep_lib.numerics.sensitivity import (
-    conjugate_gradient_jacobian,
-    conjugate_gradient_lipschitz,
-)
-from metarep_lib.numerics.smoothers import (
-    effective_supports,
-    first_order_bound,
-    flat_logits_bound,
-    leading_logit_bound,
-    log_sink_mass,
-    nadaraya_watson,
-    share_on_sphere,
-    smoother_left_out,
-    smoother_weights,
-)
-from metarep_lib.numerics.solvers import Outcome, Solution
-from metarep_lib.numerics.stencil import (
-    StencilKernel,
-    best_spacing,
-    rounding_gain,
-    stencil_coefficients,
-    stencil_constant,
-    stencil_error,
-    stencil_error_in_floats,
-)
-from metarep_lib.numerics.width import (
+from metarep_lib import moved
+from metarep_lib.numerics.leave_one_out import left_out, tuned_ridge_regression
+from metarep_lib.numerics.projections import (
     best_projection,
     landmark_projection,
     projected,
     random_projection,
     spanned_features,
-    width_bound,
 )
+from metarep_lib.numerics.steps import (
+    conjugate_gradient_step,
+    gradient_descent_step,
+    look_ahead_step,
+)
+from metarep_lib.numerics.system import RidgeSystem, past_systems, primal_system, ridge_system
 
 __all__ = [
-    "ExponentialKernel",
-    "Filter",
-    "GaussianKernel",
-    "Outcome",
-    "PolynomialFilter",
-    "RidgeFit",
     "RidgeSystem",
-    "Solution",
-    "Spectrum",
-    "StencilKernel",
-    "Tuned",
-    "aligned",
-    "best_polynomial",
     "best_projection",
-    "best_spacing",
-    "block",
-    "block_diagonal",
-    "capacity_bound",
-    "conjugate_gradient_bound",
-    "conjugate_gradient_jacobian",
-    "conjugate_gradient_lipschitz",
     "conjugate_gradient_step",
-    "depth",
-    "distinct_eigenvalues",
-    "drift_gradient",
-    "drift_size",
-    "effective_supports",
-    "feature_drift_bound",
-    "first_order_bound",
-    "flat_logits_bound",
-    "from_joint",
-    "gradient_descent_bound",
     "gradient_descent_step",
-    "hidden_order_bound",
-    "hiding_threshold",
-    "jacobi",
-    "joint_features",
-    "kernel_drift_bound",
-    "krylov_degree",
-    "landmark_preconditioner",
     "landmark_projection",
-    "leading_logit_bound",
     "left_out",
-    "linear_kernel",
-    "lipschitz_constants",
-    "log_sink_mass",
     "look_ahead_step",
-    "nadaraya_watson",
-    "one_step_order_bound",
-    "positive_features",
-    "positive_variance",
-    "predicted_drift_bound",
-    "prediction_factor",
+    "past_systems",
+    "primal_system",
     "projected",
-    "random_directions",
-    "random_feature_bound",
     "random_projection",
-    "resolvent_bound",
-    "ridge_fit",
     "ridge_system",
-    "rounding_gain",
-    "row_normalised",
-    "s_step_conjugate_gradient",
-    "scaled",
-    "share_on_sphere",
-    "smoother_left_out",
-    "smoother_weights",
-    "solvers",
     "spanned_features",
-    "spectral",
-    "stencil_coefficients",
-    "stencil_constant",
-    "stencil_error",
-    "stencil_error_in_floats",
-    "trigonometric_features",
-    "trigonometric_variance",
-    "tune",
     "tuned_ridge_regression",
-    "whitened",
-    "width_bound",
-    "worst_drift",
 ]
+
+__getattr__ = moved.names(__name__)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib.numerics.kernels import Kernel, RidgeSystem
+from metarep_lib.numerics.kernels.kernels import Kernel
+from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.prompt import Prompt
 
 

@@ -1,6 +1,6 @@
 """The question: prompts made of synthetic or real data, and laws of tasks to train on."""
 
-from metarep_lib.rounding import in_last_place, redrawn
+from metarep_lib import moved
 from metarep_lib.tasks.classes import class_prompt
 from metarep_lib.tasks.designs import clusters, designed_prompts, isotropic, spread
 from metarep_lib.tasks.priors import (
@@ -38,13 +38,13 @@ __all__ = [
     "designed_prompts",
     "diabetes_prompt",
     "geometric_spectrum",
-    "in_last_place",
     "isotropic",
     "load_table",
     "random_sphere_task",
-    "redrawn",
     "shifted",
     "sphere_task",
     "spread",
     "synthetic_prompt",
 ]
+
+__getattr__ = moved.names(__name__)

@@ -6,9 +6,9 @@ with the coefficients of the Chebyshev semi-iteration (Saad 2003, algorithm 12.1
 with d_0 = r_0 / theta. Each step has coefficients of its own, so each block has tensors of its own.
 """
 
-from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
-from metarep_lib.construct.circuits import clear, copy, mat_vec, times, update
+from metarep_lib.construct.circuits.linear import clear, copy, mat_vec, times, update
 from metarep_lib.construct.program import Form, Layer, Program
 
 

@@ -13,18 +13,10 @@ the step before (same number, no stale register), and p moves to `p_old` before 
 Between steps only alpha, r and p are live; everything else is scratch, cleared in block 1.
 """
 
-from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
-from metarep_lib.construct.circuits import (
-    clear,
-    copy,
-    mat_vec,
-    quotient,
-    quotient_scores,
-    reduce,
-    times,
-    update,
-)
+from metarep_lib.construct.circuits.division import quotient, quotient_scores
+from metarep_lib.construct.circuits.linear import clear, copy, mat_vec, reduce, times, update
 from metarep_lib.construct.program import DIVISION_SCALE, Layer, Program
 
 REDUCED = ("rho", "sigma", "rho_next")

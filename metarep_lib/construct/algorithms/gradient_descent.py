@@ -5,9 +5,9 @@
 This is Richardson's iteration for (K + lambda I) alpha = y. The step size eta is a weight.
 """
 
-from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
-from metarep_lib.construct.circuits import clear, copy, mat_vec, times, update
+from metarep_lib.construct.circuits.linear import clear, copy, mat_vec, times, update
 from metarep_lib.construct.program import Layer, Program
 
 

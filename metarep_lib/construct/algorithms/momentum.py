@@ -10,9 +10,9 @@ token can tell what the ridge would ask of it: it solves without one.
     r <- r - eta K r,   phi_j <- phi_j - gamma sum_i (phi_j . phi_i) phi_i
 """
 
-from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
-from metarep_lib.construct.circuits import clear, copy, mat_vec, times, update
+from metarep_lib.construct.circuits.linear import clear, copy, mat_vec, times, update
 from metarep_lib.construct.program import Form, Head, Layer, Program, Write
 
 

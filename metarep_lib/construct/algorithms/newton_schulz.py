@@ -10,9 +10,9 @@ The primitives have no place for lambda X u_j, which would need X^2 phi_j. So th
 p extra supports sqrt(lambda) e_a with target 0 (`Prompt.with_ridge_as_supports`), which add lambda I to S.
 """
 
-from metarep_lib.construct.algorithms.frame import krr_program
+from metarep_lib.construct.algorithms.krr_program import krr_program
 from metarep_lib.construct.call import algorithm
-from metarep_lib.construct.circuits import copy, update
+from metarep_lib.construct.circuits.linear import copy, update
 from metarep_lib.construct.program import Form, Head, Layer, Program, Write
 
 

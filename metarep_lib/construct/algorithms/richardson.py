@@ -11,17 +11,17 @@ never formed. f is k(x)^T alpha at a query x. Two blocks beforehand make m and, 
 
 from torch import Tensor
 
-from metarep_lib.construct.algorithms.frame import TARGET, krr_program
+from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
-from metarep_lib.construct.circuits import clear, copy, times, update
-from metarep_lib.construct.program import Form, Layer, Program
-from metarep_lib.construct.softmax_circuits import (
+from metarep_lib.construct.circuits.linear import clear, copy, times, update
+from metarep_lib.construct.circuits.softmax import (
     SOFTMAX_FLAGS,
     invert_mass,
     kernel_average,
     kernel_score,
     sink_mass,
 )
+from metarep_lib.construct.program import Form, Layer, Program
 
 REGISTERS = ("y", "mass", "inverse_mass", "lambda_alpha", "z", "f", "average")
 

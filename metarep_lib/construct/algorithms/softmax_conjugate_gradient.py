@@ -24,14 +24,14 @@ Exactly the same iterates, but rounding errors in z and w are never corrected: t
 
 from torch import Tensor
 
-from metarep_lib.construct.algorithms.frame import ONE as ONE_ON_ANY_TOKEN
-from metarep_lib.construct.algorithms.frame import TARGET, krr_program
-from metarep_lib.construct.algorithms.preconditioned import (
+from metarep_lib.construct.algorithms.krr_program import ONE as ONE_ON_ANY_TOKEN
+from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
+from metarep_lib.construct.algorithms.softmax_preconditioner import (
     Preconditioner,
     prepare,
     static_registers,
 )
-from metarep_lib.construct.algorithms.two_block import (
+from metarep_lib.construct.algorithms.two_block_conjugate_gradient import (
     BOOKS,
     move,
     quotients,
@@ -39,14 +39,14 @@ from metarep_lib.construct.algorithms.two_block import (
     set_aside,
 )
 from metarep_lib.construct.call import algorithm
-from metarep_lib.construct.circuits import ONE, clear, copy, reduce, times, update
-from metarep_lib.construct.program import Layer, Program
-from metarep_lib.construct.softmax_circuits import (
+from metarep_lib.construct.circuits.linear import ONE, clear, copy, reduce, times, update
+from metarep_lib.construct.circuits.softmax import (
     SOFTMAX_FLAGS,
     Score,
     kernel_average,
     kernel_score,
 )
+from metarep_lib.construct.program import Layer, Program
 
 LIVE = ("lambda_alpha", "r", "z", "p", "s", "c", "rho_old", "gamma", "started")
 SCRATCH = ("average", "rho", "delta", "rho_rho", "p_old", "s_old", "z_old", "beta", "gamma_beta")

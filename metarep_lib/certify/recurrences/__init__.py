@@ -1,0 +1,1 @@
+"""What a network is certified against: dual, primal, softmax. Import from those."""

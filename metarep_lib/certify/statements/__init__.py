@@ -1,0 +1,1 @@
+"""Theorems as numbers, a module a chapter: a value, and what bounds it."""

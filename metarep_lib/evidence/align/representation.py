@@ -1,0 +1,16 @@
+"""How far a representation has moved."""
+
+from torch import Tensor
+
+
+def representation_drift(phi: Tensor, moved: Tensor) -> float:
+    """1 - linear CKA (Kornblith et al. 2019) of two feature matrices [B, n, p]: 0 when one is a rotation and scaling of the other.
+
+    >>> import torch
+    >>> phi = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]])
+    >>> round(representation_drift(phi, 3 * phi.flip(-1)), 6)
+    0.0
+    """
+    first, second = (held.flatten(0, 1) - held.flatten(0, 1).mean(0) for held in (phi, moved))
+    across = (first.mT @ second).square().sum()
+    return 1 - (across / ((first.mT @ first).norm() * (second.mT @ second).norm())).item()

@@ -1,0 +1,52 @@
+"""Which of the tuned candidates a network runs, on prompts that nothing was tuned on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metarep_lib.evidence.identify.candidates import Posed
+from metarep_lib.evidence.identify.tuning import SAME, Fit
+from metarep_lib.evidence.intervals import paired_interval
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What can be said of one network.
+
+    Args:
+        name: of the simplest candidate that it runs, or "none".
+        misfits: candidate -> mean misfit on the prompts it was judged on.
+        intervals: candidate -> paired interval of its misfit minus that of the best.
+        fits: candidate -> how it was tuned.
+    """
+
+    name: str
+    misfits: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    fits: dict[str, Fit]
+
+    @property
+    def best(self) -> str:
+        return min(self.misfits, key=self.misfits.get)
+
+
+def judge(fits: Sequence[Fit], posed: Posed, observed: Tensor, *, same: float = SAME) -> Verdict:
+    """Hold tuned candidates against a network on prompts that nothing was tuned on.
+
+    The name is that of the candidate with the fewest scalars among those with a misfit of at most `same`.
+    """
+    per_prompt = {
+        one.candidate.name: one.misfits(posed, observed).nan_to_num(1e6).numpy() for one in fits
+    }
+    misfits = {name: float(values.mean()) for name, values in per_prompt.items()}
+    best = min(misfits, key=misfits.get)
+    intervals = {
+        name: tuple(paired_interval(torch.from_numpy(values - per_prompt[best]))[1:])
+        for name, values in per_prompt.items()
+    }
+    of_name = {one.candidate.name: one for one in fits}
+    alike = [name for name, misfit in misfits.items() if misfit <= same]
+    name = min(alike, key=lambda name: (len(of_name[name].logs), misfits[name]), default="none")
+    return Verdict(name, misfits, intervals, of_name)

@@ -1,0 +1,174 @@
+"""Textbook solvers for (K + lambda I) alpha = y, each with its full history and a typed outcome.
+
+They know nothing of networks. A solver never raises for numeric trouble and never hides it: the
+outcome says what happened, once for every system of the batch.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from metarep_lib.numerics.solvers.solution import Solution, judge
+from metarep_lib.numerics.steps import (
+    State,
+    chebyshev_step,
+    conjugate_gradient_step,
+    gradient_descent_step,
+)
+from metarep_lib.numerics.system import RidgeSystem
+
+
+def cholesky(system: RidgeSystem, tolerance: float = 1e-8) -> Solution:
+    """alpha* = (K + lambda I)^-1 y by Cholesky factorisation: the oracle.
+
+    >>> from metarep_lib.numerics.system import ridge_system
+    >>> from metarep_lib.prompt import Prompt
+    >>> system = ridge_system(Prompt(torch.eye(2), torch.ones(2), torch.ones(1, 2), ridge=1.0))
+    >>> cholesky(system).alpha.tolist(), cholesky(system).outcome.name
+    ([0.5, 0.5], 'CONVERGED')
+    """
+    factor, info = torch.linalg.cholesky_ex(system.A)
+    alpha = torch.cholesky_solve(system.y.unsqueeze(-1), factor).squeeze(-1)
+    return Solution(
+        alpha, {"alpha": alpha.unsqueeze(0)}, judge(system, alpha, info != 0, tolerance)
+    )
+
+
+def gradient_descent(
+    system: RidgeSystem, steps: int, step_size: float, tolerance: float = 1e-8
+) -> Solution:
+    """alpha_t+1 = alpha_t + eta (y - A alpha_t) from alpha_0 = 0.
+
+    Args:
+        system: what to solve.
+        steps: t >= 0.
+        step_size: eta; converges for 0 < eta < 2 / lambda_max(A).
+        tolerance: CONVERGED means ||y - A alpha|| <= tolerance ||y||, recomputed at the end.
+
+    Raises:
+        ValueError: negative steps.
+    """
+    start = {"alpha": torch.zeros_like(system.y), "r": system.y}
+    history = iterate(
+        lambda state: gradient_descent_step(state, system.matvec, step_size),
+        start,
+        steps,
+        "gradient_descent",
+    )
+    alpha = history["alpha"][-1]
+    return Solution(
+        alpha,
+        history,
+        judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance),
+    )
+
+
+def chebyshev(
+    system: RidgeSystem, steps: int, smallest: float, largest: float, tolerance: float = 1e-8
+) -> Solution:
+    """t steps of Chebyshev's semi-iteration (Saad 2003, algorithm 12.1) from alpha_0 = 0, d_0 = y / theta.
+
+    Args:
+        system: what to solve.
+        steps: t >= 0.
+        smallest, largest: bounds for the eigenvalues of A.
+        tolerance: CONVERGED means ||y - A alpha|| <= tolerance ||y||, recomputed at the end.
+
+    Raises:
+        ValueError: negative steps, or not 0 < smallest < largest.
+    """
+    if not 0 < smallest < largest:
+        raise ValueError(
+            f"chebyshev(smallest={smallest}, largest={largest}): expected 0 < smallest < largest, e.g. system.eigenvalues[[0, -1]]"
+        )
+    theta, delta = (largest + smallest) / 2, (largest - smallest) / 2
+    rho = delta / theta
+
+    def step(state: State) -> State:
+        nonlocal rho
+        rho_old, rho = rho, 1 / (2 * theta / delta - rho)
+        return chebyshev_step(state, system.matvec, rho * rho_old, 2 * rho / delta)
+
+    history = iterate(
+        step,
+        {"alpha": torch.zeros_like(system.y), "r": system.y, "d": system.y / theta},
+        steps,
+        "chebyshev",
+    )
+    alpha = history["alpha"][-1]
+    return Solution(
+        alpha,
+        history,
+        judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance),
+    )
+
+
+def conjugate_gradient(
+    system: RidgeSystem, steps: int, tolerance: float = 1e-8, preconditioner: Tensor | None = None
+) -> Solution:
+    """t steps of CG (Hestenes and Stiefel 1952) from alpha_0 = 0, preconditioned by a diagonal if one is given.
+
+    Differences from the textbook: it does not stop by itself, since the history of a fixed number
+    of steps is what a network is compared with; a numerator below the dtype's smallest normal
+    number counts as zero and 0 / 0 as 0, so that steps past convergence change nothing.
+
+    Args:
+        system: what to solve.
+        steps: t >= 0.
+        tolerance: CONVERGED means ||y - A alpha|| <= tolerance ||y||, recomputed at the end.
+        preconditioner: m, [*batch, k] positive; z = m r takes the place of r (Saad 2003, algorithm 9.1).
+
+    Raises:
+        ValueError: negative steps.
+
+    >>> from metarep_lib.numerics.system import ridge_system
+    >>> from metarep_lib.prompt import Prompt
+    >>> system = ridge_system(Prompt(torch.eye(2), torch.ones(2), torch.ones(1, 2), ridge=1.0))
+    >>> conjugate_gradient(system, steps=3).history["alpha"].tolist()
+    [[0.0, 0.0], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
+    """
+    m = preconditioner
+    start = {
+        "alpha": torch.zeros_like(system.y),
+        "r": system.y,
+        "p": system.y if m is None else m * system.y,
+    }
+    history = iterate(
+        lambda state: conjugate_gradient_step(state, system.matvec, inner, divide, m),
+        start,
+        steps,
+        "conjugate_gradient",
+    )
+    alpha = history["alpha"][-1]
+    broke_down = torch.zeros_like(alpha[..., 0], dtype=torch.bool)
+    if steps:
+        broke_down = (
+            (history["sigma"] <= 0) & (history["rho"] >= torch.finfo(alpha.dtype).tiny)
+        ).any(0)
+    return Solution(alpha, history, judge(system, alpha, broke_down, tolerance))
+
+
+def iterate(
+    step: Callable[[State], State], start: State, steps: int, name: str
+) -> dict[str, Tensor]:
+    """Run a recurrence and stack what every name held: vectors from step 0 on, scalars per step."""
+    if steps < 0:
+        raise ValueError(f"{name}(steps={steps}): expected steps >= 0, e.g. steps=10")
+    states = [start]
+    for _ in range(steps):
+        states.append(step(states[-1]))
+    history = {name: torch.stack([state[name] for state in states]) for name in start}
+    scalars = [name for name in states[-1] if name not in start]
+    return history | {
+        name: torch.stack([state[name].squeeze(-1) for state in states[1:]]) for name in scalars
+    }
+
+
+def inner(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(-1, keepdim=True)
+
+
+def divide(numerator: Tensor, denominator: Tensor) -> Tensor:
+    negligible = numerator.abs() < torch.finfo(numerator.dtype).tiny
+    return torch.where(negligible, torch.zeros_like(numerator), numerator / denominator)
