@@ -85,7 +85,7 @@ MODULES = {
     "evidence.trained": "train.trained",
     "evidence.training": "train.loop",
     "evidence.transfer": "studies.transfer evidence.intervals",
-    "evidence.trial": "certify.trial",
+    "evidence.trial": "certify.certify",
     "evidence.wide": "certify.recurrences.primal certify.recurrences.dual",
     "numerics.block": "numerics.solvers.block_conjugate_gradient",
     "numerics.bounds": "numerics.bounds.rates",
@@ -172,7 +172,7 @@ NAMES = {
             "pipelined_recurrence richardson_recurrence softmax_conjugate_gradient_recurrence"
         ),
         "certify.statements.stability": "DRIFT_RATIOS fragility",
-        "certify.trial": "Certification",
+        "certify.certify": "Certification",
         "construct": "heads_into",
         "evidence.align": (
             "FAMILIES Fitted diagnose fit head_logits kernel_heads prediction_and_weights "

@@ -13,7 +13,7 @@ from metarep_lib.certify.leakage import leakage_by_change, leakage_by_gradient
 from metarep_lib.certify.mutants import mutants, survivors
 from metarep_lib.certify.recurrence import Recurrence
 from metarep_lib.certify.search import climb, worst_case
-from metarep_lib.certify.trial import certify
+from metarep_lib.certify.certify import certify
 
 __all__ = [
     "RECURRENCES",
