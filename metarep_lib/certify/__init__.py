@@ -8,12 +8,12 @@ from metarep_lib.certify.certificate import (
     certify_same,
     certify_step,
 )
+from metarep_lib.certify.certify import certify
 from metarep_lib.certify.exact_errors import exact_errors
 from metarep_lib.certify.leakage import leakage_by_change, leakage_by_gradient
 from metarep_lib.certify.mutants import mutants, survivors
 from metarep_lib.certify.recurrence import Recurrence
 from metarep_lib.certify.search import climb, worst_case
-from metarep_lib.certify.certify import certify
 
 __all__ = [
     "RECURRENCES",
