@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certificates import certifies
-from factories import prompt_of, random_prompt
+from factories import prompt_of, random_prompt, unchecked
 from metarep_lib import (
     Prompt,
     assemble,
@@ -339,3 +339,10 @@ def test_of_the_directions_of_the_two_block_network_nobody_reads_alpha_or_p():
     runs = intervene(assemble(program), prompt, {name: [Edit(Stream(at, name, "support"), Take([1, 2, 3, 0]))] for name in ("alpha", "p", "s", "r")})
     for name, read in (("alpha", False), ("p", False), ("s", True), ("r", True)):
         assert torch.equal(runs[name].prediction, runs["clean"].prediction) != read
+
+
+@pytest.mark.parametrize("direction", [["p"], ("p", "r"), 3, np.eye(3)])
+def test_a_direction_that_is_neither_name_nor_matrix_is_refused(direction):
+    prompt, network = batch(), assemble(conjugate_gradient(3, 2))
+    with unchecked(), pytest.raises(InterventionError, match="a direction is a name, a matrix or None"):
+        intervene(network, prompt, {"wrong": [Edit(Stream(1, direction, "support"), Put(0.0))]})

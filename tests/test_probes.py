@@ -266,3 +266,11 @@ def test_the_state_of_a_constructed_network_is_found_at_its_step_and_nowhere_els
     for at in range(1, steps + 1):
         for name, found in recover(stream[network.program.step_ends[at]] @ Q, targets, split).items():
             assert found.r2 > 1 - 1e-8 if name == f"r_{at}" else found.r2 < 0.9
+
+
+def test_a_probe_reads_the_stream_of_its_network_and_refuses_targets_that_are_not_finite():
+    x, y = normal(10, 4, 6).float(), normal(10, 4)
+    probe = fit_probes(x, {"y": y}, Split.of(10))["y"]
+    assert torch.equal(probe(x), probe(x.double())) and probe(x).dtype == torch.float64
+    with pytest.raises(ValueError, match="probe of 'y': the target holds NaN"):
+        fit_probes(x, {"y": y / 0}, Split.of(10))

@@ -48,6 +48,9 @@ class Certification:
     def holds(self) -> bool:
         return all(certificate.holds for certificate in self.certificates)
 
+    def __bool__(self) -> bool:
+        return self.holds
+
     @property
     def n_compared(self) -> int:
         return sum(certificate.n_compared for certificate in self.certificates)

@@ -138,6 +138,8 @@ def place_reasons(where: Place, network: Network, groups: Mapping[str, int]) -> 
     elif isinstance(where, Stream):
         if isinstance(where.direction, str) and where.direction not in network.channels:
             yield f"no direction {where.direction!r}; there are {', '.join(network.channels) or 'no names in this stream, give a matrix'}"
+        if not isinstance(where.direction, str | Tensor | None):
+            yield f"a direction is a name, a matrix or None, got {where.direction!r}; several names are several edits"
         if isinstance(where.direction, Tensor) and not is_orthonormal(
             where.direction, network.d_model
         ):

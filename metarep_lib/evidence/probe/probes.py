@@ -119,8 +119,8 @@ class Probe:
     penalty: float
 
     def __call__(self, x: Tensor) -> Tensor:
-        """[B, n, D] to [B, n, m], to [B, n] for m = 1."""
-        return (x @ self.weights + self.offset).squeeze(-1)
+        """[B, n, D] of any dtype to [B, n, m], to [B, n] for m = 1, in the probe's own double precision."""
+        return (x.to(self.weights) @ self.weights + self.offset).squeeze(-1)
 
 
 def fit_probes(x: Tensor, targets: Targets, split: Split) -> dict[str, Probe]:
@@ -232,4 +232,8 @@ def check(x: Tensor, targets: Targets) -> None:
             raise ValueError(
                 f"probe of {name!r} with shape {list(y.shape)} on a stream of shape {list(x.shape)}: expected one target for each token of each task;"
                 " this would work: x[B, n, D] and y[B, n] or y[B, n, m]"
+            )
+        if not torch.isfinite(y).all():
+            raise ValueError(
+                f"probe of {name!r}: the target holds NaN or infinite values; this would work: leave such tasks out"
             )
