@@ -3,8 +3,6 @@
 import pytest
 from hypothesis import settings
 
-from metarep_lib.settings import ROUNDING
-
 # The same examples on every run, and no limit on the time of one: a test that fails must fail again.
 settings.register_profile("metarep", derandomize=True, deadline=None)
 settings.load_profile("metarep")
@@ -37,6 +35,10 @@ WITHOUT_FLOATS = {
 @pytest.fixture
 def as_drawn(monkeypatch):
     """No other rounding: it moves a prompt by its own content, so that parts which two prompts share would differ in the last place."""
+    from metarep_lib.settings import (
+        ROUNDING,  # here: what is imported before pytest is configured, jaxtyping cannot check
+    )
+
     monkeypatch.delenv(ROUNDING, raising=False)
 
 
