@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "rounding": ({"settings"}, {"torch", "numpy"}),
     "prompt": ({"rounding"}, {"torch"}),
     "network": ({"prompt"}, {"torch", "jaxtyping"}),
-    "construct": ({"prompt", "network"}, {"torch", "jaxtyping", "numpy", "safetensors"}),
+    "construct": ({"prompt", "network", "storage"}, {"torch", "jaxtyping", "numpy", "safetensors"}),
     "numerics": ({"prompt"}, {"torch", "jaxtyping", "numpy", "scipy"}),
     "tasks": ({"prompt", "rounding", "numerics.kernels.kernels"}, {"torch", "jaxtyping", "numpy", "sklearn"}),
     "certify": ({"prompt", "network", "construct", "numerics"}, None),

@@ -6,7 +6,6 @@ halfway leaves the old network whole or the new one.
 """
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors.torch import save
 from metarep_lib.construct.as_data import data_of
 from metarep_lib.construct.program import Program
 from metarep_lib.network.transformer import Transformer
+from metarep_lib.storage import replace
 
 FORMAT = "metarep network 1"
 HEADER = ("format", "config", "program")
@@ -28,12 +28,8 @@ def write_network(transformer: Transformer, program: Program, path: Path) -> Non
         for name, weight in transformer.state_dict().items()
     }
     header = (FORMAT, to_json(asdict(transformer.config)), to_json(data_of(program)))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(save(weights, dict(zip(HEADER, header))))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    whole = save(weights, dict(zip(HEADER, header)))
+    replace(path, lambda temporary: temporary.write_bytes(whole))
 
 
 def to_json(data: dict[str, Any]) -> str:
