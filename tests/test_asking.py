@@ -82,6 +82,11 @@ class Contract:
         assert torch.equal(read, network.predict(prompt)) and torch.equal(trace.prediction[-1], read)
         assert torch.equal(trace.output("prediction"), trace.prediction)
 
+    def test_the_prediction_is_the_transformers_own_output_at_the_queries(self, network, prompt):
+        question = network.question(prompt)
+        said = network.transformer(question.tokens, question.mask)  # its forward pass, norm and unembedding included
+        self.close(network, network.predict(prompt), question.at(said, "query")[..., network.outputs["prediction"]].squeeze(-1))
+
     def test_the_same_question_twice_gives_the_same_bits(self, network, prompt):
         assert network.traits.is_deterministic
         assert torch.equal(network.predict(prompt), network.predict(prompt))

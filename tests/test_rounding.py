@@ -48,6 +48,19 @@ def test_every_prompt_of_the_tasks_moves_in_its_last_place(make, monkeypatch):
         assert ((first[name] - x).abs() <= torch.finfo(x.dtype).eps * x.abs()).all()  # one unit is at most this
 
 
+def test_single_precision_is_drawn_again_and_half_precision_is_not(monkeypatch):
+    monkeypatch.delenv(ROUNDING, raising=False)
+    prompt = MAKERS["synthetic"]()
+    plain, half = parts(prompt.to(torch.float32)), parts(prompt.to(torch.bfloat16))
+    monkeypatch.setenv(ROUNDING, "1")
+    first, again = parts(prompt.to(torch.float32)), parts(prompt.to(torch.float32))
+    for name, x in plain.items():
+        assert torch.equal(first[name], again[name]) and (first[name] != x).any()
+        assert ((first[name] - x).abs() <= torch.finfo(x.dtype).eps * x.abs()).all()
+        assert torch.equal(parts(prompt.to(torch.bfloat16))[name], half[name])
+    assert torch.equal(prompt.to("cpu").phi, prompt.phi)
+
+
 @pytest.mark.parametrize("prior", PRIORS, ids=lambda prior: type(prior).__name__)
 def test_every_draw_of_a_prior_moves_too(prior, monkeypatch):
     sample = lambda: prior.sample(2, 5, torch.Generator().manual_seed(0))  # noqa: E731
