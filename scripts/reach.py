@@ -61,6 +61,13 @@ def words(tree: ast.AST) -> frozenset[str]:
     return frozenset(found | {f"{module}.{name}" for module, name in imports})
 
 
+def shows_source(tree: ast.AST) -> bool:
+    """Whether code may show the source of what it uses; `from inspect import signature` shows none."""
+    of_inspect = {name for module, name in imported(tree) if module == "inspect"}
+    shown = SHOWS_SOURCE - ({"inspect"} if of_inspect == {"signature"} else set())
+    return bool(shown & words(tree))
+
+
 @cache
 def last_words(tree: ast.AST) -> frozenset[str]:
     """All names in a piece of code, whatever they are attributes of."""
@@ -236,7 +243,7 @@ def resolved(trees: list[ast.Module], library: Library) -> Reach:
     check_modules(library, found.modules, doors)
     code = [*trees, *(library.tree(module) for module in found.modules - doors.keys())]
     data = {path for made in doors.values() for path in made.files(code)}
-    shown = found.modules if any(SHOWS_SOURCE & words(tree) for tree in code) else set()
+    shown = found.modules if any(map(shows_source, code)) else set()
     graded = {module for module in found.modules if module.startswith(f"{EXERCISES}.")}
     reached = (found.modules, found.routes, shown | graded, data)
     return Reach(*map(frozenset, reached))

@@ -17,7 +17,7 @@ sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "scripts")]
 from chapters import chapters  # noqa: E402
 from execution_cache import KEPT, cache_path, digest, prune  # noqa: E402
 from imports import Library  # noqa: E402
-from reach import GRADING, code_cells, reach  # noqa: E402
+from reach import EXERCISES, GRADING, code_cells, reach  # noqa: E402
 
 LIBRARY = {
     "__init__.py": (
@@ -64,6 +64,7 @@ LIBRARY = {
 SOLVE = ("from metarep_lib import solve", "solve(2)")
 LOAD = ("from metarep_lib.stored import load", 'load("plane")')
 GRADE = ("from metarep_lib.exercises import grade", 'grade("one-1", ...)')
+SHAPE = ("from inspect import signature\nfrom metarep_lib import solve", "signature(solve)")
 SHOW = ("import inspect\nfrom metarep_lib import solve", "print(inspect.getsource(solve))")
 SPECTRUM = ("from metarep_lib.answer import spectrum", "spectrum.largest(2)")
 SMOOTH = ("from metarep_lib.answer import smooth", "smooth(2)")
@@ -151,6 +152,7 @@ def test_what_reaches_a_chapter_runs_it_again(root, case):
 SPARED = {
     "a docstring": (SOLVE, "answer/solvers.py", "Solve it.", "Solve it well."),
     "a comment": (SOLVE, *WHY),
+    "a comment, where code asks for arguments alone": (SHAPE, *WHY),
     "formatting": (SOLVE, "answer/solvers.py", "step(x) * steps", WRAPPED),
     "a comment, where a facade leaves the module out": (STEPS, *WHY),
     "a module not reached": (SOLVE, "answer/kernels.py", "return x", "return 2 * x"),
@@ -213,6 +215,9 @@ def test_what_a_chapter_reaches_can_be_told(chapter):
     found = reach(code_cells(chapter), library)
     assert not found.unresolved
     assert len(found.modules) < len(library.modules) / 2
+    shows = any("getsource" in cell for cell in code_cells(chapter))
+    by_bytes = {module for module in found.by_bytes if not module.startswith(f"{EXERCISES}.")}
+    assert bool(by_bytes) == shows  # a docstring runs those again that show it, and no other
 
 
 def run_traced(chapter: str) -> dict[str, list[str]]:

@@ -4,10 +4,10 @@ A body that wrote its own record could write the wrong one, and a certificate th
 record would pass. So the record is made around the function, from the arguments it was called with.
 """
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any, ParamSpec, TypeVar
 
@@ -81,12 +81,12 @@ def algorithm(function: Callable[Parameters, Made]) -> Callable[Parameters, Made
     program that has none: what is built on something unknown is unknown. `dataclasses.replace`
     drops the record.
     """
-    signature = inspect.signature(function)
+    form = signature(function)
 
     @wraps(function)
     def recorded(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Made:
         made = replace(function(*args, **kwargs))  # a copy: nobody else's program is marked
-        given = signature.bind(*args, **kwargs)
+        given = form.bind(*args, **kwargs)
         given.apply_defaults()
         try:
             bound = tuple((name, by_value(value)) for name, value in given.arguments.items())
