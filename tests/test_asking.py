@@ -1,5 +1,6 @@
 """What every network that can be asked promises, whatever is inside: one class of tests that every kind inherits."""
 
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -308,6 +309,17 @@ class TestNamedOutputs(Contract):
         assert torch.equal(trace.output("prediction"), both[..., 0]) and torch.equal(trace.output("variance"), both[..., 1])
         with pytest.raises(KeyError, match="no output 'skewness'; it has prediction, variance"):
             trace.output("skewness")
+
+
+def test_a_network_survives_pickling():
+    for network in (assemble(conjugate_gradient(P, 2)), random_decoder(Interleaved())):
+        prompt = random_prompt(4, P, 2, 0.5)
+        assert torch.equal(pickle.loads(pickle.dumps(network)).predict(prompt), network.predict(prompt))
+
+
+def test_a_trace_without_names_says_so():
+    with pytest.raises(KeyError, match="no names, its stream is trace.stream"):
+        random_decoder(PairCausal()).trace(random_prompt(4, P, 2, 0.5))["alpha", "support"]
 
 
 def test_put_is_the_inverse_of_at():

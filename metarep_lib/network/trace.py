@@ -66,7 +66,8 @@ class Trace:
         for key, known in ((name, self.channels), (group, self.streams)):
             if key not in known:
                 raise KeyError(
-                    f"trace has no {key!r}; it has {', '.join(known)}; try trace['alpha', 'support']"
+                    f"trace has no {key!r}; it has {', '.join(known) or 'no names, its stream is trace.stream(group)'};"
+                    " of a constructed network, try trace['alpha', 'support']"
                 )
         return drop_single_channel(self.streams[group][..., self.channels[name]])
 

@@ -26,7 +26,12 @@ AttentionKind = Literal["linear", "normalised", "softmax"]
 Activation = Literal["identity", "gelu", "silu"]
 Norm = Literal["none", "rms", "layer"]
 
-ACTIVATIONS = {"identity": lambda x: x, "gelu": nn.functional.gelu, "silu": nn.functional.silu}
+
+def identity(x: Tensor) -> Tensor:
+    return x
+
+
+ACTIVATIONS = {"identity": identity, "gelu": nn.functional.gelu, "silu": nn.functional.silu}
 
 Tap = Callable[[int, str, Tensor], Tensor]
 """(block, part, value) to the value to go on with. Block 0 is the embedding, block b the b-th of the schedule. The parts:
