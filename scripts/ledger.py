@@ -40,6 +40,7 @@ CLOSE = 1e-9  # relative
 NOT_COMPARED = get_sanitize_patterns(
     (ROOT / "tests" / "nbval-sanitize.cfg").read_text(encoding="utf-8")
 )
+GLUED = "application/papermill.record/text/plain"  # the number; a claim's line for the eye is beside it
 FIGURES = ROOT / "_build" / "ledger" / "figures.json"
 
 
@@ -66,7 +67,7 @@ def ledger(pairs: dict[str, NotebookNode]) -> Ledger:
 
 def enter(found: Ledger, output: NotebookNode) -> None:
     """Add what a call of `claim` or `record` has stored."""
-    id, (text,) = output.metadata.scrapbook.name, output.data.values()
+    id, text = output.metadata.scrapbook.name, output.data[GLUED]
     fields = {"value": ast.literal_eval(text), "exact": not text.endswith("# measured")}
     kept = found.claims if "claim" in output.metadata else found.records
     while id in kept:

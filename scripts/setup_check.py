@@ -61,7 +61,7 @@ from metarep_lib.train import cards
 
 print(environment(torch.device("cpu"), torch.float64))
 prompt = diabetes_prompt(n_support=8, n_query=2, ridge=1.0, seed=0)
-claim("size", prompt.ridge, "<=", 1.0, kind="measurement", text="λ ≤ 1, naïvely")
+claim("size", prompt.ridge, "<=", 1.0, "λ ≤ 1, naïvely")
 print("λ =", prompt.ridge, len(cards()) > 0)
 ```
 

@@ -2,7 +2,8 @@
 
 Nothing is executed here. The build has put the notebook of every chapter into the site (book/_ext/notebooks.py), with the outputs
 its page shows. The pair is that notebook without what a committed file need not carry: pictures (their text/plain stays, nbval
-compares it) and all pictures of a slider but the first one shown. The same execution always gives the same bytes.
+compares it), all pictures of a slider but the first one shown, and the measured numbers of the lines that claims leave for the eye:
+the number itself lies beside its line, for the prose. The same execution always gives the same bytes.
 """
 
 import re
@@ -18,6 +19,7 @@ SITE = ROOT / "_build" / "html"
 PICTURES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"base64,[A-Za-z0-9+/=\n]*")
 SLIDER = '<div class="explore"'
+MEASURED = re.compile(r"(?<=: )\S+(?= (?:<=|>=|==|<|>) \S+  # measured$)")
 FRAMES = re.compile(r'(?<=<script type="application/json">).*?(?=</script>)', re.DOTALL)
 
 
@@ -31,6 +33,8 @@ def lean(notebook: NotebookNode) -> NotebookNode:
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
         if "data" in output:
             output.data = {mime: lean_text(content) for mime, content in output.data.items() if mime not in PICTURES}
+        if "claim" in output.get("metadata", {}):
+            output.data["text/plain"] = MEASURED.sub("…", output.data["text/plain"])
     return notebook
 
 

@@ -13,10 +13,15 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from myst_nb.core.variables import format_plain_text
+from myst_nb.ext.glue import extract_glue_data_cell
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from nbval.plugin import get_sanitize_patterns
 
-from metarep_lib import settings
-from metarep_lib.show import Claim, ClaimFailed, claim, record
+sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import write_pairs  # noqa: E402
+from metarep_lib import settings  # noqa: E402
+from metarep_lib.show import Claim, ClaimFailed, claim, record  # noqa: E402
 
 RECORD = "application/papermill.record/text/plain"
 SANITIZE = Path(__file__).with_name("nbval-sanitize.cfg")
@@ -42,11 +47,11 @@ def log(monkeypatch, tmp_path):
 
 
 def proved(value, relation="<=", bound=1.0, **more):
-    return claim("some-id", value, relation, bound, kind="theorem", text="some text", **more)
+    return claim("some-id", value, relation, bound, "some text", theorem="thm-some", **more)
 
 
 def measured(value, relation="<=", bound=1.0, **more):
-    return claim("some-id", value, relation, bound, kind="measurement", text="some text", **more)
+    return claim("some-id", value, relation, bound, "some text", **more)
 
 
 @pytest.fixture
@@ -139,21 +144,21 @@ def test_integers_of_any_size_are_finite():
     ("change", "error"),
     [
         ({"relation": "<<"}, ValueError),
-        ({"kind": "guess"}, ValueError),
+        ({"theorem": "thm-some", "source": "thm-other"}, ValueError),
         ({"id": "with:colon"}, ValueError),
         ({"value": "0.5"}, TypeError),
         ({"bound": 1j}, TypeError),
     ],
 )
 def test_misuse_is_refused(change, error):
-    good = {"id": "some-id", "value": 0.5, "relation": "<=", "bound": 1, "kind": "measurement", "text": "some text"}
+    good = {"id": "some-id", "value": 0.5, "relation": "<=", "bound": 1, "text": "some text"}
     with pytest.raises(error):
         claim(**(good | change))
 
 
-def test_claim_inside_ipython_is_an_invisible_glue_output(stored):
+def test_claim_inside_ipython_is_a_glue_output_with_a_line_to_be_seen(stored):
     (output,) = stored(measured, 0.5, source="thm-some")
-    assert list(output.data) == [RECORD]
+    assert output.data == {RECORD: "0.5  # measured", "text/plain": "✓ some-id: 0.5 <= 1  # measured"}
     assert output.metadata["scrapbook"] == {"name": "some-id", "mime_prefix": "application/papermill.record/"}
     assert output.metadata["claim"] == {
         "id": "some-id",
@@ -195,6 +200,43 @@ def test_a_record_that_is_not_finite_is_a_measurement_that_does_not_hold(stored,
     assert output.metadata["claim"] == made.data
 
 
+@pytest.mark.parametrize(
+    ("value", "bound", "line"),
+    [
+        (3.02e-15, 1e-10, "✓ some-id: 3.02e-15 <= 1e-10  # measured"),
+        (12, 16, "✓ some-id: 12 <= 16"),
+        (2**2000, 2**2001, f"✓ some-id: {2**2000} <= {2**2001}"),
+        (math.inf, 2.0, "✗ some-id: inf <= 2  # measured"),
+        (math.nan, 2, "✗ some-id: nan <= 2  # measured"),
+    ],
+)
+def test_who_runs_the_cell_sees_a_line(stored, value, bound, line):
+    with capture_output() as captured:
+        measured(value, "<=", bound)
+    assert captured.outputs[0].data["text/plain"] == line
+
+
+def test_no_page_shows_the_line(stored):
+    (output,) = stored(measured, 0.5)
+    cell = new_code_cell("claim()", outputs=[new_output("display_data", data=dict(output.data), metadata=output.metadata)])
+    ((name, glued),) = extract_glue_data_cell(cell)
+    assert name == "some-id" and glued["data"]["text/plain"] == "0.5  # measured" and cell.outputs == []
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "kept"),
+    [(0.5, 1.0, "✓ some-id: … <= 1  # measured"), (12, 16, "✓ some-id: 12 <= 16"), (math.nan, 2, "✗ some-id: … <= 2  # measured")],
+)
+def test_a_pair_keeps_the_line_without_a_measured_number(stored, value, bound, kept):
+    with capture_output() as captured:
+        measured(value, "<=", bound)
+    (output,) = captured.outputs
+    cell = new_code_cell("claim()", outputs=[new_output("display_data", data=dict(output.data), metadata=output.metadata)])
+    (lean,) = write_pairs.lean(new_notebook(cells=[cell])).cells[0].outputs
+    assert lean.data["text/plain"] == kept
+    assert sanitized(kept) == sanitized(output.data["text/plain"])  # nbval sees no difference
+
+
 def test_record_is_stored_without_a_claim(stored):
     (output,) = stored(record, "supports", 64)
     assert output.data == {RECORD: "64"}
@@ -227,7 +269,7 @@ def test_glue_shows_numbers_that_are_not_finite_as_what_they_are(stored, value, 
 
 
 def test_every_claim_is_logged_whether_it_holds_or_not(log, monkeypatch):
-    proved(0.5, source="thm-some")
+    proved(0.5)
     measured(2.0)
     measured(math.nan, "<=", 0)
     with pytest.raises(ClaimFailed):
@@ -254,7 +296,7 @@ def test_nothing_is_logged_without_a_log_and_nothing_of_a_misuse(log, monkeypatc
 
 
 def test_processes_share_a_log(log):
-    script = "from metarep_lib.show import claim\nfor _ in range(200): claim('id', 1, '<=', 2, kind='measurement', text='x' * 5000)"
+    script = "from metarep_lib.show import claim\nfor _ in range(200): claim('id', 1, '<=', 2, 'x' * 5000)"
     running = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
     assert [process.wait() for process in running] == [0, 0]
     assert len(log()) == 400

@@ -25,16 +25,22 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 
 # A chapter
 
+```{prf:theorem} The rate
+:label: thm-rate
+
+It is at most two.
+```
+
 ```{code-cell} ipython3
 from metarep_lib.show import claim, record
-claim("holds", 0.5, "<=", 1, kind="measurement", text="a half")
-claim("proved", THEOREM, "<=", 2, kind="theorem", text="a theorem")
+claim("holds", 0.5, "<=", 1, "a half")
+claim("proved", THEOREM, "<=", 2, "a theorem", theorem="thm-rate")
 ```
 
 ```{code-cell} ipython3
 print("an error of 1.5e-15  # measured", "on a device  # environment", "a count of 3", sep="\\n")
-claim("too-large", 3e-3, "<=", 1e-3, kind="measurement", text="an *error*")
-claim("no-number", float("nan"), "<=", 0, kind="measurement", text="NaN")
+claim("too-large", 3e-3, "<=", 1e-3, "an *error*")
+claim("no-number", float("nan"), "<=", 0, "NaN")
 record("no-end", float("inf"))
 ```
 

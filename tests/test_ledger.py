@@ -45,8 +45,7 @@ def cell(function) -> NotebookNode:
 
 
 def claims(*ids: str, value=0.5, bound=1.0, relation="<=", text="an error", **more) -> NotebookNode:
-    made = {"kind": "measurement", "text": text} | more
-    return cell(lambda: [claim(id, value, relation, bound, **made) for id in ids])
+    return cell(lambda: [claim(id, value, relation, bound, text, **more) for id in ids])
 
 
 def prints(text: str = PRINTED) -> NotebookNode:
@@ -65,7 +64,7 @@ def told(old: list[NotebookNode], new: list[NotebookNode], **more) -> list[str]:
         ({"bound": 2.0}, ["claim one: bound 1.0 -> 2.0"]),
         ({"bound": 1}, ["claim one: bound 1.0 -> 1"]),
         ({"relation": "<"}, ["claim one: relation '<=' -> '<'"]),
-        ({"kind": "theorem"}, ["claim one: kind 'measurement' -> 'theorem'"]),
+        ({"theorem": "thm-a"}, ["claim one: kind 'measurement' -> 'theorem'", "claim one: source None -> 'thm-a'"]),
         ({"text": "other words"}, ["claim one: text 'an error' -> 'other words'"]),
         ({"source": "thm-a"}, ["claim one: source None -> 'thm-a'"]),
         ({"searched": True}, ["claim one: searched False -> True"]),

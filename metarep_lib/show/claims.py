@@ -2,15 +2,17 @@
 
 A chapter never types a number that code can compute. It writes
 
-    claim("floor-error", error, "<=", 1e-12, kind="measurement", text="error at the floor")
+    claim("floor-error", error, "<=", 1e-12, "error at the floor")
+    claim("rate", used, "<=", 1, "largest error / bound", theorem="thm-cg-rate")
 
-in a cell and ``{glue:text}`floor-error:.1e` `` in its prose. The call asserts the relation. A theorem that has become false
-stops the chapter. A measurement depends on the machine's arithmetic, which nobody has tried on every machine: one that does not
+in a cell and ``{glue:text}`floor-error:.1e` `` in its prose. The call asserts the relation; where the theorem is named that gives
+the bound, the claim is one of theory, otherwise a measurement. A theorem that has become false stops the chapter. A measurement depends on the machine's arithmetic, which nobody has tried on every machine: one that does not
 hold says so in a line at its cell and on the Claims page, and the book still builds. Who checks the book sets
 ``METAREP_CLAIMS=strict``, and a measurement that does not hold stops the chapter, too (`metarep_lib.settings`).
 
-Inside IPython the call also stores the number as an invisible output of the cell, in the format that myst-nb's *glue* reads;
-nothing of myst-nb is needed to run the notebook. The book's Claims page is a table of all stored claims.
+Inside IPython the call also stores the number as an output of the cell, in the format that myst-nb's *glue* reads; nothing of
+myst-nb is needed to run the notebook. Who runs the cell sees a line, ``✓ floor-error: 3.1e-15 <= 1e-12``; the page does not show
+it, since a reader has the sentence that quotes the number. The book's Claims page is a table of all stored claims.
 
 The bound is committed: written down beforehand or given by a theorem, never computed from the value it bounds.
 """
@@ -33,8 +35,6 @@ RELATIONS = {
     "<": operator.lt,
     ">": operator.gt,
 }
-KINDS = ("theorem", "measurement")
-
 _GLUE = (
     "application/papermill.record/"  # mime prefix of an output that glue stores and does not show
 )
@@ -83,6 +83,12 @@ class Claim:
             "holds": self.holds,
         }
 
+    @property
+    def line(self) -> str:
+        """What is shown to who runs the cell."""
+        mark = "✓" if self.holds else "✗"
+        return f"{mark} {self.id}: {_short(self.value)} {self.relation} {_short(self.bound)}"
+
     def __str__(self) -> str:
         """The claim in a line, with the verdict."""
         verdict = (
@@ -105,9 +111,9 @@ def claim(
     value: SupportsFloat,
     relation: str,
     bound: SupportsFloat,
-    *,
-    kind: str,
     text: str,
+    *,
+    theorem: str | None = None,
     source: str | None = None,
     searched: bool = False,
     exact: bool | None = None,
@@ -122,9 +128,9 @@ def claim(
         value: The number computed, of Python, numpy or torch (any scalar with an `item` method).
         relation: One of ``<=  >=  ==  <  >``.
         bound: The committed number.
-        kind: ``"theorem"`` if the relation is proved and the bound is the theorem's, else ``"measurement"``.
         text: The claim in a few words, as the Claims page prints it; MyST with maths is fine.
-        source: Label of the theorem the bound comes from, which the Claims page then links to.
+        theorem: Label of the theorem that proves the relation, the bound being the theorem's. Without it the claim is a measurement.
+        source: Label of a statement that a measurement is about and that does not prove it. The Claims page links to either.
         searched: Whether an optimiser looked for the input that brings the value nearest to the bound, or beyond it.
         exact: Whether every machine finds the same digits. nbval compares the digits of exact numbers and no others.
             If not given, integers count as exact and floats do not.
@@ -135,13 +141,13 @@ def claim(
     Raises:
         ClaimFailed: The relation does not hold, or one of the two numbers is NaN or infinite: always of a theorem, of a
             measurement under ``METAREP_CLAIMS=strict``.
-        ValueError: The id, relation or kind is not one of those above.
+        ValueError: The id or relation is not one of those above, or both a theorem and a source are named.
         TypeError: The value or bound is not a number.
 
-    >>> made = claim("depth", 12, "<=", 16, kind="theorem", text="blocks used")
-    >>> made.ratio
-    0.75
-    >>> claim("depth", 20, "<=", 16, kind="theorem", text="blocks used")
+    >>> made = claim("depth", 12, "<=", 16, "blocks used", theorem="thm-depth")
+    >>> made.kind, made.ratio
+    ('theorem', 0.75)
+    >>> claim("depth", 20, "<=", 16, "blocks used", theorem="thm-depth")
     Traceback (most recent call last):
     ...
     metarep_lib.show.claims.ClaimFailed: claim depth (blocks used): 20 <= 16 is false; value / bound = 1.25
@@ -150,17 +156,19 @@ def claim(
         raise ValueError(
             f"claim {id!r}: relation {relation!r} is not one of {', '.join(RELATIONS)}"
         )
-    if kind not in KINDS:
-        raise ValueError(f"claim {id!r}: kind {kind!r} is not one of {', '.join(KINDS)}")
-    made = Claim(
-        _checked(id), _number(id, value), relation, _number(id, bound), kind, text, source, searched
-    )
+    if theorem and source:
+        raise ValueError(
+            f"claim {id!r}: theorem {theorem!r} and source {source!r} exclude each other; theorem= alone says that it is proved"
+        )
+    kind = "theorem" if theorem else "measurement"
+    numbers = _number(id, value), relation, _number(id, bound)
+    made = Claim(_checked(id), *numbers, kind, text, theorem or source, searched)
     _log(made)
     if not made.holds:
-        if kind == "theorem" or claims_are_strict():
+        if theorem or claims_are_strict():
             raise ClaimFailed(f"claim {made}")
         print(f"did not hold on this machine: {made}  # measured")
-    _store(id, made.value, exact, claim=made.data)
+    _store(id, made.value, exact, line=made.line, claim=made.data)
     return made
 
 
@@ -175,7 +183,7 @@ def record(id: str, value: SupportsFloat, *, exact: bool | None = None) -> None:
     if _finite(number):
         _store(id, number, exact)
     else:
-        claim(id, number, "<=", sys.float_info.max, kind="measurement", text="a finite number")
+        claim(id, number, "<=", sys.float_info.max, "a finite number")
 
 
 def _checked(id: str) -> str:
@@ -207,6 +215,11 @@ def _plain(number: int | float) -> int | float | str:
     return number if _finite(number) else repr(number)
 
 
+def _short(number: int | float) -> str:
+    """An integer whole, a float to three digits, which is what a look needs."""
+    return str(number) if isinstance(number, int) else f"{number:.3g}"
+
+
 def _log(made: Claim) -> None:
     """Append the claim to the log of claims, if one is kept: one write to the end of the file, so that processes can share it."""
     if path := claims_log():
@@ -219,8 +232,10 @@ def _log(made: Claim) -> None:
             os.close(file)
 
 
-def _store(id: str, number: int | float, exact: bool | None, **metadata: object) -> None:
-    """Add the number to the outputs of the running cell; do nothing outside IPython.
+def _store(
+    id: str, number: int | float, exact: bool | None, *, line: str = "", **metadata: object
+) -> None:
+    """Add the number to the outputs of the running cell, with a line to be seen; do nothing outside IPython.
 
     Glue reads the text back with `ast.literal_eval`, which skips a comment. So a number that differs from machine to machine
     says so exactly as a printed line does, by ending in ``# measured``, and nbval ignores it by the same rule. Of NaN it reads
@@ -235,8 +250,9 @@ def _store(id: str, number: int | float, exact: bool | None, **metadata: object)
     if get_ipython() is None:
         return
     compared = isinstance(number, int) if exact is None else exact
-    text = repr(_plain(number)) + ("" if compared else "  # measured")
+    tag = "" if compared else "  # measured"
+    shown = {_GLUE + "text/plain": repr(_plain(number)) + tag}
+    if line:
+        shown["text/plain"] = line + tag
     scrapbook = {"name": id, "mime_prefix": _GLUE}
-    display.display(
-        {_GLUE + "text/plain": text}, raw=True, metadata={"scrapbook": scrapbook, **metadata}
-    )
+    display.display(shown, raw=True, metadata={"scrapbook": scrapbook, **metadata})
