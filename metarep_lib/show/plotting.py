@@ -1,7 +1,6 @@
-"""Figures of the book: one style, one colour for one meaning on every page.
+"""Figures of the book: one style on every page, and what is drawn on an axis that a page has made.
 
-Colours are those of Okabe and Ito, told apart by colour-blind readers; every curve also has its
-own line style or marker. Functions take plain arrays and an axis to draw on.
+Every curve has its own line style or marker beside its colour. Functions take plain arrays.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,13 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-COLOURS = {
-    "conjugate gradient": "#0072B2",
-    "gradient descent": "#D55E00",
-    "oracle": "#000000",
-    "bound": "#7F7F7F",
-    "control": "#CC79A7",
-}
+from metarep_lib.show.palette import COLOURS
 
 STYLE = {
     "figure.figsize": (7.2, 3.6),

@@ -8,6 +8,8 @@ orthogonal to one another, K diagonal; or a Hadamard matrix ("flat"): K with a c
 are spread until kappa is reached.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy.linalg import hadamard
@@ -113,6 +115,21 @@ SWEEP = Sweep(
     [0, 1, 2, 3, 4],
     run,
 )
+
+
+def condition_numbers(
+    swept: Swept, scaled_supports: bool, bases: Sequence[str]
+) -> tuple[list[float], list[float]]:
+    """Of A, and with Jacobi's preconditioner, at the points with kappa >= 10 of some bases."""
+    rows = [
+        row
+        for row in swept.rows
+        if row["kappa"] >= 10
+        and (row["kind"] == "scaled") == scaled_supports
+        and row["basis"] in bases
+    ]
+    before, after = ([row[name] for row in rows] for name in ("kappa_measured", "kappa_jacobi"))
+    return before, after
 
 
 def steps_to(

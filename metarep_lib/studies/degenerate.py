@@ -35,7 +35,11 @@ from metarep_lib.studies.sweep import Sweep, Swept
 
 K_SUPPORTS, P, STEPS = 32, 16, 40
 KEPT = np.array([*range(13), *range(14, 21, 2), *range(25, STEPS + 1, 5)])
-CAUSES = ("generic", "duplicated", "collinear")  # of the first section; two more have features or supports of unequal length
+CAUSES = (
+    "generic",
+    "duplicated",
+    "collinear",
+)  # of the first section; two more have features or supports of unequal length
 RIDGES = (1e-2, 1e-4, 1e-6, 1e-8)
 
 
@@ -61,9 +65,7 @@ def posed(kind: str, ridge: float, seed: int) -> tuple[Prompt, Prompt]:
     phi = phi / torch.linalg.matrix_norm(phi[:K_SUPPORTS], 2)
     turned = phi @ torch.from_numpy(np.linalg.qr(turn.standard_normal((P, P)))[0])
     y = torch.from_numpy(targets.standard_normal(K_SUPPORTS))
-    prompt, other = (
-        Prompt(x[:K_SUPPORTS], y, x[K_SUPPORTS:], ridge=ridge) for x in (phi, turned)
-    )
+    prompt, other = (Prompt(x[:K_SUPPORTS], y, x[K_SUPPORTS:], ridge=ridge) for x in (phi, turned))
     return prompt, other
 
 
@@ -80,7 +82,11 @@ def network(name: str) -> ConstructedTransformer:
 
 def systems(prompt: Prompt, turned: Prompt) -> dict[str, RidgeSystem]:
     """What each method solves, preconditioned."""
-    system, primal, turned_primal = ridge_system(prompt), primal_system(prompt), primal_system(turned)
+    system, primal, turned_primal = (
+        ridge_system(prompt),
+        primal_system(prompt),
+        primal_system(turned),
+    )
     return {
         "cg": system,
         "jacobi": scaled(system, jacobi(system)),

@@ -1,0 +1,81 @@
+"""Tables of numbers that a run has found, as a page, a notebook and a terminal show them."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+ENDS = "  # measured"
+
+
+class Table:
+    """A table with a name for every row and every column; a page shows it as one, a terminal as lines.
+
+    The lines end in ``# measured``, and nbval compares neither them nor the numbers of the page's
+    table, which other processors round otherwise.
+    """
+
+    def __init__(self, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[str]]):
+        self.rows, self.columns, self.cells = (
+            list(rows),
+            list(columns),
+            [list(row) for row in cells],
+        )
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(name)}</th>" for name in ["", *self.columns])
+        body = "".join(
+            f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
+            for name, row in zip(self.rows, self.cells)
+        )
+        return (
+            f'<table class="measured"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        )
+
+    def __repr__(self) -> str:
+        lines = [["", *self.columns], *([name, *row] for name, row in zip(self.rows, self.cells))]
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        aligned = (
+            "  ".join(
+                [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))]
+            )
+            for line in lines
+        )
+        return "\n".join(line.rstrip() + ENDS for line in aligned)
+
+
+def table(
+    values: np.ndarray,
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    digits: int = 3,
+    most: float | None = None,
+) -> Table:
+    """A table of numbers with names.
+
+    Args:
+        values: [rows, columns] what was found.
+        rows: A name for each row.
+        columns: A name for each column.
+        digits: How many of a number are shown.
+        most: The largest number that was looked for; what lies above is shown as more than that.
+
+    Raises:
+        ValueError: Names that are not as many as rows or columns.
+
+    >>> table(np.array([[1.0, np.inf]]), rows=["steps"], columns=["few", "many"], most=60)
+           few  many  # measured
+    steps    1  > 60  # measured
+    """
+    values = np.asarray(values)
+    if values.shape != (len(rows), len(columns)):
+        raise ValueError(
+            f"table(values with shape {list(values.shape)}): {len(rows)} rows and {len(columns)} columns have names;"
+            " expected as many of each, e.g. table(np.ones((1, 2)), rows=['a'], columns=['b', 'c'])"
+        )
+
+    def shown(value: float) -> str:
+        return f"{value:.{digits}g}" if most is None or value <= most else f"> {most:g}"
+
+    return Table(rows, columns, [[shown(value) for value in row] for row in values])
