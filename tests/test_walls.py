@@ -160,6 +160,10 @@ def test_a_room_announces_few_names(package):
     assert len(import_module(package).__all__) <= (HALL if package in HALLS else ROOM)
 
 
+# what a chapter has studied, and its statements in numbers: modules that announce their names themselves
+OF_CHAPTERS = {module for module in ANNOUNCING if module.startswith(("metarep_lib.studies.", "metarep_lib.certify.statements."))}
+
+
 def code_of(chapter: str) -> list[str]:
     """The code cells of a chapter, without the lines that only IPython understands."""
     cells = re.findall(r"^```\{code-cell\}[^\n]*\n(.*?)^```\s*$", chapter, flags=re.MULTILINE | re.DOTALL)
@@ -174,8 +178,8 @@ def private_imports(source: str) -> list[str]:
     for module, name in imported(parsed(source)):
         if module.split(".")[0] != "metarep_lib":
             continue
-        if name is None or f"{module}.{name}" in PACKAGES:
-            announced = (f"{module}.{name}" if name else module) in PACKAGES
+        if name is None or f"{module}.{name}" in PACKAGES | OF_CHAPTERS:
+            announced = (f"{module}.{name}" if name else module) in PACKAGES | OF_CHAPTERS
         else:
             announced = module in ANNOUNCING and name in import_module(module).__all__
         if not announced:

@@ -33,6 +33,8 @@ from metarep_lib.prompt import Prompt
 from metarep_lib.studies.conditioning import relative_errors
 from metarep_lib.studies.sweep import Sweep, Swept
 
+__all__ = ["CAUSES", "KEPT", "RIDGES", "STEPS", "SWEEP", "posed", "run", "settled"]
+
 K_SUPPORTS, P, STEPS = 32, 16, 40
 KEPT = np.array([*range(13), *range(14, 21, 2), *range(25, STEPS + 1, 5)])
 CAUSES = (

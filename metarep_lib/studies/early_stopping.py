@@ -10,6 +10,8 @@ from metarep_lib.construct.algorithms import two_block_conjugate_gradient
 from metarep_lib.numerics import primal_system, solvers
 from metarep_lib.tasks import diabetes_prompt
 
+__all__ = ["held_out_errors"]
+
 N_PROMPTS, N_QUERY, SEED = 30, 60, 11
 
 
