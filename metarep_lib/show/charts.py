@@ -56,8 +56,8 @@ def curves(
         fixed: The other knobs.
 
     >>> drawn = curves(lambda name, kappa: np.full((5, 3), kappa), {"cg_error": "-", "gd_error": ":"}, "kappa", {1e2: "#0072B2"})
-    >>> [(curve.style, curve.values.max()) for curve in drawn]
-    [('-', 100.0), (':', 100.0)]
+    >>> [(curve.style, int(curve.values.max())) for curve in drawn]
+    [('-', 100), (':', 100)]
     """
     return [
         Curve(values(result, **{knob: value}, **fixed), colour, style)

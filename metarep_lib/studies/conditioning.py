@@ -26,7 +26,16 @@ from metarep_lib.numerics.solvers import jacobi, scaled
 from metarep_lib.prompt import Prompt
 from metarep_lib.studies.sweep import Sweep, Swept
 
-__all__ = ["KEPT", "N", "STEPS", "SWEEP", "condition_numbers", "posed", "run", "steps_to"]
+__all__ = [
+    "KEPT",
+    "STEPS",
+    "SWEEP",
+    "N",
+    "condition_numbers",
+    "posed",
+    "run",
+    "steps_to",
+]
 
 N, STEPS = 32, 60
 KEPT = np.array([*range(0, 31, 2), *range(35, STEPS + 1, 5)])  # steps whose errors are stored
