@@ -95,15 +95,12 @@ floors:  ## run the library's tests on the oldest versions it claims (5 GB in _b
 colab: .venv/stamp $(PROFILE)  ## run every notebook as Colab would: in an empty folder, with the library and Colab's packages alone
 	$(STAGE) "Run the notebooks as Colab would" $(PY) scripts/check_colab.py
 
-sweeps: .venv/stamp  ## run every sweep of sweeps/ again (only those whose file is removed: rm metarep_lib/sweeps/NAME.json)
-	@for sweep in $(basename $(notdir $(wildcard sweeps/*.py))); do \
-	  test -f metarep_lib/sweeps/$$sweep.json || OMP_NUM_THREADS=1 $(PY) scripts/sweep.py $$sweep || exit 1; done
+sweeps: .venv/stamp  ## run every sweep of sweeps/ that is not stored (to run one again: rm metarep_lib/sweeps/NAME.json)
+	@OMP_NUM_THREADS=1 $(PY) scripts/sweep.py --missing
 	@test -f metarep_lib/sweeps/blind-identification.json || OMP_NUM_THREADS=1 $(PY) scripts/identify.py
 
-weights: .venv/stamp  ## train every network of training/ again (only those whose file is removed: rm metarep_lib/weights/NAME-SEED.safetensors)
-	@for recipe in $(basename $(notdir $(wildcard training/*.toml))); do for seed in 0 1 2; do \
-	  test -f metarep_lib/weights/$$recipe-$$seed.safetensors || \
-	  OMP_NUM_THREADS=1 $(PY) scripts/train.py training/$$recipe.toml --seed $$seed || exit 1; done; done
+weights: .venv/stamp  ## train every network of training/ that is not stored (to train one again: rm metarep_lib/weights/NAME-SEED.json)
+	@OMP_NUM_THREADS=1 $(PY) scripts/train.py --missing
 
 bench: .venv/stamp  ## time and memory of the networks beside other solvers (seven minutes on an idle machine)
 	@$(PY) -m benchmarks.run

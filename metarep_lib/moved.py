@@ -8,7 +8,7 @@ All paths begin below `metarep_lib`. Whoever removes this file removes `moved` f
 ...     warnings.simplefilter("always")
 ...     from metarep_lib.evidence.files import replace
 >>> print(said[0].message)
-metarep_lib.evidence.files is metarep_lib.storage now; the old path works for one release
+metarep_lib.evidence.files is metarep_lib.storage.whole now; the old path works for one release
 """
 
 import sys
@@ -62,7 +62,7 @@ MODULES = {
     "evidence.drift": "certify.statements.stability",
     "evidence.edits": "evidence.intervene.edits network.places construct.heads_into",
     "evidence.exponential": "certify.exponential_problem",
-    "evidence.files": "storage",
+    "evidence.files": "storage.whole",
     "evidence.heads": "evidence.align.kernel_heads",
     "evidence.identification": "evidence.identify.tuning evidence.identify.verdict",
     "evidence.interventions": "evidence.intervene.intervene",
