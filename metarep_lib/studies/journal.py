@@ -62,13 +62,14 @@ class Journal:
             raise refused(path, [f"it has {len(others)} rows, the grid {len(points)} points"])
         for number, (entry, point) in enumerate(zip(others, points), start=2):
             row, seconds = entry.get("row"), entry.get("seconds")
-            if not isinstance(row, dict) or {key: row.get(key) for key in point} != point:
+            of_point = isinstance(row, dict) and {key: row.get(key) for key in point} == point
+            if not of_point or not isinstance(seconds, int | float):
                 raise refused(path, [f"line {number} is not the row of {point}"])
             rows.append(from_row(row, point))
         return cls(path, header, rows, seconds)
 
     @contextmanager
-    def open(self) -> Iterator[Callable[[dict, float], None]]:
+    def writer(self) -> Iterator[Callable[[dict, float], None]]:
         """A function that adds a row and the seconds spent so far."""
         with self.path.open("ab") as file:
 
@@ -110,7 +111,7 @@ def differences(ours: dict, theirs: dict) -> Iterator[str]:
     if theirs.get("format") != ours["format"]:
         yield f"its format is {theirs.get('format')!r}, expected {ours['format']!r}"
         return
-    if theirs.get("knobs") != ours["knobs"]:
+    if json.dumps(theirs.get("knobs")) != json.dumps(ours["knobs"]):  # with their order
         yield f"it belongs to another grid: {theirs.get('knobs')}"
     for key in ours.keys() - {"format", "knobs"}:
         if theirs.get(key) != ours[key]:

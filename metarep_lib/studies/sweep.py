@@ -149,14 +149,15 @@ def has_made(path: Path, sweep: Sweep, made: Mapping[str, str]) -> bool:
 def is_of(swept: "Swept", sweep: Sweep) -> bool:
     """Whether what is stored is the grid of a sweep, every point of it in order."""
     points = [{name: row[name] for name in swept.knobs} for row in swept.rows]
-    return swept.knobs == sweep.knobs_and_seeds and points == list(sweep.points())
+    knobs = [*swept.knobs.items()], [*sweep.knobs_and_seeds.items()]  # with their order
+    return knobs[0] == knobs[1] and points == list(sweep.points())
 
 
 def run_points(sweep: Sweep, journal: Journal) -> tuple[list[dict], float]:
     """The rows of all points in order, and the seconds they took; those that are in the journal are not run."""
     points, rows = list(sweep.points()), journal.rows
     began = time.monotonic() - journal.seconds
-    with journal.open() as write:
+    with journal.writer() as write:
         todo = points[len(rows) :]
         with tqdm(
             todo, initial=len(rows), total=len(points), desc=sweep.name, mininterval=5
