@@ -114,7 +114,7 @@ def run_sweep(sweep: Sweep, folder: Path = SWEEPS, *, commit: str, command: str)
     }
     with alone(path) as waited:
         clear_leftovers(path)
-        if waited and has_made(path, sweep, made):
+        if waited and was_swept(path, sweep, made):
             return path
         journal = Journal.resume(folder / f"{sweep.name}.partial", sweep.knobs_and_seeds, made)
         rows, seconds = run_points(sweep, journal)
@@ -137,7 +137,7 @@ def is_odd(value: Knob) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def has_made(path: Path, sweep: Sweep, made: Mapping[str, str]) -> bool:
+def was_swept(path: Path, sweep: Sweep, made: Mapping[str, str]) -> bool:
     """Whether the file that this run would store is there."""
     try:
         swept = load_sweep(path.stem, path.parent)
@@ -197,20 +197,18 @@ def load_sweep(name: str, folder: Path = SWEEPS) -> Swept:
 
     Raises:
         FileNotFoundError: no such sweep, with the names there are.
-        SweepError: a file that is broken or holds no sweep, with what is wrong and the command that makes it again.
+        SweepError: a file that is broken or holds no sweep, with what is wrong and how it is made again.
     """
     path = folder / f"{name}.json"
     if not path.exists():
         known = ", ".join(sorted(path.stem for path in folder.glob("*.json"))) or "none"
         raise FileNotFoundError(f"load_sweep({name!r}): no such sweep; there are: {known}")
-    held: Any = {}
     try:
         held = read_json(path)
-        reasons = list(sweep_faults(held))
     except ValueError as error:
-        reasons = [str(error)]
-    if reasons:
-        raise refused(path, reasons, held)
+        raise refused(path, [str(error)]) from error
+    if reasons := [*sweep_faults(held)]:
+        raise refused(path, reasons)
     knobs = held["knobs"]
     return Swept(knobs, [from_row(row, knobs) for row in held["rows"]], held["card"])
 
@@ -230,12 +228,8 @@ def sweep_faults(held: Any) -> Iterator[str]:
             return
 
 
-def refused(path: Path, reasons: list[str], held: Any) -> SweepError:
-    """The error; its remedy is the command that the card quotes, or the one that it would."""
-    card = held.get("card") if isinstance(held, dict) else None
-    said = card.get("command") if isinstance(card, dict) else None
-    command = said or f"python scripts/sweep.py {path.stem}"
-    remedy = f"`{command}` runs the sweep again, `git checkout` brings a committed one back"
+def refused(path: Path, reasons: list[str]) -> SweepError:
+    remedy = f"remove it and run `make sweeps`, or `git checkout {path.name}` beside it"
     call = f"load_sweep({path.stem!r})"
     return SweepError(refusal(call, f"{path} holds no sweep", reasons, remedy))
 

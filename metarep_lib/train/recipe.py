@@ -1,11 +1,10 @@
 """What to train and how: a TOML file, read into frozen data that says everything but the seed."""
 
-import math
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import MISSING, asdict, dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from metarep_lib.network.tokens import input_basis
 from metarep_lib.network.transformer import (
@@ -18,6 +17,7 @@ from metarep_lib.network.transformer import (
 )
 from metarep_lib.storage import file_fault, name_faults, refusal
 from metarep_lib.tasks.priors import ExponentialPrior, LinearPrior, Prior
+from metarep_lib.train.fields import part_faults, value_faults
 
 PRIORS = {"linear": LinearPrior, "exponential": ExponentialPrior}
 Layout = Literal["prefix", "pair-causal"]
@@ -84,6 +84,9 @@ class Schedule:
     output_gain: float = 1.0
 
 
+WITH_RULES = (Shape, Schedule, *PRIORS.values())  # a prior of one's own has its own
+
+
 class RecipeError(ValueError):
     """A recipe that cannot be trained; the message names its file and every reason."""
 
@@ -111,11 +114,7 @@ class Recipe:
         reasons = [*name_faults(self.name), *seed_faults(self.seeds)]
         parts = {"prior": self.prior, "network": self.shape, "training": self.schedule}
         for table, part in parts.items():
-            if type(part) in (
-                Shape,
-                Schedule,
-                *PRIORS.values(),
-            ):  # a prior of one's own has its own rules
+            if type(part) in WITH_RULES:
                 reasons += value_faults(table, type(part), vars(part))
         if reasons:
             raise refused(f"Recipe({self.name!r}, ...)", reasons)
@@ -188,24 +187,6 @@ def read_recipe(path: Path) -> Recipe:
 
 # ---------------------------------------------------------------- what may be wrong
 
-AT_LEAST = {
-    "n_inputs": 1,
-    "condition": 1,
-    "n_layers": 1,
-    "d_model": 1,
-    "n_heads": 1,
-    "d_head": 1,
-    "d_mlp": 0,
-    "n_query": 1,
-    "batch": 1,
-    "steps": 1,
-    "warmup": 1,
-    "weight_decay": 0,
-    "output_gain": 0,
-}
-POSITIVE = {"tau", "noise", "learning_rate", "clip"}
-KINDS = {int: "a whole number", float: "a finite number", bool: "true or false"}
-
 
 def table_faults(table: dict) -> Iterator[str]:
     """What is wrong with the tables of a recipe."""
@@ -229,59 +210,6 @@ def table_faults(table: dict) -> Iterator[str]:
             yield from part_faults(name, cls, part)
         else:
             yield f"[{name}] is missing, expected a table with {', '.join(cls.__dataclass_fields__)}"
-
-
-def part_faults(table: str, cls: type, part: dict) -> Iterator[str]:
-    """What is wrong with the keys and values of one table."""
-    there = cls.__dataclass_fields__
-    for key in sorted(part.keys() - there.keys()):
-        yield f"[{table}] {key} is unknown; there are: {', '.join(there)}"
-    for key, its in there.items():
-        if key not in part and its.default is MISSING:
-            yield f"[{table}] {key} is missing"
-    yield from value_faults(table, cls, part)
-
-
-def value_faults(table: str, cls: type, values: dict) -> Iterator[str]:
-    """What is wrong with the values of the fields of a class."""
-    kinds = get_type_hints(cls)
-    for key, value in values.items():
-        if key in kinds and (fault := value_fault(key, kinds[key], value)):
-            yield f"[{table}] {key} is {value!r}, expected {fault}"
-
-
-def value_fault(key: str, kind: Any, value: Any) -> str:
-    """What was expected instead; nothing when the value will do."""
-    if get_origin(kind) is Literal:
-        known = get_args(kind)
-        return "" if value in known else f"one of {', '.join(map(repr, known))}"
-    if get_origin(kind) is tuple:
-        return list_fault(key, kind, value)
-    allowed = (int, float) if kind is float else kind
-    if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
-        return KINDS[kind]
-    if kind is float and not math.isfinite(value):
-        return KINDS[kind]
-    if key in POSITIVE and value <= 0:
-        return f"{KINDS[kind]} above 0"
-    if key in AT_LEAST and value < AT_LEAST[key]:
-        return f"{KINDS[kind]}, at least {AT_LEAST[key]}"
-    return ""
-
-
-def list_fault(key: str, kind: Any, value: Any) -> str:
-    """The same of a list: `noise`, or the two numbers of `n_support`."""
-    pair = get_args(kind)[-1] is not Ellipsis
-    whole = "the smallest and the largest number, [1, 20] say" if pair else "a list, [0.1] say"
-    if not isinstance(value, list | tuple) or not value or (pair and len(value) != 2):
-        return whole
-    if fault := next(filter(None, (value_fault(key, get_args(kind)[0], one) for one in value)), ""):
-        return f"{whole}, each {fault}"
-    return f"{whole}, 0 <= smallest <= largest >= 1" if pair and not is_range(*value) else ""
-
-
-def is_range(smallest: int, largest: int) -> bool:
-    return 0 <= smallest <= largest >= 1
 
 
 def seed_faults(seeds: Any) -> Iterator[str]:
