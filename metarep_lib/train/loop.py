@@ -15,6 +15,7 @@ from metarep_lib.network.transformer import Transformer
 from metarep_lib.storage import alone, library_digest
 from metarep_lib.tasks.priors import Draw, bayes_risk
 from metarep_lib.train.checkpoint import Run, read_checkpoint, write_checkpoint
+from metarep_lib.train.initial import initial
 from metarep_lib.train.recipe import Recipe
 from metarep_lib.train.stored import Place, clear, read_card, write_network
 
@@ -118,16 +119,6 @@ def optimise(run: Run, checkpoint: Path, device: str) -> tuple[Transformer, floa
                 spent = seconds + time.monotonic() - began
                 write_checkpoint(checkpoint, run, parts, step + 1, spent)
     return network, seconds + time.monotonic() - began
-
-
-def initial(recipe: Recipe, seed: int) -> Transformer:
-    """The untrained network of a seed."""
-    network = Transformer(recipe.config, torch.Generator().manual_seed(seed))
-    with torch.no_grad():
-        for block in network.blocks:
-            for writes in (*(group.W_O for group in block.attention), block.mlp.W_out):
-                writes.mul_(recipe.schedule.output_gain)
-    return network
 
 
 def rate(step: int, warmup: int, steps: int) -> float:
