@@ -187,8 +187,9 @@ class Trial:
             raise Wrong(f"a killed {self.task.name} leaves what nobody made: {sorted(os.listdir(self.folder))}")
 
     def check_end(self) -> None:
-        if self.task.content(self.folder) != self.whole:
-            raise Wrong(f"a killed {self.task.name} ends otherwise than an unkilled one")
+        pairs = zip(("what a reader finds", *self.task.stored), self.task.content(self.folder), self.whole)
+        if other := [name for name, ours, theirs in pairs if ours != theirs]:
+            raise Wrong(f"a killed {self.task.name} ends otherwise than an unkilled one: {', '.join(other)}")
         if litter := set(os.listdir(self.folder)) - {*self.task.stored}:
             raise Wrong(f"a killed {self.task.name} leaves {', '.join(sorted(litter))} for ever")
 
