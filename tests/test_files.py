@@ -380,11 +380,17 @@ def test_a_half_written_network_is_on_no_list(there):
     assert [network.card["seed"] for network in load_seeds("tiny", folder=there.folder)] == [0] and len(cards(there.folder)) == 1
 
 
-def test_the_order_of_writing_leaves_no_old_card_beside_new_weights(there, monkeypatch):
-    monkeypatch.setattr("metarep_lib.train.stored.save_file", lambda *given: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        train(tiny(training__steps=2), 0, there.folder, **SAID)
-    assert not there.card.exists()
+@pytest.mark.parametrize("stopped", ["save_file", "sha256"])
+def test_who_is_stopped_while_writing_leaves_the_old_network_or_none(stopped, there, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(f"metarep_lib.train.stored.{stopped}", lambda *given: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(tiny(training__steps=2), 0, there.folder, **SAID)
+    if stopped == "save_file":
+        assert load_trained("tiny", 0, folder=there.folder).recipe == tiny()
+    else:
+        with pytest.raises(StoredNetworkError, match="was stopped in between"):
+            load_trained("tiny", 0, folder=there.folder)
 
 
 def test_weights_that_half_precision_cannot_hold_are_no_network(tmp_path, monkeypatch):

@@ -76,13 +76,15 @@ def is_number(text: str) -> bool:
 
 
 def write_network(place: Place, weights: Mapping[str, Tensor], card: dict) -> None:
-    """Store weights, then the card that makes them a network, in the place of what stands there."""
-    place.card.unlink(missing_ok=True)  # it is of other weights
+    """Store weights, then the card that makes them a network, in the place of what stands there.
+
+    Between the two an old card, if there is one, does not match: nothing is there that loads.
+    """
     replace(place.weights, lambda path: save_file(dict(weights), path))
-    whole = {}
-    for key, value in card.items():
-        whole |= ({"sha256": sha256(place.weights)} if key == "risks" else {}) | {key: value}
-    text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    held = dict(card)
+    judged = held.pop("risks")
+    held |= {"sha256": sha256(place.weights), "risks": judged}
+    text = json.dumps(held, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     replace(place.card, lambda path: path.write_text(text, encoding="utf-8", newline="\n"))
 
 
@@ -144,7 +146,7 @@ def card_faults(place: Place, card: object) -> Iterator[str]:
     if missing == ["sha256"]:
         yield f'an older program wrote it; whoever trusts the weights adds "sha256": "{digest}"'
     elif not missing and card["sha256"] != digest:
-        yield f"{place.weights.name} has the SHA-256 {digest}, its card says {card['sha256']}: one of them was changed"
+        yield f"{place.weights.name} has the SHA-256 {digest}, its card says {card['sha256']}: one of them was changed, or whoever wrote them was stopped in between"
     recipe = card.get("recipe")
     of = f"{recipe.get('name')}-{card.get('seed')}" if isinstance(recipe, dict) else place.stem
     if of != place.stem:
