@@ -136,7 +136,7 @@ def of_diagonal(program: Program, x: Tensor) -> DigitsLost | None:
     if not seen((at_stake > half_the_digits(x.dtype)).any()):
         return None
     return DigitsLost(
-        f"{program.name}: preconditioned, the diagonal of K + lambda I still spreads by a factor of {float(spread.max().exp()):.0e}, which costs"
+        f"{program.name}: the diagonal of the matrix it solves with spreads by a factor of {float(spread.max().exp()):.0e}, which costs"
         f" more than half of the digits of {x.dtype}; this would work: preconditioner='jacobi', float64, a larger tau, features of equal length"
     )
 
