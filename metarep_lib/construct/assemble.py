@@ -92,6 +92,8 @@ class ConstructedTransformer(Decoder):
         return divisor_degree(self.program)
 
     def warn(self, question: Question, last: Tensor) -> None:
+        if torch.compiler.is_compiling():  # a trace has no values
+            return
         found = trouble(self.program, self.divisor_degree, question.tokens, last)
         if found is not None:
             warnings.warn(found, stacklevel=4)
