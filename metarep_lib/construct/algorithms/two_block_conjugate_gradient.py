@@ -66,7 +66,7 @@ def two_block_conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1
         n_outputs: m targets per support; each has its own g = Phi^T r and scalars of its own.
 
     Its divisor delta c - rho^2 is of degree four in y: in float32 half of the digits are safe for ||y|| from 1.4e-3 to 2.7e8 and a
-    network warns of `DigitsLost` outside, in float64 from 2e-66 to 4e75 (`metarep_lib.construct.digits`). `conjugate_gradient`,
+    network warns of `DigitsLost` outside, in float64 from 1.2e-66 to 7e75 (`metarep_lib.construct.digits`). `conjugate_gradient`,
     of degree two, has twice the range in powers of ten.
 
     Returns:
