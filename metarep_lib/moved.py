@@ -83,7 +83,7 @@ MODULES = {
     "evidence.sweep": "studies.sweep",
     "evidence.targets": "evidence.probe.targets numerics.system",
     "evidence.trained": "train.trained",
-    "evidence.training": "train.loop",
+    "evidence.training": "train.loop train.initial",
     "evidence.transfer": "studies.transfer evidence.intervals",
     "evidence.trial": "certify.certify",
     "evidence.wide": "certify.recurrences.primal certify.recurrences.dual",
@@ -105,6 +105,7 @@ MODULES = {
     "numerics.spectral": "numerics.spectrum.errors",
     "numerics.stencil": "numerics.kernels.stencil",
     "numerics.width": "numerics.projections numerics.bounds.width",
+    "tasks.real": "tasks.diabetes",
 }
 
 NAMES = {

@@ -113,12 +113,27 @@ def most_forced(v, s, ridge):
     return ((a - b) / 2)[(abs(other) <= 2) & (abs(y_other) <= 2) & (a >= 0) & (b <= 0)].max()
 
 
-@certifies("thm-blind", statement=lambda ridge: 1 / (4 + ridge), mutants={"2.1 times as much": lambda ridge: 2.1 / (4 + ridge)})
+@certifies("thm-blind", statement=lambda ridge: 2 / (4 + ridge), mutants={"a twentieth more": lambda ridge: 2.1 / (4 + ridge)})
 def test_every_direction_of_blindness_has_a_pair_that_forces_the_error_and_not_much_more(statement):
-    """Among all pairs, not those of the proof: the bound is at most a factor two from the best one."""
+    """Among all pairs, not those of the proof: the bound is at most a twentieth from the best one."""
     for ridge in (1.0, 20.0):
         for v, s in ((0.0, 1.0), (0.5, 1.0), (1.0, 1.0), (1.0, 0.5), (1.0, 0.0)):
-            assert most_forced(v, s, ridge) >= statement(ridge)
+            assert most_forced(v, s, ridge) >= statement(ridge) - 1e-12
+
+
+@certifies(
+    "thm-blind",
+    statement=lambda length, s: (2 - 2 * length, 2 - 2 * s),
+    mutants={"another target": lambda length, s: (2 - 2 * length, 2 - s), "features that the change does not reach": lambda length, s: (2 - length, 2 - 2 * s)},
+    exact=True,
+)
+def test_a_pair_with_one_answer_zero_differs_by_what_is_not_seen(statement):
+    e, ridge = np.array([3, 4]) / Fraction(5), Fraction(1, 3)
+    for length, s in ((0, 1), (Fraction(1, 3), 1), (1, 1), (1, Fraction(2, 7)), (1, 0)):
+        supports = [(2 * e, Fraction(2)), (statement(length, s)[0] * e, Fraction(statement(length, s)[1]))]
+        assert all(phi @ phi <= 4 and abs(y) <= 2 for phi, y in supports)
+        assert [y * (phi @ e) / (phi @ phi + ridge) for phi, y in supports] == [4 / (4 + ridge), 0]
+        assert (supports[0][0] - supports[1][0] == 2 * length * e).all() and supports[0][1] - supports[1][1] == 2 * s
 
 
 def simplex(x):

@@ -827,6 +827,26 @@ def test_a_query_that_moves_alone_moves_the_answer_by_its_share_of_the_solution(
         assert (Phi @ (x + d) - Phi @ x) @ alpha == statement(d, w)
 
 
+@certifies(
+    "prop-harmless-drift",
+    statement=lambda Phi, d: not (Phi @ d).any(),
+    mutants={
+        "if one support does not see it": lambda Phi, d: not (Phi @ d).all(),
+        "only if nothing moves": lambda Phi, d: not d.any(),
+    },
+    exact=True,
+)
+def test_a_query_that_moves_alone_is_harmless_for_all_targets_exactly_if_no_support_sees_it(statement):
+    for seed in range(5):
+        Phi, d = (rationals(np.random.default_rng(seed), *shape) + Fraction(1, 7) for shape in ((2, 3), (3,)))
+        unseen = np.cross(*Phi)
+        by_one = without(Phi[0]) @ d
+        inverse = np.stack([exact_solve(Phi @ Phi.T + Fraction(1, 3) * IDENTITY[:2, :2], y) for y in IDENTITY[:2, :2]])
+        for move in (0 * d, unseen, by_one, d):
+            changes = (Phi @ (d + move) - Phi @ d) @ inverse.T  # of the answers to a basis of all targets
+            assert (not changes.any()) == statement(Phi, move)
+
+
 # ---------------------------------------------------------------- searched inputs
 
 

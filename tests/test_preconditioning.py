@@ -187,6 +187,22 @@ def test_a_norm_on_the_features_is_ridge_regression_with_a_ridge_of_its_own_for_
     assert (A * np.outer(lengths, lengths) == weighted).all() and (A.diagonal() == 1 + ridge).all()
 
 
+@certifies(
+    "thm-norm-is-weighting",
+    statement=lambda lengths: len(set(lengths)) == 1,
+    mutants={"for no lengths": lambda lengths: False, "as soon as two are equal": lambda lengths: len(set(lengths)) < len(lengths)},
+    exact=True,
+)
+def test_a_norm_is_a_preconditioner_of_some_ridge_exactly_if_all_lengths_are_equal(statement):
+    ridge = Fraction(1, 3)
+    for lengths in ([5, 5, 5], [5, 5, 13], [5, 13, 17]):
+        phi = np.array([{5: [3, 4 - 8 * i], 13: [5, 12], 17: [8, 15]}[length] for i, length in enumerate(lengths)]) + Fraction(0)
+        unit = phi / np.array(lengths)[:, None]
+        A = unit @ unit.T + ridge * np.eye(3, dtype=int)  # alpha of targets y solves (lengths A lengths) alpha = y
+        left = A * np.outer(lengths, lengths) - phi @ phi.T  # a multiple of I if and only if it is K + lambda' I for some lambda'
+        assert (left == left[0, 0] * np.eye(3, dtype=int)).all() == statement(lengths)
+
+
 @given(seed=seeds)
 def test_the_library_normalises_rows_as_sklearn_does(seed):
     from sklearn.preprocessing import normalize

@@ -39,7 +39,7 @@ from metarep_lib.evidence.probe import (
 from metarep_lib.evidence.probe.probes import remainder
 from metarep_lib.network.tokens import prefix_mask, tokenise
 from metarep_lib.train import TrainedTransformer, load_trained, untrained
-from metarep_lib.train.loop import initial
+from metarep_lib.train.initial import initial
 from metarep_lib.train.recipe import recipe_of
 
 TABLE = {

@@ -40,3 +40,9 @@ def test_the_example_of_the_release_before_runs_and_says_where_to_import_from(ne
     with pytest.warns(DeprecationWarning, match="metarep_lib.certify"):
         exec(BEFORE, network)
     assert len(capsys.readouterr().out.splitlines()) >= 2
+
+
+def test_every_chapter_of_the_book_has_its_line_in_the_order_of_the_book():
+    chapters = re.findall(r"file: book/(\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8").partition("numbered: true")[2])
+    reference = chapters.index("notation")
+    assert re.findall(r"^([a-z-]+)  +\S", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE) == chapters[:reference]

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 import tolerances
 from metarep_lib import PromptError, diabetes_prompt, geometric_spectrum, synthetic_prompt
-from metarep_lib.tasks.real import standardise
+from metarep_lib.tasks.diabetes import standardise
 
 FIELDS = ("phi", "y", "phi_query", "y_query")
 

@@ -195,10 +195,11 @@ def test_a_width_of_some_effective_dimensions_leaves_small_eigenvalues_and_no_sm
     random = [abs(rationals(np.random.default_rng(seed), 12)) for seed in range(100)]
     flat = [np.full(n, c * ridge * (1 + Fraction(1, 1000))) for n in (1, 12, 300)]  # just above c lambda
     for mu in (*random, *flat):
-        m = math.ceil(statement(c) * effective_dimension(mu, ridge))
+        m = math.ceil(statement(c) * effective_dimension(mu, ridge)) - 1
         assert m >= len(mu) or sorted(mu, reverse=True)[m] <= c * ridge
     larger = c + Fraction(1, 7)
     assert statement(larger) * effective_dimension(np.full(12, larger * ridge), ridge) == 12  # m = 11 leaves an eigenvalue c' lambda
+    assert all(statement(c) * m <= m + 1 for m in range(1, math.floor(c) + 1))  # up to c a width of the effective dimension is enough
     m = math.floor(c) + 1
     assert effective_dimension(np.full(m + 1, m * ridge), ridge) == m > c  # m is the effective dimension and leaves an eigenvalue m lambda
 
@@ -255,16 +256,17 @@ def variance(mu: np.ndarray, ridge: Fraction, a: np.ndarray) -> Fraction:
 
 @certifies(
     "prop-truncation",
-    statement=(kept_signal, lambda mu, ridge, a, m: variance(mu[m:], ridge, a[m:])),
+    statement=(kept_signal, lambda mu, ridge, a, m: variance(mu[m:], ridge, a[m:]), 0),
     mutants={
-        "noise also in what is kept counts as gain": (kept_signal, lambda mu, ridge, a, m: variance(mu, ridge, a)),
-        "lambda left out": (kept_signal, lambda mu, ridge, a, m: variance(mu[m:], 0, a[m:])),
-        "a signal that is dropped with the noise": (lambda w, m: w, lambda mu, ridge, a, m: variance(mu[m:], ridge, a[m:])),
+        "noise also in what is kept counts as gain": (kept_signal, lambda mu, ridge, a, m: variance(mu, ridge, a), 0),
+        "lambda left out": (kept_signal, lambda mu, ridge, a, m: variance(mu[m:], 0, a[m:]), 0),
+        "a signal that is dropped with the noise": (lambda w, m: w, lambda mu, ridge, a, m: variance(mu[m:], ridge, a[m:]), 0),
+        "noise that has a mean": (kept_signal, lambda mu, ridge, a, m: variance(mu[m:], ridge, a[m:]), 1),
     },
     exact=True,
 )
 def test_dropping_directions_without_signal_lowers_the_risk_by_their_variance(statement):
-    signal, gain = statement
+    signal, gain, mean = statement
     for seed in range(100):
         rng, m, ridge, noise = np.random.default_rng(seed), 1 + seed % 2, Fraction(1, 2), Fraction(1, 4)
         Phi, mu, V = rational_features(rng, 4, 3)
@@ -272,10 +274,10 @@ def test_dropping_directions_without_signal_lowers_the_risk_by_their_variance(st
         w = V.T @ signal(rationals(rng, 3) + Fraction(1, 7), m)
 
         def risk(W):
-            """Bias and variance of the answer g . y at the query."""
+            """Squared bias and variance of the answer g . y at the query; every target's noise has the mean."""
             seen = Phi @ W.T
             g = exact_solve(seen @ seen.T + ridge * identity(4), seen @ W @ phi_query)
-            return (g @ Phi @ w - phi_query @ w) ** 2 + noise * g @ g
+            return (g @ (Phi @ w + mean) - phi_query @ w) ** 2 + noise * g @ g
 
         assert risk(V) - risk(V[:m]) == noise * gain(mu[:3], ridge, V @ phi_query, m) > 0
 

@@ -64,7 +64,9 @@ class StatementsTable(SphinxDirective):
         order = [Path(name).stem for name in self.env.external_site_map]
         known = [statement for statement in statements() if statement.page.stem in order]
         known.sort(key=lambda statement: order.index(statement.page.stem))
-        lines = []
+        tests = certificates()
+        exact = sum(any(certificate.exact for certificate in tests.get(statement.label, [])) for statement in known)
+        lines = [f"Of {len(known)} statements {exact} have a certificate that compares without rounding; those of the others run in floats.", ""]
         for page, of_page in groupby(known, key=lambda statement: statement.page):
             lines += [f"**Chapter:** {{doc}}`/book/{page.stem}`", "", "````{list-table}", ":header-rows: 1", ":class: claims statements", ""]
             for cells in [COLUMNS, *rows(list(of_page), claims)]:

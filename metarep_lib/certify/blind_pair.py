@@ -36,7 +36,7 @@ class BlindPair:
 def blind_pair(
     embedding: Tensor, n_features: int, ridge: float, tolerance: float = 1e-10
 ) -> BlindPair | None:
-    """The pair of `thm-blind`, or None for an embedding that keeps all of (phi, y).
+    """The pair of `thm-blind`, points 1 and 2, or None for an embedding that keeps all of (phi, y).
 
     A kernel vector (v, s), s >= 0, is taken with s = 0 where there is one. If s <= |v| = 1 the supports are (v, 1 + s)
     and (-v, 1 - s), and the query is v. If |v| < s = 1 they are (e + v, 1) and (e - v, -1), and the query is e = v / |v|.

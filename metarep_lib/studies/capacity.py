@@ -15,8 +15,9 @@ from torch import Tensor
 from metarep_lib.numerics.kernels.kernels import ExponentialKernel
 from metarep_lib.numerics.projections import landmark_projection, spanned_features
 from metarep_lib.prompt import Prompt
-from metarep_lib.tasks.real import diabetes_prompt
-from metarep_lib.tasks.synthetic import geometric_spectrum, synthetic_prompt
+from metarep_lib.tasks.diabetes import diabetes_prompt
+from metarep_lib.tasks.spectra import geometric_spectrum
+from metarep_lib.tasks.synthetic import synthetic_prompt
 
 POOL, POOL_SEED = 256, 10**6  # prompts that maps learn from, away from the seeds that are scored
 # maps learn from the first half, the other is scored

@@ -3,6 +3,7 @@
 from metarep_lib import moved
 from metarep_lib.tasks.classes import class_prompt
 from metarep_lib.tasks.designs import clusters, designed_prompts, isotropic, spread
+from metarep_lib.tasks.diabetes import diabetes_prompt
 from metarep_lib.tasks.priors import (
     Draw,
     ExponentialPrior,
@@ -12,11 +13,10 @@ from metarep_lib.tasks.priors import (
     bayes_risk,
     bayes_untold,
 )
-from metarep_lib.tasks.real import diabetes_prompt
 from metarep_lib.tasks.shifts import Rescaled, SpherePrior, shifted
-from metarep_lib.tasks.spectra import SPECTRA, crowded
+from metarep_lib.tasks.spectra import SPECTRA, crowded, geometric_spectrum
 from metarep_lib.tasks.sphere import SphereTask, random_sphere_task, sphere_task
-from metarep_lib.tasks.synthetic import geometric_spectrum, synthetic_prompt
+from metarep_lib.tasks.synthetic import synthetic_prompt
 from metarep_lib.tasks.tables import column_prompt, load_table
 
 __all__ = [

@@ -12,7 +12,7 @@ import torch
 from sklearn.datasets import load_digits, load_iris, load_wine
 
 from metarep_lib.prompt import Prompt
-from metarep_lib.tasks.real import standardise
+from metarep_lib.tasks.diabetes import standardise
 
 DATA = {"digits": load_digits, "wine": load_wine, "iris": load_iris}
 

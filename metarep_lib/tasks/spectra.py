@@ -2,7 +2,7 @@
 
 What an iteration needs is decided by eigenvalues and targets alone, so these stand for kinds of prompts: nothing to hold on to
 (spread, geometric), few distinct values (four clusters), features that are not centred (one outlier), kernels of finite and of
-infinite smoothness (power law, fast decay).
+infinite smoothness (power law, fast decay). `geometric_spectrum` alone is one of Phi^T Phi, the ridge being added later, and descends from 1.
 """
 
 from collections.abc import Callable
@@ -76,3 +76,12 @@ SPECTRA: dict[str, Callable[[float, int], np.ndarray]] = {
     "power law": power_law,
     "fast decay": fast_decay,
 }
+
+
+def geometric_spectrum(n: int, condition: float) -> np.ndarray:
+    """n eigenvalues from 1 down to 1 / condition, evenly spaced on a log scale.
+
+    >>> geometric_spectrum(3, 100.0)
+    array([1.  , 0.1 , 0.01])
+    """
+    return np.geomspace(1.0, 1.0 / condition, n)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metarep_lib.prompt import Prompt
-from metarep_lib.tasks.synthetic import geometric_spectrum
+from metarep_lib.tasks.spectra import geometric_spectrum
 
 
 @dataclass(frozen=True)

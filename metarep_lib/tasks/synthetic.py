@@ -11,15 +11,6 @@ import torch
 from metarep_lib.prompt import Prompt
 
 
-def geometric_spectrum(n: int, condition: float) -> np.ndarray:
-    """n eigenvalues from 1 down to 1 / condition, evenly spaced on a log scale.
-
-    >>> geometric_spectrum(3, 100.0)
-    array([1.  , 0.1 , 0.01])
-    """
-    return np.geomspace(1.0, 1.0 / condition, n)
-
-
 def synthetic_prompt(
     spectrum: np.ndarray,
     n_support: int,
@@ -46,6 +37,7 @@ def synthetic_prompt(
     Raises:
         ValueError: a spectrum that is not positive or longer than n_support.
 
+    >>> from metarep_lib.tasks import geometric_spectrum
     >>> prompt = synthetic_prompt(geometric_spectrum(4, 10.0), n_support=9, n_query=2, ridge=0.1, seed=0)
     >>> torch.linalg.eigvalsh(prompt.phi.T @ prompt.phi)
     tensor([0.1000, 0.2154, 0.4642, 1.0000], dtype=torch.float64)

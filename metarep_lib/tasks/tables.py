@@ -9,7 +9,7 @@ import torch
 from sklearn.datasets import load_diabetes, load_wine
 
 from metarep_lib.prompt import Prompt
-from metarep_lib.tasks.real import standardise
+from metarep_lib.tasks.diabetes import standardise
 from metarep_lib.tasks.sphere import on_sphere
 
 

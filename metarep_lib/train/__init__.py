@@ -7,7 +7,8 @@ from metarep_lib.train.fine_tune import (
     fine_tune,
     network_features,
 )
-from metarep_lib.train.loop import initial, train
+from metarep_lib.train.initial import initial
+from metarep_lib.train.loop import train
 from metarep_lib.train.recipe import Recipe, read_recipe, recipe_of
 from metarep_lib.train.trained import TrainedTransformer, cards, load_seeds, load_trained, untrained
 

@@ -16,6 +16,7 @@ from metarep_lib.network.tokens import bare_tokens
 from metarep_lib.network.transformer import Transformer
 from metarep_lib.storage import replace
 from metarep_lib.tasks.priors import Draw, bayes_risk
+from metarep_lib.train.initial import initial
 from metarep_lib.train.recipe import Recipe
 
 CHECKPOINT_EVERY = 500
@@ -101,16 +102,6 @@ def train(
             "seconds": round(seconds),
         },
     )
-
-
-def initial(recipe: Recipe, seed: int) -> Transformer:
-    """The untrained network of a seed."""
-    network = Transformer(recipe.config, torch.Generator().manual_seed(seed))
-    with torch.no_grad():
-        for block in network.blocks:
-            for writes in (*(group.W_O for group in block.attention), block.mlp.W_out):
-                writes.mul_(recipe.schedule.output_gain)
-    return network
 
 
 def rate(step: int, warmup: int, steps: int) -> float:

@@ -15,7 +15,7 @@ from metarep_lib.network.basis import Basis
 from metarep_lib.network.layouts import Interleaved, Layout, PairCausal, Prefix
 from metarep_lib.network.tokens import input_basis
 from metarep_lib.network.transformer import Transformer
-from metarep_lib.train.loop import initial
+from metarep_lib.train.initial import initial
 from metarep_lib.train.recipe import Recipe, recipe_of
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
