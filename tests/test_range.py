@@ -13,6 +13,7 @@ from metarep_lib import Prompt, RidgeSystem, ridge_system, solvers
 from metarep_lib.numerics import left_out, past_systems, primal_system
 from metarep_lib.numerics.bounds import (
     conjugate_gradient_bound,
+    conjugate_gradient_lipschitz,
     gradient_descent_bound,
     prediction_factor,
 )
@@ -343,6 +344,21 @@ def test_a_matrix_that_is_not_finite_has_no_eigenvalues_and_its_neighbours_keep_
     system = RidgeSystem(A, torch.ones(3, 2), A[:, :0])
     assert system.condition_number.tolist() == [torch.inf, 1.0, torch.inf]
     assert system.eigenvalues.isnan().all(-1).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("batch", [(), (2,)])
+@pytest.mark.parametrize("m", [None, 3])
+def test_what_is_bounded_by_nothing_is_bounded_by_infinity(batch, m):
+    """A singular matrix, alone and beside a regular one."""
+    singular = torch.ones(4, 4, dtype=torch.float64)
+    A = torch.stack([singular, torch.eye(4).double()]) if batch else singular
+    y = torch.ones(*batch, 4, *[m][: m is not None], dtype=torch.float64)
+    factor = prediction_factor(RidgeSystem(A, y, A[..., :2, :]), y)
+    assert factor.shape == (*batch, 2, *[m][: m is not None])
+    assert (factor[0] if batch else factor).isinf().all()
+    assert not batch or torch.equal(factor[1], torch.full_like(factor[1], 2.0))  # ||e_i|| ||y||
+    kappa = torch.tensor(torch.inf, dtype=torch.float64)
+    assert conjugate_gradient_lipschitz(kappa, 0) == 2 and conjugate_gradient_lipschitz(kappa, 3) == torch.inf
 
 
 @pytest.mark.parametrize("kappa", [-3.0, 0.5, torch.nan])

@@ -56,16 +56,17 @@ def prediction_factor(system: RidgeSystem, alpha_star: Tensor) -> Tensor:
     """sqrt(k(x)^T A^-1 k(x)) ||alpha*||_A at every query, [*batch, q], and of every output, [*batch, q, m], where there are several.
 
     Times a bound on ||alpha_t - alpha*||_A / ||alpha*||_A it bounds |f_t(x) - f*(x)|: by Cauchy and
-    Schwarz in the A-inner product, k(x)^T e = <A^-1 k(x), e>_A <= ||A^-1 k(x)||_A ||e||_A.
+    Schwarz in the A-inner product, k(x)^T e = <A^-1 k(x), e>_A <= ||A^-1 k(x)||_A ||e||_A. It is inf, which bounds
+    everything, where A is not positive definite in its dtype.
     """
     system.check_factored("prediction_factor")
     # with A = L L^T: k^T A^-1 k = ||L^-1 k||^2, never negative
-    whitened = torch.linalg.solve_triangular(
-        torch.linalg.cholesky(system.A), system.K_query.mT, upper=False
-    )
-    length, size = whitened.norm(dim=-2), system.norm(alpha_star)
-    return (
-        length.unsqueeze(-1) * size.unsqueeze(-2)
-        if system.has_outputs
-        else length * size.unsqueeze(-1)
-    )
+    L, failed = torch.linalg.cholesky_ex(system.A)
+    length = torch.linalg.solve_triangular(L, system.K_query.mT, upper=False).norm(dim=-2)
+    size, unknown = system.norm(alpha_star), (failed != 0).unsqueeze(-1)
+    if system.has_outputs:
+        length, size, unknown = length.unsqueeze(-1), size.unsqueeze(-2), unknown.unsqueeze(-1)
+        factor = length * size
+    else:
+        factor = length * size.unsqueeze(-1)
+    return torch.where(unknown, torch.full_like(factor, torch.inf), factor)

@@ -160,8 +160,9 @@ def rate_bound(system: RidgeSystem, t: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(system.A)
     U, star = vectors[:, :m], torch.linalg.solve(system.A, system.y)
     v = star - system.y @ torch.linalg.solve(U.T @ system.y, U.T @ star)
-    root = (values[-1] / values[m]).sqrt()
-    return 2 * ((root - 1) / (root + 1)) ** (t.unsqueeze(-1) - 1) * system.norm(v)
+    # no more than one where rounding leaves nothing of the eigenvalue
+    root = (values[-1] / values[m].clamp(min=0)).sqrt()
+    return 2 * (1 - 2 / (root + 1)) ** (t.unsqueeze(-1) - 1) * system.norm(v)
 
 
 def orthonormal_factor(z: Tensor, floor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
