@@ -38,7 +38,8 @@ class Solution:
 
     Args:
         alpha: [*batch, k] the last iterate.
-        history: name -> [steps + 1, *batch, k] for vectors, [steps, *batch] for scalars.
+        history: name -> [steps + 1, *batch, k] for vectors, [steps, *batch] for scalars; `rho` and `sigma`, squares of the
+            targets, may be out of range where alpha is not.
         outcomes: [*batch] integers, the `Outcome` of every system.
     """
 
