@@ -181,10 +181,15 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
 
 
 def divide(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """The quotient, 0 where the numerator is negligible; so are its derivatives there.
+    """The quotient, 0 where the numerator is negligible.
 
-    The denominator is replaced before the division: what `where` leaves out has derivatives, too, and 0 / 0 has NaN.
+    Its derivatives are 0 already where the numerator is faint, since theirs has the square of the denominator below the
+    line. The denominator is replaced before the division: what `where` leaves out has derivatives, too, and 0 / 0 has NaN.
     """
-    negligible = numerator.abs() < torch.finfo(numerator.dtype).tiny
+    info = torch.finfo(numerator.dtype)
+    faint = numerator.abs() < info.tiny / info.eps**2
+    numerator = torch.where(faint, numerator.detach(), numerator)
+    denominator = torch.where(faint, denominator.detach(), denominator)
+    negligible = numerator.abs() < info.tiny
     quotient = numerator / torch.where(negligible, torch.ones_like(denominator), denominator)
     return torch.where(negligible, torch.zeros_like(numerator), quotient)
