@@ -115,7 +115,7 @@ NAMES = {
             "block_conjugate_gradient causal_conjugate_gradient jacobi_conjugate_gradient "
             "kernel_product pipelined_conjugate_gradient richardson softmax_smoother"
         ),
-        "construct.assemble": "SinkUnderflow",
+        "warned": "SinkUnderflow",
         "construct.transforms": "on_frozen_stack on_polynomial_features",
         "network": "CausalMask PairCausalMask PrefixMask Trace TransformerConfig",
         "numerics.bounds": "conjugate_gradient_bound gradient_descent_bound prediction_factor",
@@ -133,7 +133,7 @@ NAMES = {
             "pipelined_conjugate_gradient repeat_context richardson softmax_conjugate_gradient "
             "softmax_smoother two_block_conjugate_gradient"
         ),
-        "construct.assemble": "SinkUnderflow",
+        "warned": "SinkUnderflow",
         "construct.call": "Call",
         "construct.load": "NetworkFileError",
         "construct.transforms": (

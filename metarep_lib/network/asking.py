@@ -10,7 +10,8 @@ any other. Classes are abstract or final: nothing that stands here is overridden
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -166,8 +167,27 @@ class Decoder(Network):
     inputs: Basis
     name: str
 
-    def warn(self, resid: Tensor) -> None:
-        """Warn of numeric trouble in a stream [..., T, D]; a network that knows of none stays silent."""
+    def warn(self, question: Question, last: Tensor) -> None:
+        """Warn of numeric trouble, given the stream [..., T, D] after the last layer; a network that knows of none stays silent."""
+
+    def to(self, *args: torch.dtype | torch.device | str) -> "Decoder":
+        """The same network in another dtype or on another device; arguments as for `Tensor.to`. This one stays as it is.
+
+        A constructed network gets the guards of the new dtype, where `transformer.to` would make zeros of them.
+
+        Raises:
+            ValueError: a dtype in which it cannot work.
+        """
+        asked = self.transformer.W_E.new_empty(0).to(*args)
+        if not asked.dtype.is_floating_point:
+            raise ValueError(
+                f"{self.name}.to({', '.join(map(str, args))}): expected a floating-point dtype, e.g. network.to(torch.float32)"
+            )
+        return replace(self, transformer=self.transformer_in(asked.dtype, asked.device))
+
+    def transformer_in(self, dtype: torch.dtype, device: torch.device) -> Transformer:
+        """A copy of the transformer in a dtype, on a device."""
+        return deepcopy(self.transformer).to(dtype=dtype, device=device)
 
     def cure(self, what: str, n: int) -> str:
         """How to come by a network that reads n features or outputs, as the end of an error; nothing where nobody knows."""
@@ -227,6 +247,8 @@ class Decoder(Network):
         """[*B, q] what the network says at the queries after its last layer; [*B, q, m] for several outputs.
 
         Warns:
+            DigitsLost: of a program that divides, targets outside the range in which it keeps half of its digits
+                (`metarep_lib.construct.digits`).
             SinkUnderflow: of a softmax program, a row whose kernel values exceed the ridge beyond the dtype's range.
         """
         question = self.question(prompt)
@@ -261,7 +283,7 @@ class Decoder(Network):
             question.check(group)
         taps = () if tap is None else (partial(tapped, question, tap),)
         resid = torch.stack(list(self.transformer.stream(question.tokens, question.mask, *taps)))
-        self.warn(resid[-1])
+        self.warn(question, resid[-1])
         return self._trace(question, resid, groups, "query")
 
     def head(self, x: Tensor, prompt: Prompt | None = None) -> Tensor:
@@ -279,7 +301,9 @@ class Decoder(Network):
                     f"it reads {what}={ours}, the prompt has {theirs}{self.cure(what, theirs)}"
                 )
         if prompt.phi.dtype != traits.dtype:
-            reasons.append(f"the weights are {traits.dtype}: use prompt.to({traits.dtype})")
+            reasons.append(
+                f"the weights are {traits.dtype}: use prompt.to({traits.dtype}) or network.to({prompt.phi.dtype})"
+            )
         if prompt.phi.device != traits.device:
             reasons.append(f"the weights are on {traits.device}: use prompt.to('{traits.device}')")
         if reasons:
@@ -289,7 +313,7 @@ class Decoder(Network):
     def _last(self, question: Question) -> Tensor:
         for last in self.transformer.stream(question.tokens, question.mask):
             pass
-        self.warn(last)
+        self.warn(question, last)
         return last
 
     def _prediction(self, x: Tensor) -> Tensor:

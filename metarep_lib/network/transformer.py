@@ -11,7 +11,8 @@ A pass can be watched, and edited, through a `tap`: a function that is handed ev
 returns the value to go on with. It is an argument of the pass; nothing is left behind in the network.
 """
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -21,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from metarep_lib.network.masks import Mask
+from metarep_lib.warned import WeightsFlushed
 
 AttentionKind = Literal["linear", "normalised", "softmax"]
 Activation = Literal["identity", "gelu", "silu"]
@@ -248,6 +250,18 @@ class Transformer(nn.Module):
     def read(self, x: Float[Tensor, "*B T d_model"]) -> Float[Tensor, "*B T d_output"]:
         return self.norm(x) @ self.W_U
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Transformer":
+        """What `to`, `float`, `half` and the like do to every weight; those that do not survive it are said.
+
+        Warns:
+            WeightsFlushed: weights that became zero or infinite.
+        """
+        before = [weight.detach() for weight in self.parameters()]
+        moved = super()._apply(fn, recurse)
+        if before and before[0].dtype != self.W_E.dtype:
+            warn_of_flushed(before, list(self.parameters()), self.W_E.dtype)
+        return moved
+
     def check(self, tokens: Tensor) -> None:
         """Refuse tokens this network cannot read, naming every reason.
 
@@ -270,3 +284,23 @@ class Transformer(nn.Module):
         if reasons:
             came = f"Transformer(tokens={tokens.dtype}{list(tokens.shape)} on {tokens.device})"
             raise ValueError(came + "".join(f"\n  - {reason}" for reason in reasons))
+
+
+def warn_of_flushed(before: Sequence[Tensor], after: Sequence[Tensor], dtype: torch.dtype) -> None:
+    """Warn of weights that a cast made zero or infinite."""
+
+    def alive(weights: Sequence[Tensor]) -> int:
+        return sum(
+            int((torch.isfinite(weight) & (weight != 0)).sum())
+            for weight in weights
+            if not weight.is_meta
+        )
+
+    lost = alive(before) - alive(after)
+    if lost > 0:
+        warnings.warn(
+            f"Transformer.to({dtype}): {lost} weights that were neither are zero or infinite now, and a division without its guard makes NaN of 0 / 0;"
+            f" this would work: network.to({dtype}) of the whole network, or assemble(program, dtype={dtype})",
+            WeightsFlushed,
+            stacklevel=4,
+        )

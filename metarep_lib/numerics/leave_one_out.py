@@ -29,7 +29,7 @@ class Tuned:
 
 
 def left_out(system: RidgeSystem) -> Tensor:
-    """What kernel ridge regression says at every support when that support is left out, [*batch, k].
+    """What kernel ridge regression says at every support when that support is left out, [*batch, k], or [*batch, k, m] for m outputs.
 
     y_i - alpha_i / (A^-1)_ii: no system is solved twice (Rasmussen and Williams 2006, eq. 5.12).
 
@@ -37,9 +37,11 @@ def left_out(system: RidgeSystem) -> Tensor:
     >>> left_out(system)  # a support alone predicts half its target
     tensor([2.0000, 0.5000], dtype=torch.float64)
     """
+    system.check_factored("left_out")
     inverse = torch.linalg.inv(system.A)
-    alpha = (inverse @ system.y.unsqueeze(-1)).squeeze(-1)
-    return system.y - alpha / inverse.diagonal(dim1=-2, dim2=-1)
+    diagonal = inverse.diagonal(dim1=-2, dim2=-1)
+    alpha = system.through(inverse, system.y)
+    return system.y - alpha / (diagonal.unsqueeze(-1) if system.has_outputs else diagonal)
 
 
 def tuned_ridge_regression(

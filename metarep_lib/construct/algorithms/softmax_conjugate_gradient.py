@@ -80,6 +80,10 @@ def softmax_conjugate_gradient(
         U: [p', p] in front of the features; the identity when None.
         preconditioner: "normaliser" (the sink's mass), "jacobi" or "none".
 
+    Digits: the divisors are of degree four in the targets, as in two blocks a step, with the size sqrt(sum_i m_i y_i^2), where m_i is
+    about e^(-|U phi_i|^2 / tau). And where features differ in length the row sums are no substitute for the diagonal: "jacobi" then
+    keeps the digits that "normaliser" loses. A network warns of `DigitsLost` in either case (`metarep_lib.construct.digits`).
+
     Returns:
         A program of width p + 37 with 3 t + 2 blocks (Jacobi: p + 41 and 3 t + 3). `lambda_alpha` holds lambda alpha_t on
         supports, and f_t(x) is read at every query after every step.

@@ -45,8 +45,12 @@ def conjugate_gradient_jacobian(A: Tensor, y: Tensor, steps: int) -> Tensor:
 def conjugate_gradient_lipschitz(kappa: Tensor, steps: int) -> Tensor:
     """lambda_min(A) times a Lipschitz constant of y -> alpha_t: sum_{j < t} (kappa - 1)^j + 2 max(1, (kappa - 1)^t / sqrt(kappa)).
 
+    inf from the first step on where no digit of kappa is known, and kappa is inf.
+
     >>> conjugate_gradient_lipschitz(torch.tensor(4.0), 2).item()
     13.0
     """
     powers = (kappa - 1) ** torch.arange(steps, dtype=kappa.dtype, device=kappa.device)
-    return powers.sum() + 2 * ((kappa - 1) ** steps / kappa.sqrt()).clamp(min=1)
+    last = ((kappa - 1) ** steps / kappa.sqrt()).clamp(min=1)
+    unknown = torch.isinf(kappa) & (steps > 0)
+    return torch.where(unknown, torch.inf, powers.sum() + 2 * torch.nan_to_num(last, nan=1.0))

@@ -12,12 +12,17 @@ def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
     H = Phi^T Phi + lambda I, w* = H^-1 Phi^T y, ||v||_H^2 = v^T H v; W has orthonormal rows.
 
     Raises:
-        ValueError: rows that are not orthonormal.
+        ValueError: rows that are not orthonormal, a batch, or several outputs.
 
     >>> prompt = Prompt(torch.eye(2), torch.tensor([0.0, 4.0]), torch.tensor([[0.0, 1.0]]), ridge=1.0)
     >>> width_bound(prompt, torch.eye(2)[:1]).round(decimals=4)  # f* = 4 / 2, and a network that drops the second feature says 0
     tensor([2.])
     """
+    if prompt.phi.ndim != 2 or prompt.y.ndim != 1:
+        raise ValueError(
+            f"width_bound(phi={list(prompt.phi.shape)}, y={list(prompt.y.shape)}): expected one prompt with one output, y of [k];"
+            " this would work: width_bound(prompt.output(0), W)"
+        )
     identity = torch.eye(len(W), dtype=W.dtype, device=W.device)
     if (W @ W.mT - identity).abs().max() > 1e3 * torch.finfo(W.dtype).eps:
         raise ValueError(

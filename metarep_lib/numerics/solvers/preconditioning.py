@@ -42,7 +42,7 @@ def scaled(system: RidgeSystem, m: Tensor) -> RidgeSystem:
     root = m.sqrt()
     return RidgeSystem(
         root.unsqueeze(-1) * system.A * root.unsqueeze(-2),
-        root * system.y,
+        (root.unsqueeze(-1) if system.has_outputs else root) * system.y,
         system.K_query * root.unsqueeze(-2),
     )
 
@@ -56,11 +56,13 @@ def whitened(system: RidgeSystem, P: Tensor) -> RidgeSystem:
 
     Raises:
         torch.linalg.LinAlgError: a P that is not positive definite.
+        ValueError: a system in half precision.
 
     >>> system = RidgeSystem(torch.tensor([[2.0, 1.0], [1.0, 2.0]]), torch.ones(2), torch.ones(1, 2))
     >>> whitened(system, system.A).condition_number.round().item()  # nothing is left to do
     1.0
     """
+    system.check_factored("whitened")
     L = torch.linalg.cholesky(P)
 
     def solve(B: Tensor) -> Tensor:
@@ -68,7 +70,7 @@ def whitened(system: RidgeSystem, P: Tensor) -> RidgeSystem:
 
     return RidgeSystem(
         solve(solve(system.A).mT),
-        solve(system.y.unsqueeze(-1)).squeeze(-1),
+        solve(system.y) if system.has_outputs else solve(system.y.unsqueeze(-1)).squeeze(-1),
         solve(system.K_query.mT).mT,
     )
 

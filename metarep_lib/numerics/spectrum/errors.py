@@ -26,10 +26,15 @@ MOST_STEPS = 2**60
 def spectral_shares(system: RidgeSystem) -> tuple[Tensor, Tensor]:
     """(eigenvalues, shares), both [*batch, n]: lambda_i ascending and (v_i . y)^2 / lambda_i, scaled to sum one.
 
+    Raises:
+        ValueError: several outputs, or a system in half precision.
+
     >>> system = RidgeSystem(torch.diag(torch.tensor([1.0, 4.0])), torch.tensor([1.0, 2.0]), torch.zeros(1, 2))
     >>> [values.tolist() for values in spectral_shares(system)]
     [[1.0, 4.0], [0.5, 0.5]]
     """
+    system.check_factored("spectral_shares")
+    system.check_one_output("spectral_shares")
     eigenvalues, vectors = torch.linalg.eigh(system.A)
     shares = (vectors.mT @ system.y.unsqueeze(-1)).squeeze(-1).square() / eigenvalues
     return eigenvalues, shares / shares.sum(-1, keepdim=True)

@@ -96,7 +96,13 @@ class Spectrum:
 
     @classmethod
     def of(cls, system: RidgeSystem) -> "Spectrum":
-        """Of any symmetric systems: K, K + lambda I, or the primal X^T X with right-hand side X^T y and queries x."""
+        """Of any symmetric systems: K, K + lambda I, or the primal X^T X with right-hand side X^T y and queries x.
+
+        Raises:
+            ValueError: several outputs, or a system in half precision.
+        """
+        system.check_factored("Spectrum.of")
+        system.check_one_output("Spectrum.of")
         eigenvalues, vectors = torch.linalg.eigh(system.A)
         return cls(
             eigenvalues, (vectors.mT @ system.y.unsqueeze(-1)).squeeze(-1), system.K_query @ vectors
