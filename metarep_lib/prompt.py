@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import FLOATS, looks, unreadable
+from metarep_lib.contents import Contents, describe
 from metarep_lib.rounding import redrawn
 
 EXAMPLE = "Prompt(phi=float64[k, p], y=float64[k], phi_query=float64[q, p], ridge=0.1)"
@@ -22,8 +24,8 @@ class PromptError(ValueError):
     """A prompt that no solver and no network could answer; the message lists every reason."""
 
 
-@dataclass(frozen=True)
-class Prompt:
+@dataclass(frozen=True, eq=False, repr=False)
+class Prompt(Contents):
     """Supports (phi, y), queries phi_query, ridge lambda: "what is y at the queries?".
 
     Args:
@@ -149,13 +151,6 @@ class Prompt:
         )
 
 
-def describe(value: object) -> str:
-    """`float32[4, 2]` for a tensor, type and shape of anything else."""
-    if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
-    return f"{type(value).__name__}{list(getattr(value, 'shape', []))}"
-
-
 def shape_reasons(prompt: Prompt) -> list[str]:
     phi, y, phi_query, y_query = prompt.phi, prompt.y, prompt.phi_query, prompt.y_query
     if phi.ndim < 2:
@@ -203,14 +198,18 @@ def ridge_reasons(ridge: object, dtype: torch.dtype | None) -> list[str]:
 def kind_reasons(named: dict[str, Tensor]) -> list[str]:
     phi = named["phi"]
     reasons = []
-    if not phi.dtype.is_floating_point:
+    if phi.dtype.is_complex:
+        reasons.append(f"phi is {phi.dtype}, expected a floating-point dtype: phi.real")
+    elif phi.dtype not in FLOATS and phi.layout == torch.strided:
         reasons.append(f"phi is {phi.dtype}, expected a floating-point dtype: phi.double()")
     for name, x in named.items():
         if x.dtype != phi.dtype or x.device != phi.device:
             reasons.append(
                 f"{name} is {x.dtype} on {x.device} but phi is {phi.dtype} on {phi.device}: {name}.to(phi)"
             )
-        n_bad = int((~torch.isfinite(x)).sum())
-        if n_bad:
+        if why := unreadable(x):
+            reasons.append(f"{name} {why}")
+        elif not looks(lambda x=x: torch.isfinite(x).all()):
+            n_bad = int((~torch.isfinite(x)).sum())
             reasons.append(f"{name} holds {n_bad} NaN or infinite values of {x.numel()}")
     return reasons

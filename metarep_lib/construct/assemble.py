@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import looks
 from metarep_lib.construct.program import Form, Head, Product, Program, Weight, Write, guard_of
 from metarep_lib.construct.save import write_network
 from metarep_lib.network.asking import Decoder
@@ -92,7 +93,7 @@ class ConstructedTransformer(Decoder):
             return
         mass = resid[..., N_REGISTERS:, self.basis["mass"]]
         smallest = torch.finfo(mass.dtype).tiny
-        if not (mass >= smallest).all():  # NaN is lost, too
+        if not looks(lambda: (mass >= smallest).all()):  # NaN is lost, too
             warnings.warn(
                 f"{self.program.name}: the sink's weight, ridge / (ridge + sum of kernel values), is somewhere below {smallest:.1e}, the"
                 f" smallest normal number of {mass.dtype}, and what is divided by it is lost;"

@@ -1,0 +1,386 @@
+"""What a call takes, said above it and checked before it runs; every reason at once.
+
+    @asked(steps=at_least(0), step_size=positive)
+    def gradient_descent(n_features: int, steps: int, step_size: float) -> Program: ...
+
+The kind of every argument is read off its annotation: a whole number, a finite number, a dense tensor, a prompt. A rule
+of the decorator narrows it. Shapes share their letters: with `x=floats("B n D"), y=floats("B n")` the B of both is one
+number. The values of a tensor are checked where they can be looked at, so a call runs under `torch.vmap` and in a
+compiler's trace; shapes are checked always.
+"""
+
+import math
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable as AnyIterable
+from collections.abc import Sequence as AnySequence
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Parameter, isclass, signature
+from numbers import Integral, Real
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from metarep_lib.contents import describe, shown
+
+Function = TypeVar("Function", bound=Callable)
+Sizes = dict[str, Any]
+
+WIDE = (torch.float64, torch.float32)  # what factorisations are made for
+FLOATS = (*WIDE, torch.bfloat16, torch.float16)
+
+
+class AskedWrongly(ValueError):
+    """A call with what it cannot work with; the message names the call and lists every reason."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that is asked of an argument.
+
+    Args:
+        expected: what is asked, as the end of "expected ...".
+        reason: (value, sizes) to why it does not do, or "" where it does; letters of shapes meet in `sizes`.
+    """
+
+    expected: str
+    reason: Callable[[Any, Sizes], str]
+
+
+def that(expected: str, holds: Callable[[Any], bool]) -> Rule:
+    """A rule that looks at one value alone."""
+    return Rule(expected, lambda value, sizes: "" if holds(value) else f"is {shown(value)}")
+
+
+def is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """A finite real number, or a tensor of one entry that is; a whole one no float can hold is none."""
+    if isinstance(value, Tensor):
+        real = value.ndim == 0 and not value.is_complex() and value.dtype != torch.bool
+        return real and unreadable(value) == "" and looks(lambda: torch.isfinite(value))
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def looks(test: Callable[[], Any]) -> bool:
+    """Whether a test of values holds; True where values cannot be looked at: under `torch.vmap`, in a compiler's trace."""
+    if torch.compiler.is_compiling():
+        return True
+    try:
+        return bool(test())
+    except RuntimeError:
+        return True
+
+
+def unreadable(x: Tensor) -> str:
+    """Why nothing can be computed with a tensor; nothing where it can."""
+    if x.is_meta:
+        return "is on the device meta, which holds no values"
+    if x.layout != torch.strided or x.is_nested:
+        return f"is {str(x.layout).removeprefix('torch.')}: to_dense()"
+    if x.dtype.is_floating_point and x.dtype not in FLOATS:
+        return f"is {x.dtype}, in which nothing is computed: float()"
+    return ""
+
+
+whole = that("a whole number, e.g. 3", is_whole)
+finite = that("a finite number, e.g. 0.5", is_number)
+positive = that("a finite number > 0, e.g. 0.5", lambda x: is_number(x) and looks(lambda: x > 0))
+not_negative = that(
+    "a finite number >= 0, e.g. 0.5", lambda x: is_number(x) and looks(lambda: x >= 0)
+)
+
+
+def at_least(least: int, *, example: int | None = None) -> Rule:
+    """A whole number from `least` on."""
+    shown_as = max(least, 3) if example is None else example
+    return that(f"a whole number >= {least}, e.g. {shown_as}", lambda n: is_whole(n) and n >= least)
+
+
+def between(low: float, high: float, example: float) -> Rule:
+    return that(
+        f"a number from {low:g} to {high:g}, e.g. {example:g}",
+        lambda x: is_number(x) and low <= x <= high,
+    )
+
+
+def one_of(*names: Any) -> Rule:
+    def known(value: object) -> bool:
+        return isinstance(value, str | int) and value in names
+
+    return that(f"one of {', '.join(map(repr, names))}", known)
+
+
+def each(rule: Rule, *, least: int = 1, example: str) -> Rule:
+    """A sequence whose entries all keep to a rule."""
+
+    def reason(values: Any, sizes: Sizes) -> str:
+        if isinstance(values, str) or not isinstance(values, AnyIterable):
+            return f"is {shown(values)}"
+        try:
+            listed = list(values)
+        except TypeError:
+            return f"is {shown(values)}"
+        if len(listed) < least or any(rule.reason(value, sizes) for value in listed):
+            return f"is {shown(values)}"
+        return ""
+
+    return Rule(f"{least} or more of: {rule.expected.partition(',')[0]}; e.g. {example}", reason)
+
+
+def floats(shape: str = "...", *, half: bool = False, finite: bool = True, empty: str = "") -> Rule:
+    """A dense tensor of floats.
+
+    Args:
+        shape: letters and numbers, as in "*B n 2"; "..." is any shape.
+        half: half precision will do, too; factorisations and quantiles are not made for it.
+        finite: no NaN and nothing infinite.
+        empty: the letters that may be zero.
+    """
+    kinds = FLOATS if half else WIDE
+    of_shape = "" if shape == "..." else f" of shape [{', '.join(shape.split())}]"
+    expected = f"a dense tensor of {'floats' if half else 'float64 or float32'}{of_shape}"
+
+    def reason(x: Any, sizes: Sizes) -> str:
+        if not isinstance(x, Tensor):
+            return f"is {shown(x)}"
+        if why := unreadable(x):
+            return why
+        if x.dtype not in kinds:
+            return f"is {describe(x)}"
+        if not fits(x.shape, shape, sizes, empty):
+            met = {name: sizes[name] for name in shape.split() if name in sizes}
+            return f"is {describe(x)}" + (f" where {met} is known" if met else "")
+        if finite and not looks(lambda: torch.isfinite(x).all()):
+            return f"is {describe(x)} with NaN or infinite values"
+        return ""
+
+    return Rule(expected + (", all finite" if finite else ""), reason)
+
+
+def indices(below: str = "") -> Rule:
+    """A vector of whole numbers from 0 on, as positions; smaller than a size met before where one is named."""
+
+    def reason(x: Any, sizes: Sizes) -> str:
+        if not isinstance(x, Tensor):
+            return f"is {shown(x)}"
+        if why := unreadable(x):
+            return why
+        if x.ndim != 1 or not len(x) or x.dtype.is_floating_point or x.dtype.is_complex:
+            return f"is {describe(x)}"
+        if x.dtype == torch.bool:
+            return f"is {describe(x)}"
+        top = sizes.get(below, math.inf)
+        inside = looks(lambda: (x >= 0).all() and float(x.max()) < top)
+        return "" if inside else f"is {describe(x)} with entries outside 0 to {top - 1}"
+
+    return Rule("a vector of positions, e.g. torch.tensor([0, 2])", reason)
+
+
+def fits(came: torch.Size, shape: str, sizes: Sizes, empty: str) -> bool:
+    """Whether a shape is as the letters say; letters met for the first time get their number.
+
+    >>> sizes = {}
+    >>> fits(torch.Size([5, 2, 3]), "*B n D", sizes, ""), sizes
+    (True, {'n': 2, 'D': 3, '*B': (5,)})
+    >>> fits(torch.Size([5, 4, 3]), "*B n D", sizes, "")
+    False
+    """
+    if shape == "...":
+        return 0 not in came
+    letters, sides = shape.split(), list(came)
+    leading = letters[0] if letters[:1] and letters[0].startswith("*") else None
+    letters = letters[1:] if leading else letters
+    if len(sides) < len(letters) or (not leading and len(sides) != len(letters)):
+        return False
+    split = len(sides) - len(letters)
+    met = {
+        name: side for name, side in zip(letters, sides[split:]) if not name.lstrip("-").isdigit()
+    }
+    if leading:
+        met[leading] = tuple(sides[:split])
+    fixed = all(int(name) == side for name, side in zip(letters, sides[split:]) if name.isdigit())
+    one_each = all(met[name] == side for name, side in zip(letters, sides[split:]) if name in met)
+    there = all(side or name in empty.split() for name, side in zip(letters, sides[split:]))
+    known = all(sizes.get(name, value) == value for name, value in met.items())
+    good = fixed and one_each and there and known and 0 not in sides[:split]
+    if good:
+        sizes.update(met)
+    return good
+
+
+def of_kind(annotation: Any) -> Rule | None:
+    """The rule that an annotation is; None where nothing can be checked.
+
+    >>> of_kind(int).expected, of_kind(float | None).expected
+    ('a whole number, e.g. 3', 'a finite number, e.g. 0.5 or None')
+    """
+    if annotation is int:
+        return whole
+    if annotation is float:
+        return finite
+    if annotation is None or annotation is types.NoneType:
+        return that("None", lambda value: value is None)
+    if annotation is Tensor or getattr(annotation, "array_type", None) is Tensor:
+        return Rule("a dense tensor", dense)
+    origin, given = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (types.UnionType, typing.Union):
+        return either([of_kind(one) for one in given])
+    if origin is Literal:
+        return one_of(*given)
+    if origin is not None and isclass(origin) and origin.__module__ == "collections.abc":
+        if origin is Callable:
+            return that("a function", callable)
+        return container(origin, given)
+    if origin in (tuple, list, dict, type):
+        return instance(origin)
+    if isclass(annotation) and not getattr(annotation, "_is_protocol", False):
+        return None if annotation in (object, Any) else instance(annotation)
+    if getattr(annotation, "_is_runtime_protocol", False):
+        return instance(annotation)
+    return None
+
+
+def dense(value: Any, sizes: Sizes) -> str:
+    return unreadable(value) if isinstance(value, Tensor) else f"is {shown(value)}"
+
+
+def instance(kind: type) -> Rule:
+    article = "an" if kind.__name__[0] in "AEIOUaeiou" else "a"
+
+    def holds(value: object) -> bool:
+        return isinstance(value, kind) and not (kind is not bool and isinstance(value, bool))
+
+    return that(f"{article} {kind.__name__}", holds)
+
+
+def container(kind: type, given: tuple) -> Rule:
+    """A sequence, mapping or iterable; of the entries of a sequence, those with a kind are looked at."""
+    name = kind.__name__.lower()
+    entry = of_kind(given[0]) if given and kind in (AnySequence, AnyIterable) else None
+
+    def reason(values: Any, sizes: Sizes) -> str:
+        if isinstance(values, str | bytes) or not isinstance(values, kind):
+            return f"is {shown(values)}"
+        if entry is None or not isinstance(values, AnySequence):
+            return ""
+        wrong = [value for value in values if entry.reason(value, sizes)]
+        return f"is {shown(values)}" if wrong else ""
+
+    of = f" of: {entry.expected}" if entry else ""
+    return Rule(f"{'an' if name[0] in 'aeiou' else 'a'} {name}{of}", reason)
+
+
+def either(rules: list[Rule | None]) -> Rule | None:
+    if None in rules:
+        return None
+
+    def reason(value: Any, sizes: Sizes) -> str:
+        why = [rule.reason(value, sizes) for rule in rules]
+        return "" if "" in why else why[0]
+
+    return Rule(" or ".join(rule.expected for rule in rules), reason)
+
+
+def asked(**rules: Rule) -> Callable[[Function], Function]:
+    """Check the arguments of a function, a method or the constructor of a dataclass before it runs.
+
+    Args:
+        rules: name of an argument to what is asked of it beyond its annotation.
+
+    The call raises `AskedWrongly` with every reason.
+
+    >>> @asked(steps=at_least(0), y=floats("k"), x=floats("k p"))
+    ... def solve(x: Tensor, y: Tensor, steps: int) -> int:
+    ...     return steps
+    >>> solve(torch.ones(3, 2), torch.ones(3), 4)
+    4
+    >>> solve(torch.ones(3, 2), torch.ones(4), 2.5)
+    Traceback (most recent call last):
+    metarep_lib.asked.AskedWrongly: solve(x=float32[3, 2], y=float32[4], steps=2.5)
+      - y is float32[4] where {'k': 3} is known, expected a dense tensor of float64 or float32 of shape [k], all finite
+      - steps is 2.5, expected a whole number >= 0, e.g. 3
+    """
+
+    def decorate(function: Function) -> Function:
+        if isclass(function):
+            function.__init__ = decorate_function(function.__init__, rules, function.__name__)
+            return function
+        return decorate_function(function, rules, function.__name__)
+
+    return decorate
+
+
+def decorate_function(function: Function, rules: Mapping[str, Rule], name: str) -> Function:
+    form = signature(function)
+    said = Checks(name, form.parameters, rules, getattr(function, "__globals__", {}))
+
+    @wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        said.check(args, kwargs)
+        return function(*args, **kwargs)
+
+    return checked
+
+
+class Checks:
+    """The rules of one call, in the order of its arguments."""
+
+    def __init__(
+        self, name: str, parameters: Mapping[str, Parameter], rules: Mapping[str, Rule], space: dict
+    ):
+        if strangers := rules.keys() - parameters.keys():
+            raise TypeError(f"asked({', '.join(strangers)}=...): {name} has no such argument")
+        self.name, self.parameters, self.rules, self.space = name, parameters, rules, space
+        kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+        self.positional = [each.name for each in parameters.values() if each.kind in kinds]
+        self.kinds: dict[str, Rule | None] | None = None
+
+    def of_annotations(self) -> dict[str, Rule | None]:
+        """The rules of the annotations; found at the first call, when every name in them is known."""
+        kinds = {}
+        for name, parameter in self.parameters.items():
+            annotation = parameter.annotation
+            if isinstance(annotation, str):
+                annotation = self.space.get(annotation, Any)
+            starred = parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+            untold = annotation is Parameter.empty or starred
+            kinds[name] = None if untold else of_kind(annotation)
+        return kinds
+
+    def check(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
+        if self.kinds is None:
+            self.kinds = self.of_annotations()
+        given = {**dict(zip(self.positional, args)), **kwargs}
+        sizes: Sizes = {}
+        reasons = [
+            f"{name} {why}, expected {expected}"
+            for name in self.in_order(given)
+            for why, expected in self.reasons(name, given[name], sizes)
+        ]
+        if reasons:
+            came = ", ".join(f"{k}={shown(v)}" for k, v in given.items() if k != "self")
+            listed = "".join(f"\n  - {reason}" for reason in reasons)
+            raise AskedWrongly(f"{self.name}({came}){listed}")
+
+    def in_order(self, given: Mapping[str, Any]) -> Iterator[str]:
+        return (name for name in self.parameters if name in given and name != "self")
+
+    def reasons(self, name: str, value: Any, sizes: Sizes) -> Iterator[tuple[str, str]]:
+        parameter, kind, rule = self.parameters[name], self.kinds[name], self.rules.get(name)
+        if value is parameter.default and value is None:
+            return
+        for asked_of in (kind, rule):
+            if asked_of is not None and (why := asked_of.reason(value, sizes)):
+                yield why, (rule or kind).expected
+                return
