@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.network.tokens import input_basis
 from metarep_lib.prompt import Prompt
 
 
-@dataclass(frozen=True)
-class BlindPair:
+@dataclass(frozen=True, eq=False, repr=False)
+class BlindPair(Contents):
     """Two prompts of one support and one query, the same to a network, not the same to ridge regression.
 
     Args:

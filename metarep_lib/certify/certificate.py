@@ -31,6 +31,7 @@ from metarep_lib.certify.exact import ExactTransformer
 from metarep_lib.certify.problem import CausalProblem, Problem, random_prompt
 from metarep_lib.certify.recurrence import Recurrence, empty
 from metarep_lib.certify.rings import PRIME_BITS, Degrees, Field, Isotropic, Ring
+from metarep_lib.contents import Contents
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import TransformerConfig
 
@@ -39,8 +40,8 @@ Entries = tuple[str, np.ndarray, np.ndarray]
 MAX_REDRAWS = 8
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, eq=False, repr=False)
+class Certificate(Contents):
     """The result of comparing a network with a recurrence over a random prime field.
 
     Args:

@@ -17,13 +17,14 @@ from metarep_lib.certify.problem import CausalProblem
 from metarep_lib.certify.recurrence import Recurrence
 from metarep_lib.certify.rings import PRIME_BITS
 from metarep_lib.construct.assemble import ConstructedTransformer
+from metarep_lib.contents import Contents
 
 SEEDS = (0, 1)
 SIZES = ((3, 1), (4, 2))
 
 
-@dataclass(frozen=True)
-class Certification:
+@dataclass(frozen=True, eq=False, repr=False)
+class Certification(Contents):
     """The certificates of one network; printed, what was compared with what.
 
     Args:

@@ -17,12 +17,13 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.network.masks import Mask
 from metarep_lib.network.transformer import Transformer
 
 
-@dataclass(frozen=True)
-class Leakage:
+@dataclass(frozen=True, eq=False, repr=False)
+class Leakage(Contents):
     """What a test found.
 
     Args:

@@ -23,6 +23,7 @@ from metarep_lib.certify.naming import Naming
 from metarep_lib.certify.recurrence import Recurrence
 from metarep_lib.certify.rings import Field, Isotropic
 from metarep_lib.construct.assemble import ConstructedTransformer
+from metarep_lib.contents import Contents
 from metarep_lib.network.transformer import TransformerConfig
 
 KINDS = ("tripled", "added", "dropped", "swapped")
@@ -63,8 +64,8 @@ class Mutant:
         return {**weights, self.tensor: changed}, config
 
 
-@dataclass(frozen=True)
-class Judged:
+@dataclass(frozen=True, eq=False, repr=False)
+class Judged(Contents):
     """What became of mutants: how many of each kind were made, and those that every certificate accepts."""
 
     made: dict[str, int]

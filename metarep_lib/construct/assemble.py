@@ -35,7 +35,7 @@ class SinkUnderflow(RuntimeWarning):
     """The weight of the sink in a softmax head fell below the smallest normal number of the dtype: what it carried is lost."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ConstructedTransformer(Decoder):
     """A transformer together with the program it was assembled from, whose basis names its stream."""
 
@@ -67,7 +67,8 @@ class ConstructedTransformer(Decoder):
         return self.program.name
 
     def cure(self, what: str, n: int) -> str:
-        return f"; this would work: assemble({self.name}(..., {what}={n}))"
+        called = self.program.call and self.program.call.with_argument(what, n)
+        return f"; this would work: assemble({called})" if called else super().cure(what, n)
 
     def run(self, prompt: Prompt) -> Trace:
         """One forward pass with the whole residual stream kept, on every token.

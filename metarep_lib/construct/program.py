@@ -15,6 +15,7 @@ from enum import Enum
 import torch
 
 from metarep_lib.construct.call import Call
+from metarep_lib.contents import Contents
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import AttentionKind
 
@@ -113,16 +114,16 @@ class Product:
     gain: float = 1.0
 
 
-@dataclass(frozen=True)
-class Write:
+@dataclass(frozen=True, repr=False)
+class Write(Contents):
     """Everything one half of a block adds to one direction."""
 
     target: str
     terms: tuple[Head, ...] | tuple[Product, ...]
 
 
-@dataclass(frozen=True)
-class Layer:
+@dataclass(frozen=True, repr=False)
+class Layer(Contents):
     """One block: `step` of the algorithm it belongs to (0: preparation), a `phase` to call it by, its two halves."""
 
     step: int

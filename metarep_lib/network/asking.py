@@ -17,6 +17,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import AskedWrongly
+from metarep_lib.contents import shown
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.layouts import Layout
 from metarep_lib.network.question import Question
@@ -40,10 +42,6 @@ PREDICTION = MappingProxyType({"prediction": slice(None)})
 
 class NotAvailable(TypeError):
     """Something this network cannot give; the message says what would."""
-
-
-class AskedWrongly(ValueError):
-    """A prompt that this network cannot read; the message lists every reason."""
 
 
 @dataclass(frozen=True)
@@ -166,12 +164,21 @@ class Decoder(Network):
     inputs: Basis
     name: str
 
+    def __repr__(self) -> str:
+        traits = self.traits
+        ridge = "" if traits.reads_ridge else ", does not read the ridge of a prompt"
+        return (
+            f"{type(self).__name__}({self.name!r}: {traits.n_features} features,"
+            f" {self.n_layers} layers, width {self.d_model}, {traits.dtype}{ridge})"
+        )
+
     def warn(self, resid: Tensor) -> None:
         """Warn of numeric trouble in a stream [..., T, D]; a network that knows of none stays silent."""
 
     def cure(self, what: str, n: int) -> str:
-        """How to come by a network that reads n features or outputs, as the end of an error; nothing where nobody knows."""
-        return ""
+        """How to come by a network that reads n features or outputs, as the end of an error."""
+        single = what == "n_outputs" and self.traits.n_outputs == 1 < n
+        return "; this would work: prompt.output(0), one output at a time" if single else ""
 
     @property
     def traits(self) -> Traits:
@@ -244,6 +251,11 @@ class Decoder(Network):
         Raises:
             ValueError: a layout in which the supports see one another.
         """
+        if not isinstance(x, Tensor) or x.ndim < 2:
+            raise AskedWrongly(
+                f"{self.name}.curve(x={shown(x)}, y={shown(y)}): expected x of shape [*B, n, p],"
+                " y of shape [*B, n]"
+            )
         sequence = Prompt(x, y, x[..., :0, :], ridge)
         self.check(sequence)
         question = self.layout.curve(sequence, self.inputs)
@@ -256,6 +268,11 @@ class Decoder(Network):
         groups: Sequence[str] = ("support", "query"),
         tap: Tap | None = None,
     ) -> Trace:
+        if isinstance(groups, str) or not isinstance(groups, Sequence):
+            raise AskedWrongly(
+                f"{self.name}.trace(prompt, groups={shown(groups)}): expected several names of"
+                " groups; this would work: groups=('support', 'query')"
+            )
         question = self.question(prompt)
         for group in groups:
             question.check(group)
@@ -265,10 +282,22 @@ class Decoder(Network):
         return self._trace(question, resid, groups, "query")
 
     def head(self, x: Tensor, prompt: Prompt | None = None) -> Tensor:
+        weight = self.transformer.W_U
+        fits = isinstance(x, Tensor) and x.dtype == weight.dtype and x.device == weight.device
+        if not fits or x.layout != torch.strided or x.shape[-1:] != (self.d_model,):
+            raise AskedWrongly(
+                f"{self.name}.head(x={shown(x)}): expected a stream [..., {self.d_model}] of"
+                f" {weight.dtype} on {weight.device}, e.g. network.trace(prompt).stream('query')"
+            )
         return self.transformer.read(x)
 
     def check(self, prompt: Prompt) -> None:
         """Refuse a prompt that this network cannot read, naming every reason."""
+        if not isinstance(prompt, Prompt):
+            raise AskedWrongly(
+                f"{self.name} asked with {shown(prompt)}: expected a prompt; this would work:"
+                " network.predict(Prompt(phi, y, phi_query, ridge=0.1))"
+            )
         traits, reasons = self.traits, []
         for what, ours, theirs in (
             ("n_features", traits.n_features, prompt.n_features),

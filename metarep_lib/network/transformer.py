@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from metarep_lib.contents import Contents, shown
 from metarep_lib.network.masks import Mask
 
 AttentionKind = Literal["linear", "normalised", "softmax"]
@@ -76,8 +77,8 @@ class BlockConfig:
     norm: Norm = "none"
 
 
-@dataclass(frozen=True)
-class TransformerConfig:
+@dataclass(frozen=True, repr=False)
+class TransformerConfig(Contents):
     """`blocks` are the distinct blocks; `schedule` is the order they run in.
 
     A block named twice in the schedule runs twice with the *same* tensors (a looped
@@ -229,6 +230,15 @@ class Transformer(nn.Module):
             if name.rpartition(".")[2].startswith("W_"):  # norms keep their own ones and zeros
                 nn.init.normal_(weight, std=max(weight.shape[-2], 1) ** -0.5, generator=generator)
 
+    def __repr__(self) -> str:
+        """In place of the tree of modules, which has a line for every matrix."""
+        config, size = self.config, sum(weight.numel() for weight in self.parameters())
+        return (
+            f"Transformer({config.d_input} -> {config.d_model} -> {config.d_output},"
+            f" {len(config.schedule)} blocks, {len(config.blocks)} of them stored,"
+            f" {size} parameters in {self.W_E.dtype} on {self.W_E.device})"
+        )
+
     def stream(
         self, tokens: Tensor, mask: Mask, tap: Tap = untouched
     ) -> Iterator[Float[Tensor, "*B T d_model"]]:
@@ -254,6 +264,10 @@ class Transformer(nn.Module):
         Raises:
             ValueError: wrong number of channels, dtype or device.
         """
+        if not isinstance(tokens, Tensor):
+            raise ValueError(
+                f"Transformer(tokens={shown(tokens)}): expected a tensor, e.g. tokenise(prompt)"
+            )
         reasons = []
         if tokens.ndim < 2 or tokens.shape[-1] != self.config.d_input:
             reasons.append(

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.numerics.kernels.kernels import Kernel
 from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.prompt import Prompt
 
 
-@dataclass(frozen=True)
-class Tuned:
+@dataclass(frozen=True, eq=False, repr=False)
+class Tuned(Contents):
     """The kernel and ridge with the smallest leave-one-out error, and what they say.
 
     Args:

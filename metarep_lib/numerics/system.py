@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.numerics.kernels.kernels import Kernel, linear_kernel
 from metarep_lib.prompt import Prompt
 
 
-@dataclass(frozen=True)
-class RidgeSystem:
+@dataclass(frozen=True, eq=False, repr=False)
+class RidgeSystem(Contents):
     """(K + lambda I) alpha = y, and how a solution predicts: f(x) = k(x)^T alpha.
 
     Args:

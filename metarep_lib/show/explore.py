@@ -27,13 +27,15 @@ import numpy as np
 from matplotlib import pyplot as plt
 from PIL import Image
 
+from metarep_lib.contents import Contents
+
 MAX_FRAMES = 120  # a page carries them all
 DPI = 100
 LEVEL = 17  # 255 = 15 * 17: white and black stay what they are
 
 
-@dataclass(frozen=True)
-class Frame:
+@dataclass(frozen=True, eq=False, repr=False)
+class Frame(Contents):
     """One picture: a PNG, and the sentence for whoever cannot see it."""
 
     png: bytes

@@ -26,13 +26,14 @@ from metarep_lib.construct.algorithms.two_block_conjugate_gradient import (
 from metarep_lib.construct.assemble import assemble
 from metarep_lib.construct.program import Program
 from metarep_lib.construct.transforms.polynomial_features import on_polynomial_features
+from metarep_lib.contents import Contents
 from metarep_lib.network.transformer import Transformer
 
 NONE = "none"
 
 
-@dataclass(frozen=True)
-class Member:
+@dataclass(frozen=True, eq=False, repr=False)
+class Member(Contents):
     """A network of the line-up.
 
     Args:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from metarep_lib.contents import Contents
 from metarep_lib.storage import replace
 
 SWEEPS = Path(__file__).resolve().parents[1] / "sweeps"
@@ -23,8 +24,8 @@ Knob = str | int | float
 Result = Mapping[str, float | Sequence[float]]
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, repr=False)
+class Sweep(Contents):
     """What to run.
 
     Args:
@@ -45,8 +46,8 @@ class Sweep:
             yield dict(zip((*self.knobs, "seed"), values))
 
 
-@dataclass(frozen=True)
-class Swept:
+@dataclass(frozen=True, eq=False, repr=False)
+class Swept(Contents):
     """What came of a sweep: `rows` in the order of its points, and its card."""
 
     knobs: dict[str, list[Knob]]

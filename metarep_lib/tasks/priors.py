@@ -11,11 +11,12 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.rounding import redrawn
 
 
-@dataclass(frozen=True)
-class Draw:
+@dataclass(frozen=True, eq=False, repr=False)
+class Draw(Contents):
     """What a prior has drawn.
 
     Args:

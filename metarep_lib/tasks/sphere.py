@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.prompt import Prompt
 from metarep_lib.tasks.synthetic import geometric_spectrum
 
 
-@dataclass(frozen=True)
-class SphereTask:
+@dataclass(frozen=True, eq=False, repr=False)
+class SphereTask(Contents):
     """A prompt, the truth at its queries, and the best anybody can say.
 
     Args:

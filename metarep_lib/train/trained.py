@@ -28,9 +28,12 @@ LAYOUTS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainedTransformer(Decoder):
-    """A transformer with the recipe it was trained by; `card` records the run."""
+    """A transformer with the recipe it was trained by; `card` records the run.
+
+    Its tokens carry no ridge: the `ridge` of a prompt changes none of its answers, and `traits.reads_ridge` is False.
+    """
 
     transformer: Transformer
     recipe: Recipe

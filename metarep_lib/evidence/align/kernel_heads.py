@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.network.masks import Mask
 from metarep_lib.network.transformer import Transformer
 
@@ -37,8 +38,8 @@ def head_logits(transformer: Transformer, tokens: Tensor, mask: Mask) -> Tensor:
     return torch.stack(logits)
 
 
-@dataclass(frozen=True)
-class KernelHead:
+@dataclass(frozen=True, eq=False, repr=False)
+class KernelHead(Contents):
     """How far the logits of heads are c <x, x'> plus a number of the reader's own: [...] of each.
 
     Args:

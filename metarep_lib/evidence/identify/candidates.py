@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.numerics.kernels.kernels import ExponentialKernel, Kernel, linear_kernel
 from metarep_lib.numerics.solvers.iterations import divide, inner
 from metarep_lib.numerics.solvers.preconditioning import jacobi, scaled
@@ -116,8 +117,8 @@ PATHS: dict[str, tuple[Callable[[Spectrum, Scalars, int], Tensor], tuple[str, ..
 }
 
 
-@dataclass(frozen=True)
-class Posed:
+@dataclass(frozen=True, eq=False, repr=False)
+class Posed(Contents):
     """Prompts together with K = Phi Phi^T in its eigenvectors, found once.
 
     Args:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.network.asking import Network
 from metarep_lib.prompt import Prompt
 
@@ -32,8 +33,8 @@ def own_head(network: Network, streams: Tensor) -> Tensor:
         return network.head(streams)[..., network.outputs["prediction"]].squeeze(-1).double()
 
 
-@dataclass(frozen=True)
-class Readout:
+@dataclass(frozen=True, eq=False, repr=False)
+class Readout(Contents):
     """Affine maps, one for every layer but the last: [L, d_model + 1]."""
 
     weights: Tensor

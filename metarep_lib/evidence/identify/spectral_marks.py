@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.numerics.spectrum.filters import Spectrum, chebyshev_basis
 from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.prompt import Prompt
@@ -42,8 +43,8 @@ def additivity_gap(predict: Callable[[Prompt], Tensor], prompt: Prompt, other: T
     return (both - one - two).square().sum((-2, -1)) / both.square().sum((-2, -1))
 
 
-@dataclass(frozen=True)
-class LogFilter:
+@dataclass(frozen=True, eq=False, repr=False)
+class LogFilter(Contents):
     """c(s) = sum_j weights_j T_j(log s) / s with Chebyshev polynomials T_j on [low, high]: any smooth gain."""
 
     weights: Tensor
@@ -82,8 +83,8 @@ def log_basis(s: Tensor, size: int, low: float, high: float) -> Tensor:
     return chebyshev_basis(place, size, 1.0)
 
 
-@dataclass(frozen=True)
-class Gains:
+@dataclass(frozen=True, eq=False, repr=False)
+class Gains(Contents):
     """The gain in bins of the eigenvalue.
 
     Args:

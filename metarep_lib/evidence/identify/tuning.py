@@ -14,6 +14,7 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.evidence.identify.candidates import BOXES, Candidate, Posed
 
 SAME = 1e-8  # misfit up to which a network counts as running the candidate, where nothing but rounding and tuning stands between them
@@ -22,8 +23,8 @@ MOST_STEPS = 16  # a candidate's path is followed this far
 SILENT = 1e-8  # a layer whose predictions have less than this part of the last layer's energy says nothing yet
 
 
-@dataclass(frozen=True)
-class Fit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Contents):
     """A candidate tuned to a network.
 
     Args:

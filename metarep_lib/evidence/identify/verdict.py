@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.evidence.identify.candidates import Posed
 from metarep_lib.evidence.identify.tuning import SAME, Fit
 from metarep_lib.evidence.intervals import paired_interval
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, eq=False, repr=False)
+class Verdict(Contents):
     """What can be said of one network.
 
     Args:

@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.evidence.probe.other_basis import in_other_basis
 from metarep_lib.evidence.probe.probes import Split, Targets, check
 from metarep_lib.network.asking import Decoder
@@ -89,8 +90,8 @@ def control_task(tokens: Tensor, n_planes: int, seed: int) -> Tensor:
     return torch.randn(2**n_planes, generator=generator).double()[types]
 
 
-@dataclass(frozen=True)
-class MLPProbe:
+@dataclass(frozen=True, eq=False, repr=False)
+class MLPProbe(Contents):
     """A small network from stream to one number; fields as `fit_mlp_probes` makes them."""
 
     network: MLPRegressor

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.network.asking import Network
 from metarep_lib.prompt import Prompt
 
@@ -52,8 +53,8 @@ class Split:
         return cls(slice(0, first), slice(first, second), slice(second, n_tasks))
 
 
-@dataclass(frozen=True)
-class Recovery:
+@dataclass(frozen=True, eq=False, repr=False)
+class Recovery(Contents):
     """How well a target was predicted; kept per task, for intervals and comparisons.
 
     Args:
@@ -104,8 +105,8 @@ def recovery(predicted: Tensor, truth: Tensor) -> Recovery:
     )
 
 
-@dataclass(frozen=True)
-class Probe:
+@dataclass(frozen=True, eq=False, repr=False)
+class Probe(Contents):
     """An affine map of the stream, x W + b.
 
     Args:
@@ -193,8 +194,8 @@ def remainder(values: Tensor, given: Tensor, split: Split) -> Tensor:
     return (flat - design @ coefficients).reshape(values.shape)
 
 
-@dataclass(frozen=True)
-class Partial:
+@dataclass(frozen=True, eq=False, repr=False)
+class Partial(Contents):
     """Recovery of what is left of a target once other quantities are known.
 
     Args:

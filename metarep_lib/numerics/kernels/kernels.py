@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from metarep_lib.contents import Contents
+
 Kernel = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -18,8 +20,8 @@ def linear_kernel(phi: Tensor, phi_other: Tensor) -> Tensor:
     return phi @ phi_other.mT
 
 
-@dataclass(frozen=True)
-class ExponentialKernel:
+@dataclass(frozen=True, eq=False, repr=False)
+class ExponentialKernel(Contents):
     """K_ij = exp(<U phi_i, U phi'_j> / tau): what a softmax head computes before it normalises (Tsai et al. 2019).
 
     Args:

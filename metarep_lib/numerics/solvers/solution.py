@@ -6,6 +6,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.numerics.system import RidgeSystem
 
 
@@ -27,8 +28,8 @@ class Outcome(IntEnum):
         }[self]
 
 
-@dataclass(frozen=True)
-class Solution:
+@dataclass(frozen=True, eq=False, repr=False)
+class Solution(Contents):
     """What a solver found and how it got there.
 
     Args:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.numerics.system import RidgeSystem
 
 
@@ -50,8 +51,8 @@ METHODS: dict[str, tuple[Callable[..., Tensor], tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Filter:
+@dataclass(frozen=True, eq=False, repr=False)
+class Filter(Contents):
     """A method with its scalars: call it with eigenvalues of A for c(s).
 
     Args:
@@ -69,8 +70,8 @@ class Filter:
         return METHODS[self.method][0](s, **self.scalars)
 
 
-@dataclass(frozen=True)
-class PolynomialFilter:
+@dataclass(frozen=True, eq=False, repr=False)
+class PolynomialFilter(Contents):
     """c(s) = sum_j weights_j T_j(2 s / largest - 1), Chebyshev polynomials on [0, largest]; [degree of 1 - s c(s)] weights."""
 
     weights: Tensor
@@ -80,8 +81,8 @@ class PolynomialFilter:
         return chebyshev_basis(s, len(self.weights), self.largest) @ self.weights
 
 
-@dataclass(frozen=True)
-class Spectrum:
+@dataclass(frozen=True, eq=False, repr=False)
+class Spectrum(Contents):
     """A batch of systems in the eigenvectors of A, which is all a filter sees.
 
     Args:
