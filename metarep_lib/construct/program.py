@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import accumulate
 
 import torch
 
@@ -211,7 +212,8 @@ class Program:
     @property
     def step_ends(self) -> list[int]:
         """Step t is complete after this many blocks."""
-        return [sum(layer.step <= t for layer in self.layers) for t in range(self.n_steps + 1)]
+        blocks = Counter(layer.step for layer in self.layers)
+        return list(accumulate(blocks[t] for t in range(self.n_steps + 1)))
 
     def validate(self) -> None:
         """Check the whole program and report every reason at once.

@@ -240,11 +240,13 @@ def _frame(call: str, f: Callable[..., str], values: dict[str, object]) -> Frame
         ", ".join(f"{name}={value!r}" for name, value in values.items()),
         set(plt.get_fignums()),
     )
-    text = f(**values)
-    drawn = sorted(set(plt.get_fignums()) - before)
-    pictures = [png(plt.figure(number)) for number in drawn[:1]]
-    for number in drawn:
-        plt.close(number)
+    try:
+        text = f(**values)
+        drawn = sorted(set(plt.get_fignums()) - before)
+        pictures = [png(plt.figure(number)) for number in drawn[:1]]
+    finally:  # f may raise between drawing and returning
+        for number in set(plt.get_fignums()) - before:
+            plt.close(number)
     if len(drawn) != 1:
         raise TypeError(
             f"{call}: at {here} it drew {len(drawn)} new figures; draw one, beginning with plt.subplots()"
