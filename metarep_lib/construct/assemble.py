@@ -129,15 +129,13 @@ def assemble(
         raise ValueError(
             f"assemble(dtype={dtype}): its range is too small for guarded divisions; use torch.float64, torch.float32 or torch.bfloat16"
         )
-    distinct = program.distinct_layers
-    schedule = tuple(distinct.index((layer.attention, layer.mlp)) for layer in program.layers)
-    plans = [plan(program, *halves) for halves in distinct]
+    plans = [plan(program, *halves) for halves in program.distinct_layers]
     config = TransformerConfig(
         d_input=program.inputs.size,
         d_model=program.stream.size,
         d_output=width_of(program.readout, program.stream),
         blocks=tuple(config for config, _, _ in plans),
-        schedule=schedule,
+        schedule=program.schedule,
     )
     transformer = Transformer(config, torch.Generator()).to(dtype=dtype)
     with torch.no_grad():

@@ -168,6 +168,12 @@ class Program:
         return list(dict.fromkeys((layer.attention, layer.mlp) for layer in self.layers))
 
     @property
+    def schedule(self) -> tuple[int, ...]:
+        """For every block, which of `distinct_layers` it is."""
+        places = {halves: i for i, halves in enumerate(self.distinct_layers)}
+        return tuple(places[layer.attention, layer.mlp] for layer in self.layers)
+
+    @property
     def scratch(self) -> tuple[str, ...]:
         """The directions it leaves empty, on every token, before the first step and after each: what a certificate holds it to."""
         return self.stream.scratch
