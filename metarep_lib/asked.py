@@ -21,6 +21,7 @@ from inspect import Parameter, isclass, signature
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -93,6 +94,18 @@ def unreadable(x: Tensor) -> str:
     return ""
 
 
+def is_array(value: object) -> bool:
+    """Real numbers that numpy makes an array of."""
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, AnyIterable):
+        return False
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):
+        return False
+    return array.dtype.kind in "iuf" and bool(np.isfinite(array).all())
+
+
+numbers = that("an array of finite numbers", is_array)
 whole = that("a whole number, e.g. 3", is_whole)
 finite = that("a finite number, e.g. 0.5", is_number)
 positive = that("a finite number > 0, e.g. 0.5", lambda x: is_number(x) and looks(lambda: x > 0))
@@ -231,6 +244,10 @@ def of_kind(annotation: Any) -> Rule | None:
         return finite
     if annotation is None or annotation is types.NoneType:
         return that("None", lambda value: value is None)
+    if isinstance(annotation, TypeVar):
+        return of_kind(annotation.__bound__) if annotation.__bound__ else None
+    if annotation is np.ndarray:
+        return numbers
     if annotation is Tensor or getattr(annotation, "array_type", None) is Tensor:
         return Rule("a dense tensor", dense)
     origin, given = typing.get_origin(annotation), typing.get_args(annotation)
@@ -242,8 +259,12 @@ def of_kind(annotation: Any) -> Rule | None:
         if origin is Callable:
             return that("a function", callable)
         return container(origin, given)
-    if origin in (tuple, list, dict, type):
-        return instance(origin)
+    if origin in (tuple, list):
+        return container(AnySequence, given[:1] if given[1:] in ((), (...,)) else ())
+    if origin is dict:
+        return container(Mapping, given)
+    if origin is type:
+        return instance(type)
     if isclass(annotation) and not getattr(annotation, "_is_protocol", False):
         return None if annotation in (object, Any) else instance(annotation)
     if getattr(annotation, "_is_runtime_protocol", False):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import FLOATS, looks, unreadable
+from metarep_lib.asked import FLOATS, WIDE, Rule, looks, unreadable
 from metarep_lib.contents import Contents, describe
 from metarep_lib.rounding import redrawn
 
@@ -149,6 +149,47 @@ class Prompt(Contents):
             phi_query=change(self.phi_query),
             y_query=held_out,
         )
+
+
+def a_prompt(
+    *,
+    axes: str = "*B",
+    single: bool = True,
+    half: bool = False,
+    supports: int = 1,
+    queries: int = 0,
+) -> Rule:
+    """What a call asks of a prompt, as a rule of `metarep_lib.asked`.
+
+    Args:
+        axes: leading axes: "" is one prompt, "B" a batch of them, "*B" either; an empty batch never.
+        single: one output alone.
+        half: half precision will do, too.
+        supports, queries: how many it needs at least.
+    """
+    parts = ["a prompt"] if axes != "B" else ["a batch of prompts, [B, k, p]"]
+    if axes == "":
+        parts = ["one prompt, [k, p] without a batch axis"]
+    parts += ["with one output, as prompt.output(0) is"] * single
+    parts += [f"with at least {supports} supports"] * (supports > 1)
+    parts += [f"with at least {queries} queries"] * (queries > 0)
+    parts += ["of float64 or float32, as prompt.to(torch.float64) is"] * (not half)
+
+    def reason(prompt: object, sizes: dict) -> str:
+        batch = prompt.phi.shape[:-2]
+        wrong = (
+            (axes == "" and len(batch) > 0)
+            or (axes == "B" and len(batch) != 1)
+            or 0 in batch
+            or (single and prompt.n_outputs > 1)
+            or (not half and prompt.phi.dtype not in WIDE)
+            or prompt.n_support < supports
+            or prompt.n_query < queries
+        )
+        sizes.update({"k": prompt.n_support, "p": prompt.n_features, "q": prompt.n_query})
+        return f"is {prompt}" if wrong else ""
+
+    return Rule(", ".join(parts), reason)
 
 
 def shape_reasons(prompt: Prompt) -> list[str]:

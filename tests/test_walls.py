@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "settings": (set(), set()),
     "storage": (set(), set()),
     "contents": (set(), {"torch"}),
-    "asked": ({"contents"}, {"torch"}),
+    "asked": ({"contents"}, {"torch", "numpy"}),
     "rounding": ({"settings"}, {"torch", "numpy"}),
     "prompt": ({"rounding"}, {"torch"}),
     "network": ({"prompt"}, {"torch", "jaxtyping"}),
