@@ -29,6 +29,7 @@ from metarep_lib.contents import describe, shown
 
 Function = TypeVar("Function", bound=Callable)
 Sizes = dict[str, Any]
+UNSAID = ("self", "cls")
 
 WIDE = (torch.float64, torch.float32)  # what factorisations are made for
 FLOATS = (*WIDE, torch.bfloat16, torch.float16)
@@ -155,13 +156,15 @@ def floats(shape: str = "...", *, half: bool = False, finite: bool = True, empty
     """A dense tensor of floats.
 
     Args:
-        shape: letters and numbers, as in "*B n 2"; "..." is any shape.
+        shape: letters and numbers, as in "*B n 2"; "B n | B n m" is either, "..." any.
         half: half precision will do, too; factorisations and quantiles are not made for it.
         finite: no NaN and nothing infinite.
         empty: the letters that may be zero.
     """
     kinds = FLOATS if half else WIDE
-    of_shape = "" if shape == "..." else f" of shape [{', '.join(shape.split())}]"
+    shapes = [one.split() for one in shape.split("|")]
+    spelled = " or ".join(f"[{', '.join(letters)}]" for letters in shapes)
+    of_shape = "" if shape == "..." else f" of shape {spelled}"
     expected = f"a dense tensor of {'floats' if half else 'float64 or float32'}{of_shape}"
 
     def reason(x: Any, sizes: Sizes) -> str:
@@ -171,8 +174,8 @@ def floats(shape: str = "...", *, half: bool = False, finite: bool = True, empty
             return why
         if x.dtype not in kinds:
             return f"is {describe(x)}"
-        if not fits(x.shape, shape, sizes, empty):
-            met = {name: sizes[name] for name in shape.split() if name in sizes}
+        if not any(fits(x.shape, letters, sizes, empty) for letters in shapes):
+            met = {name: sizes[name] for name in shapes[0] if name in sizes}
             return f"is {describe(x)}" + (f" where {met} is known" if met else "")
         if finite and not looks(lambda: torch.isfinite(x).all()):
             return f"is {describe(x)} with NaN or infinite values"
@@ -200,18 +203,18 @@ def indices(below: str = "") -> Rule:
     return Rule("a vector of positions, e.g. torch.tensor([0, 2])", reason)
 
 
-def fits(came: torch.Size, shape: str, sizes: Sizes, empty: str) -> bool:
+def fits(came: torch.Size, letters: list[str], sizes: Sizes, empty: str) -> bool:
     """Whether a shape is as the letters say; letters met for the first time get their number.
 
     >>> sizes = {}
-    >>> fits(torch.Size([5, 2, 3]), "*B n D", sizes, ""), sizes
+    >>> fits(torch.Size([5, 2, 3]), ["*B", "n", "D"], sizes, ""), sizes
     (True, {'n': 2, 'D': 3, '*B': (5,)})
-    >>> fits(torch.Size([5, 4, 3]), "*B n D", sizes, "")
+    >>> fits(torch.Size([5, 4, 3]), ["*B", "n", "D"], sizes, "")
     False
     """
-    if shape == "...":
+    if letters == ["..."]:
         return 0 not in came
-    letters, sides = shape.split(), list(came)
+    sides = list(came)
     leading = letters[0] if letters[:1] and letters[0].startswith("*") else None
     letters = letters[1:] if leading else letters
     if len(sides) < len(letters) or (not leading and len(sides) != len(letters)):
@@ -337,7 +340,8 @@ def asked(**rules: Rule) -> Callable[[Function], Function]:
         if isclass(function):
             function.__init__ = decorate_function(function.__init__, rules, function.__name__)
             return function
-        return decorate_function(function, rules, function.__name__)
+        name = function.__qualname__.removesuffix(".__init__").rpartition("<locals>.")[2]
+        return decorate_function(function, rules, name)
 
     return decorate
 
@@ -390,12 +394,12 @@ class Checks:
             for why, expected in self.reasons(name, given[name], sizes)
         ]
         if reasons:
-            came = ", ".join(f"{k}={shown(v)}" for k, v in given.items() if k != "self")
+            came = ", ".join(f"{k}={shown(v)}" for k, v in given.items() if k not in UNSAID)
             listed = "".join(f"\n  - {reason}" for reason in reasons)
             raise AskedWrongly(f"{self.name}({came}){listed}")
 
     def in_order(self, given: Mapping[str, Any]) -> Iterator[str]:
-        return (name for name in self.parameters if name in given and name != "self")
+        return (name for name in self.parameters if name in given and name not in UNSAID)
 
     def reasons(self, name: str, value: Any, sizes: Sizes) -> Iterator[tuple[str, str]]:
         parameter, kind, rule = self.parameters[name], self.kinds[name], self.rules.get(name)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import FLOATS, WIDE, Rule, looks, unreadable
+from metarep_lib.asked import FLOATS, WIDE, Rule, asked, at_least, looks, unreadable, whole
 from metarep_lib.contents import Contents, describe
 from metarep_lib.rounding import redrawn
 
@@ -91,6 +91,7 @@ class Prompt(Contents):
     def n_outputs(self) -> int:
         return self.y.shape[-1] if self.y.ndim == self.phi.ndim else 1
 
+    @asked(which=whole)
     def output(self, which: int) -> "Prompt":
         """The prompt with one of several outputs alone."""
         held_out = None if self.y_query is None else self.y_query[..., which]
@@ -124,6 +125,7 @@ class Prompt(Contents):
         swallowed = moved.phi.dtype == torch.float32 and self.phi.dtype == torch.float64
         return moved.rounded() if swallowed else moved
 
+    @asked(n=at_least(1))
     def expand(self, n: int) -> "Prompt":
         """n times the same prompt along a new first axis, in the same memory.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from metarep_lib.asked import asked, at_least, each
 from metarep_lib.certify.catalogue import UnknownRecurrence, recurrence_of
 from metarep_lib.certify.certificate import (
     Certificate,
@@ -80,6 +81,7 @@ class Certification(Contents):
         )
 
 
+@asked(seeds=each(at_least(0), example="(0, 1)"))
 def certify(
     network: ConstructedTransformer,
     recurrence: Recurrence | None = None,

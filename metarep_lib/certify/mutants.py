@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.certify.certificate import (
     StepTrial,
     WholeTrial,
@@ -72,6 +73,7 @@ class Judged(Contents):
     survivors: tuple[str, ...]
 
 
+@asked()
 def mutants(network: ConstructedTransformer) -> Iterator[Mutant]:
     """All of them, one small wrong at a time."""
     state_dict, schedule = network.transformer.state_dict(), network.transformer.config.schedule
@@ -150,6 +152,7 @@ class Harness:
         return Judged(dict(made), tuple(left))
 
 
+@asked(seed=at_least(0), n_support=at_least(1))
 def survivors(
     network: ConstructedTransformer,
     recurrence: Recurrence,

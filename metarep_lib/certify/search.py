@@ -8,7 +8,10 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, positive
 
+
+@asked(reach=positive, iterations=at_least(1))
 def climb(
     log_ratio: Callable[[Tensor], Tensor],
     start: np.ndarray,
@@ -54,6 +57,7 @@ def climb(
     return math.exp(best), best_z
 
 
+@asked(size=at_least(1), seed=at_least(0), starts=at_least(1), reach=positive)
 def worst_case(
     ratio: Callable[[Tensor], Tensor], size: int, *, seed: int, starts: int = 3, reach: float = 8.0
 ) -> float:

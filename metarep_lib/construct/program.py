@@ -15,6 +15,7 @@ from itertools import accumulate
 
 import torch
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.call import Call
 from metarep_lib.contents import Contents
 from metarep_lib.network.basis import Basis
@@ -59,6 +60,7 @@ class ProgramError(ValueError):
     """A program that cannot be assembled; the message lists every reason."""
 
 
+@asked()
 @dataclass(frozen=True, init=False)
 class Form:
     """A weighted sum of named directions of equal width: a linear read of one token.
@@ -88,6 +90,7 @@ def show_term(name: str, weight: float | Weight) -> str:
     return name if weight == 1 else f"{weight:g} {name}"
 
 
+@asked()
 @dataclass(frozen=True)
 class Head:
     """Adds gain * sum_j score_ij value_j (kind "linear"), or its normalised or softmax version.
@@ -103,6 +106,7 @@ class Head:
     hides: tuple[int, ...] = ()
 
 
+@asked()
 @dataclass(frozen=True)
 class Product:
     """Adds gain * left * right, channel by channel; a one-channel factor scales a wider one.
@@ -115,6 +119,7 @@ class Product:
     gain: float = 1.0
 
 
+@asked()
 @dataclass(frozen=True, repr=False)
 class Write(Contents):
     """Everything one half of a block adds to one direction."""
@@ -123,6 +128,7 @@ class Write(Contents):
     terms: tuple[Head, ...] | tuple[Product, ...]
 
 
+@asked(step=at_least(0))
 @dataclass(frozen=True, repr=False)
 class Layer(Contents):
     """One block: `step` of the algorithm it belongs to (0: preparation), a `phase` to call it by, its two halves."""
@@ -133,6 +139,7 @@ class Layer(Contents):
     mlp: tuple[Write, ...] = ()
 
 
+@asked()
 @dataclass(frozen=True)
 class Program:
     """An algorithm as blocks over a named stream.

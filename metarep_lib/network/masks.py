@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least
+
 
 @runtime_checkable
 class Mask(Protocol):
@@ -27,6 +29,7 @@ class Mask(Protocol):
         """sum over visible j of (q_i . k_j) v_j, in time linear in T."""
 
 
+@asked(n_prefix=at_least(0))
 @dataclass(frozen=True)
 class PrefixMask:
     """Every token reads the first `n_prefix` tokens, and nobody reads the rest.
@@ -44,6 +47,7 @@ class PrefixMask:
     n_prefix: int
     sees_itself: bool = False
 
+    @asked(n_tokens=at_least(0))
     def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
         visible = torch.zeros(n_tokens, n_tokens, dtype=torch.bool)
         visible[:, : self.n_prefix] = True
@@ -63,6 +67,7 @@ class PrefixMask:
         return out
 
 
+@asked(n_registers=at_least(0))
 @dataclass(frozen=True)
 class CausalMask:
     """Token i reads tokens j <= i, or j < i when `strict`; the first `n_registers` are read by all.
@@ -76,6 +81,7 @@ class CausalMask:
     strict: bool = False
     n_registers: int = 0
 
+    @asked(n_tokens=at_least(0))
     def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
         visible = torch.ones(n_tokens, n_tokens, dtype=torch.bool).tril(-1 if self.strict else 0)
         visible[:, : self.n_registers] = True
@@ -96,6 +102,7 @@ class CausalMask:
         return (q.unsqueeze(-2) @ memory).squeeze(-2)
 
 
+@asked(n_pairs=at_least(0))
 @dataclass(frozen=True)
 class PairCausalMask:
     """`n_pairs` context tokens, then `n_pairs` queries; query j reads pairs before j and itself.
@@ -108,6 +115,7 @@ class PairCausalMask:
 
     n_pairs: int
 
+    @asked(n_tokens=at_least(0))
     def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
         n = self.n_pairs
         self.check("dense", n_tokens)

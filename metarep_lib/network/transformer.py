@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.contents import Contents, shown
 from metarep_lib.network.masks import Mask
 
@@ -49,6 +50,7 @@ def untouched(*place_and_value: int | str | Tensor) -> Tensor:
     return place_and_value[-1]
 
 
+@asked(n_heads=at_least(0), d_head=at_least(0), d_value=at_least(0))
 @dataclass(frozen=True)
 class AttentionConfig:
     """A group of heads that share kind and widths; a block may hold several groups.
@@ -69,6 +71,7 @@ class AttentionConfig:
     hidden_keys: tuple[int, ...] = ()
 
 
+@asked(d_mlp=at_least(0))
 @dataclass(frozen=True)
 class BlockConfig:
     attention: tuple[AttentionConfig, ...]
@@ -77,6 +80,7 @@ class BlockConfig:
     norm: Norm = "none"
 
 
+@asked(d_input=at_least(1), d_model=at_least(1), d_output=at_least(1))
 @dataclass(frozen=True, repr=False)
 class TransformerConfig(Contents):
     """`blocks` are the distinct blocks; `schedule` is the order they run in.
@@ -219,6 +223,7 @@ class Transformer(nn.Module):
     torch.Size([5, 7, 1])
     """
 
+    @asked()
     def __init__(self, config: TransformerConfig, generator: torch.Generator | None = None):
         super().__init__()
         self.config = config

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, each, positive
 from metarep_lib.contents import Contents
 from metarep_lib.numerics.kernels.kernels import Kernel
-from metarep_lib.numerics.system import RidgeSystem
-from metarep_lib.prompt import Prompt
+from metarep_lib.numerics.system import RidgeSystem, a_system
+from metarep_lib.prompt import Prompt, a_prompt
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,6 +30,7 @@ class Tuned(Contents):
     ridge: float
 
 
+@asked(system=a_system())
 def left_out(system: RidgeSystem) -> Tensor:
     """What kernel ridge regression says at every support when that support is left out, [*batch, k].
 
@@ -43,6 +45,7 @@ def left_out(system: RidgeSystem) -> Tensor:
     return system.y - alpha / inverse.diagonal(dim1=-2, dim2=-1)
 
 
+@asked(prompt=a_prompt(), ridges=each(positive, example="[0.1, 1.0]"))
 def tuned_ridge_regression(
     prompt: Prompt, kernels: Sequence[Kernel], ridges: Sequence[float]
 ) -> Tuned:

@@ -8,9 +8,11 @@ False (axis-aligned: Phi^T Phi is then diagonal, the special case that flatters 
 import numpy as np
 import torch
 
+from metarep_lib.asked import asked, at_least, not_negative, positive
 from metarep_lib.prompt import Prompt
 
 
+@asked(n=at_least(1), condition=positive)
 def geometric_spectrum(n: int, condition: float) -> np.ndarray:
     """n eigenvalues from 1 down to 1 / condition, evenly spaced on a log scale.
 
@@ -20,6 +22,14 @@ def geometric_spectrum(n: int, condition: float) -> np.ndarray:
     return np.geomspace(1.0, 1.0 / condition, n)
 
 
+@asked(
+    n_support=at_least(1),
+    n_query=at_least(0),
+    ridge=positive,
+    seed=at_least(0),
+    noise=not_negative,
+    n_prompts=at_least(1),
+)
 def synthetic_prompt(
     spectrum: np.ndarray,
     n_support: int,

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.network.masks import PairCausalMask, PrefixMask
 from metarep_lib.network.tokens import bare_tokens
 from metarep_lib.network.transformer import Transformer
@@ -103,6 +104,7 @@ def train(
     )
 
 
+@asked(seed=at_least(0))
 def initial(recipe: Recipe, seed: int) -> Transformer:
     """The untrained network of a seed."""
     network = Transformer(recipe.config, torch.Generator().manual_seed(seed))

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.network.asking import Decoder
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.layouts import Interleaved, Layout, PairCausal, Prefix
@@ -51,6 +52,7 @@ class TrainedTransformer(Decoder):
     def name(self) -> str:
         return self.recipe.name
 
+    @asked(seed=at_least(0))
     def twin(self, seed: int) -> "TrainedTransformer":
         """The same architecture before its first step."""
         transformer = initial(self.recipe, seed).to(self.transformer.W_E)
@@ -106,6 +108,7 @@ def cards(folder: Path = WEIGHTS) -> list[dict]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
 
 
+@asked(seed=at_least(0))
 def untrained(
     network: TrainedTransformer, seed: int, output_gain: float | None = None
 ) -> TrainedTransformer:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, floats
 from metarep_lib.contents import Contents
 from metarep_lib.network.masks import Mask
 from metarep_lib.network.transformer import Transformer
 
 
 @torch.no_grad()
+@asked(tokens=floats("*B T d", half=True))
 def head_logits(transformer: Transformer, tokens: Tensor, mask: Mask) -> Tensor:
     """[L, *B, H, T, T] scores of all heads before the mask and before softmax, reader by key; every block has one group of H softmax heads.
 
@@ -55,6 +57,7 @@ class KernelHead(Contents):
     distance: Tensor
 
 
+@asked(logits=floats("*L B H r k"), x=floats("B r d"), x_other=floats("B k d"))
 def kernel_heads(logits: Tensor, x: Tensor, x_other: Tensor) -> KernelHead:
     """Fit c by least squares, one number for all prompts.
 

@@ -2,7 +2,10 @@
 
 from torch import Tensor
 
+from metarep_lib.asked import asked, floats
 
+
+@asked(phi=floats("B n p"), moved=floats("B n p2"))
 def representation_drift(phi: Tensor, moved: Tensor) -> float:
     """1 - linear CKA (Kornblith et al. 2019) of two feature matrices [B, n, p]: 0 when one is a rotation and scaling of the other.
 

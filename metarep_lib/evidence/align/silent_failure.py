@@ -6,6 +6,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from metarep_lib.asked import asked, floats
 from metarep_lib.numerics.kernels.kernels import ExponentialKernel
 from metarep_lib.numerics.kernels.smoothers import (
     effective_supports,
@@ -13,7 +14,7 @@ from metarep_lib.numerics.kernels.smoothers import (
     smoother_weights,
 )
 from metarep_lib.numerics.leave_one_out import Tuned, tuned_ridge_regression
-from metarep_lib.prompt import Prompt
+from metarep_lib.prompt import Prompt, a_prompt
 
 TOLERANCE = 0.1
 """An error looks fine within this part of the reference's."""
@@ -59,6 +60,7 @@ class Score:
         return self.fine and self.lost
 
 
+@asked(prediction=floats("q"), reference=floats("q"), targets=floats("q"), truth=floats("q"))
 def score(prediction: Tensor, reference: Tensor, targets: Tensor, truth: Tensor) -> Score:
     """How a prediction compares with a reference's, all [q].
 
@@ -86,6 +88,7 @@ def score(prediction: Tensor, reference: Tensor, targets: Tensor, truth: Tensor)
     )
 
 
+@asked(a=floats("q"), b=floats("q"))
 def rank_correlation(a: Tensor, b: Tensor) -> float:
     """Spearman's; 0 when one of them is constant: it orders nothing."""
     if bool((a == a[0]).all()) or bool((b == b[0]).all()):
@@ -115,6 +118,7 @@ class Diagnosis:
         return self.error_ratio <= 1 + TOLERANCE and self.agreement < AGREEMENT
 
 
+@asked(prompt=a_prompt(axes="", supports=2))
 def reference_solver(prompt: Prompt) -> Tuned:
     """The solver a smoother is diagnosed against: exponential-kernel ridge regression, temperature and ridge by leave-one-out.
 
@@ -127,6 +131,7 @@ def reference_solver(prompt: Prompt) -> Tuned:
     )
 
 
+@asked(prompt=a_prompt(axes="", supports=2, queries=3))
 def diagnose(prompt: Prompt, kernel: ExponentialKernel, solver: Tuned | None = None) -> Diagnosis:
     """Compare a one-layer softmax smoother with a solver tuned on the same supports; no query's target is read.
 

@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked
 from metarep_lib.contents import Contents
 from metarep_lib.numerics.kernels.kernels import ExponentialKernel, Kernel, linear_kernel
 from metarep_lib.numerics.solvers.iterations import divide, inner
@@ -21,7 +22,7 @@ from metarep_lib.numerics.solvers.preconditioning import jacobi, scaled
 from metarep_lib.numerics.spectrum.filters import METHODS, Spectrum
 from metarep_lib.numerics.steps import chebyshev_step, conjugate_gradient_step
 from metarep_lib.numerics.system import RidgeSystem
-from metarep_lib.prompt import Prompt
+from metarep_lib.prompt import Prompt, a_prompt
 
 KernelName = Literal["linear", "exponential"]
 Scaling = Literal["none", "jacobi", "normaliser", "primal"]
@@ -130,6 +131,7 @@ class Posed(Contents):
     linear: Spectrum
 
     @classmethod
+    @asked(prompt=a_prompt(axes="B"))
     def of(cls, prompt: Prompt) -> "Posed":
         return cls(prompt, plain_spectrum(prompt, linear_kernel))
 

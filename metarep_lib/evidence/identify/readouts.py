@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, floats, not_negative
 from metarep_lib.contents import Contents
 from metarep_lib.network.asking import Network
 from metarep_lib.prompt import Prompt
 
 
+@asked()
 def query_streams(network: Network, prompt: Prompt) -> Tensor:
     """[L + 1, B, q, D] the residual stream at the queries, after the embedding and after every layer.
 
@@ -27,6 +29,7 @@ def query_streams(network: Network, prompt: Prompt) -> Tensor:
         return network.trace(prompt, groups=("query",)).stream("query")
 
 
+@asked()
 def own_head(network: Network, streams: Tensor) -> Tensor:
     """[L + 1, B, q] what the network's own head reads off every layer, in double precision."""
     with torch.no_grad():
@@ -45,6 +48,7 @@ class Readout(Contents):
         return torch.cat([read, said.unsqueeze(0)])
 
 
+@asked(streams=floats("L B q D"), said=floats("B q"), rcond=not_negative)
 def fitted_readout(streams: Tensor, said: Tensor, rcond: float = 1e-9) -> Readout:
     """The least-squares readout of every layer, exactly converged.
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, floats
 from metarep_lib.contents import Contents
 from metarep_lib.numerics.spectrum.filters import Spectrum, chebyshev_basis
 from metarep_lib.numerics.system import RidgeSystem
-from metarep_lib.prompt import Prompt
+from metarep_lib.prompt import Prompt, a_prompt
 
 
 def primal_spectrum(prompt: Prompt) -> Spectrum:
@@ -24,6 +25,7 @@ def primal_spectrum(prompt: Prompt) -> Spectrum:
     return Spectrum.of(RidgeSystem(prompt.phi.mT @ prompt.phi, moment, prompt.phi_query))
 
 
+@asked(prompt=a_prompt(axes="B", queries=1), other=floats("B k"))
 def additivity_gap(predict: Callable[[Prompt], Tensor], prompt: Prompt, other: Tensor) -> Tensor:
     """[L] how far predictions are from additive: ||f(y + y') - f(y) - f(y')||^2 / ||f(y + y')||^2, over all prompts.
 
@@ -98,6 +100,7 @@ class Gains(Contents):
     scatter: Tensor
 
 
+@asked(prompt=a_prompt(axes="B", queries=1), observed=floats("L B q"), edges=floats("n"))
 def spectral_gains(prompt: Prompt, observed: Tensor, edges: Tensor) -> Gains:
     """The gain of every layer by eigenvalue.
 

@@ -14,6 +14,7 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, not_negative
 from metarep_lib.contents import Contents
 from metarep_lib.evidence.identify.candidates import BOXES, Candidate, Posed
 
@@ -70,6 +71,13 @@ def speaking(observed: Tensor) -> Tensor:
     return energy > SILENT * energy[-1]
 
 
+@asked(
+    observed=floats("L B q"),
+    seed=at_least(0),
+    draws=at_least(1),
+    starts=at_least(1),
+    tolerance=not_negative,
+)
 def fit_candidate(
     candidate: Candidate,
     posed: Posed,

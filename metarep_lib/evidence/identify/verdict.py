@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, floats
 from metarep_lib.contents import Contents
 from metarep_lib.evidence.identify.candidates import Posed
 from metarep_lib.evidence.identify.tuning import SAME, Fit
@@ -33,6 +34,7 @@ class Verdict(Contents):
         return min(self.misfits, key=self.misfits.get)
 
 
+@asked(observed=floats("L B q"))
 def judge(fits: Sequence[Fit], posed: Posed, observed: Tensor, *, same: float = SAME) -> Verdict:
     """Hold tuned candidates against a network on prompts that nothing was tuned on.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats
 from metarep_lib.contents import Contents
 from metarep_lib.network.asking import Network
 from metarep_lib.prompt import Prompt
@@ -24,6 +25,7 @@ Targets = Mapping[str, Tensor]
 Predictor = Callable[[Tensor], Tensor]
 
 
+@asked()
 def activations(network: Network, prompt: Prompt) -> dict[str, Tensor]:
     """Group of tokens -> [L + 1, *B, n, D], the stream there after the embedding and after every layer.
 
@@ -43,6 +45,7 @@ class Split:
     test: slice
 
     @classmethod
+    @asked(n_tasks=at_least(3, example=10))
     def of(cls, n_tasks: int) -> "Split":
         """Half, a fifth, and the rest, in order.
 
@@ -77,6 +80,7 @@ class Recovery(Contents):
         """Mean over the tasks."""
         return self.cosines.mean().item()
 
+    @asked(resamples=at_least(1), seed=at_least(0))
     def interval(
         self, than: "Recovery | None" = None, *, resamples: int = 2000, seed: int = 0
     ) -> tuple[float, float]:
@@ -92,6 +96,7 @@ class Recovery(Contents):
         return low, high
 
 
+@asked(predicted=floats("B n | B n m"), truth=floats("B n | B n m"))
 def recovery(predicted: Tensor, truth: Tensor) -> Recovery:
     """Score a prediction, both [B, n] or [B, n, m]: one vector per task.
 
@@ -124,6 +129,7 @@ class Probe(Contents):
         return (x.to(self.weights) @ self.weights + self.offset).squeeze(-1)
 
 
+@asked(x=floats("...", half=True, finite=False))
 def fit_probes(x: Tensor, targets: Targets, split: Split) -> dict[str, Probe]:
     """A ridge probe for every target; each takes the penalty that is best on the validation tasks.
 
@@ -157,6 +163,7 @@ def fit_probes(x: Tensor, targets: Targets, split: Split) -> dict[str, Probe]:
     return probes
 
 
+@asked(x=floats("...", half=True, finite=False))
 def recover(
     x: Tensor,
     targets: Targets,
@@ -207,6 +214,7 @@ class Partial(Contents):
     recovery: Recovery
 
 
+@asked(x=floats("...", half=True, finite=False), given=floats("B n g"))
 def partial_recovery(
     x: Tensor, targets: Targets, given: Tensor, split: Split
 ) -> dict[str, Partial]:

@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats
 
+
+@asked(A=floats("k k"), y=floats("k"), steps=at_least(0))
 def conjugate_gradient_jacobian(A: Tensor, y: Tensor, steps: int) -> Tensor:
     """d alpha_t / d y = q_t(A) + 2 Pi_t pi_t(A), [k, k], from alpha_0 = 0.
 
@@ -42,6 +45,7 @@ def conjugate_gradient_jacobian(A: Tensor, y: Tensor, steps: int) -> Tensor:
     return quotient + 2 * V @ torch.linalg.solve(T, V.mT @ residual)
 
 
+@asked(steps=at_least(0))
 def conjugate_gradient_lipschitz(kappa: Tensor, steps: int) -> Tensor:
     """lambda_min(A) times a Lipschitz constant of y -> alpha_t: sum_{j < t} (kappa - 1)^j + 2 max(1, (kappa - 1)^t / sqrt(kappa)).
 

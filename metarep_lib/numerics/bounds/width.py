@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
-from metarep_lib.prompt import Prompt
+from metarep_lib.asked import asked, floats
+from metarep_lib.prompt import Prompt, a_prompt
 
 
+@asked(prompt=a_prompt(axes=""), W=floats("..."))
 def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
     """||(I - P) H^-1 phi(x)||_H ||(I - P) w*||_H at every query, [q]: how far the width-m prediction is off at most.
 

@@ -7,9 +7,10 @@ positive definite P = L L^T in the place of 1 / m, for L^-1 A L^-T.
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, indices
 from metarep_lib.numerics.projections import landmark_projection, projected
 from metarep_lib.numerics.system import RidgeSystem
-from metarep_lib.prompt import Prompt
+from metarep_lib.prompt import Prompt, a_prompt
 
 
 def jacobi(system: RidgeSystem) -> Tensor:
@@ -73,6 +74,7 @@ def whitened(system: RidgeSystem, P: Tensor) -> RidgeSystem:
     )
 
 
+@asked(prompt=a_prompt(axes="", single=False), landmarks=indices("k"))
 def landmark_preconditioner(prompt: Prompt, landmarks: Tensor) -> Tensor:
     """P = Phi W^T W Phi^T + lambda I, W an orthonormal basis of the landmarks' features (Nystrom's K in the place of K), [k, k].
 
@@ -103,6 +105,7 @@ def block_diagonal(system: RidgeSystem, size: int) -> Tensor:
     return system.A * (block == block.unsqueeze(-1))
 
 
+@asked(prompt=a_prompt())
 def row_normalised(prompt: Prompt) -> tuple[Prompt, Tensor]:
     """What an RMSNorm without gain makes of the features: phi_i / ||phi_i||, and the lengths ||phi_i|| of the supports.
 

@@ -16,13 +16,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats
 from metarep_lib.numerics.solvers.iterations import divide, inner
 from metarep_lib.numerics.steps import conjugate_gradient_step
-from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system import RidgeSystem, a_system
 
 MOST_STEPS = 2**60
 
 
+@asked(system=a_system())
 def spectral_shares(system: RidgeSystem) -> tuple[Tensor, Tensor]:
     """(eigenvalues, shares), both [*batch, n]: lambda_i ascending and (v_i . y)^2 / lambda_i, scaled to sum one.
 
@@ -35,6 +37,7 @@ def spectral_shares(system: RidgeSystem) -> tuple[Tensor, Tensor]:
     return eigenvalues, shares / shares.sum(-1, keepdim=True)
 
 
+@asked()
 def gradient_descent_errors(
     eigenvalues: Tensor, shares: Tensor, t: Tensor, step_size: Tensor | float
 ) -> Tensor:
@@ -61,6 +64,7 @@ def gradient_descent_errors(
     return root_mean(factors.abs() ** t.view(-1, *[1] * factors.ndim), shares)
 
 
+@asked()
 def chebyshev_errors(
     eigenvalues: Tensor, shares: Tensor, t: Tensor, smallest: float, largest: float
 ) -> Tensor:
@@ -106,6 +110,7 @@ def chebyshev_errors(
     return root_mean(P.view(len(t), *[1] * (shares.ndim - 1), -1), shares)
 
 
+@asked(eigenvalues=floats("n"), shares=floats("n"), steps=at_least(0))
 def conjugate_gradient_errors(eigenvalues: Tensor, shares: Tensor, steps: int) -> Tensor:
     """Relative A-norm error after 0 ... steps steps of CG on the diagonal system, in the dtype handed in.
 
@@ -130,6 +135,7 @@ def conjugate_gradient_errors(eigenvalues: Tensor, shares: Tensor, steps: int) -
     return (torch.stack(squares).sum(-1) / shares.sum(-1)).sqrt()
 
 
+@asked(eigenvalues=floats("n"), shares=floats("n"))
 def gradient_descent_needs(eigenvalues: Tensor, shares: Tensor, accuracy: float) -> Tensor:
     """[*B] steps after which the relative A-norm error is at most the accuracy, step size 2 / (lambda_min + lambda_max).
 
@@ -155,6 +161,7 @@ def gradient_descent_needs(eigenvalues: Tensor, shares: Tensor, accuracy: float)
     )
 
 
+@asked()
 def chebyshev_needs(
     eigenvalues: Tensor, shares: Tensor, accuracy: float, smallest: float, largest: float, most: int
 ) -> Tensor:
@@ -185,6 +192,7 @@ def lagrange_weights(eigenvalues: Tensor) -> Tensor:
     return log_lagrange_weights(eigenvalues).exp()
 
 
+@asked(eigenvalues=floats("n"))
 def worst_error(eigenvalues: Tensor) -> Tensor:
     """[*B] 1 / sum_i l_i: the relative A-norm error of CG after n - 1 steps on n distinct eigenvalues, targets at their worst.
 

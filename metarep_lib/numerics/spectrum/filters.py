@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, one_of
 from metarep_lib.contents import Contents
-from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system import RidgeSystem, a_system
 
 
 def descend(s: Tensor, eta: Tensor) -> Tensor:
@@ -51,6 +52,7 @@ METHODS: dict[str, tuple[Callable[..., Tensor], tuple[str, ...]]] = {
 }
 
 
+@asked(method=one_of(*METHODS))
 @dataclass(frozen=True, eq=False, repr=False)
 class Filter(Contents):
     """A method with its scalars: call it with eigenvalues of A for c(s).
@@ -66,10 +68,12 @@ class Filter(Contents):
     method: str
     scalars: dict[str, Tensor]
 
+    @asked(s=floats("..."))
     def __call__(self, s: Tensor) -> Tensor:
         return METHODS[self.method][0](s, **self.scalars)
 
 
+@asked(weights=floats("n"))
 @dataclass(frozen=True, eq=False, repr=False)
 class PolynomialFilter(Contents):
     """c(s) = sum_j weights_j T_j(2 s / largest - 1), Chebyshev polynomials on [0, largest]; [degree of 1 - s c(s)] weights."""
@@ -77,6 +81,7 @@ class PolynomialFilter(Contents):
     weights: Tensor
     largest: float
 
+    @asked(s=floats("..."))
     def __call__(self, s: Tensor) -> Tensor:
         return chebyshev_basis(s, len(self.weights), self.largest) @ self.weights
 
@@ -96,6 +101,7 @@ class Spectrum(Contents):
     K_query: Tensor
 
     @classmethod
+    @asked(system=a_system())
     def of(cls, system: RidgeSystem) -> "Spectrum":
         """Of any symmetric systems: K, K + lambda I, or the primal X^T X with right-hand side X^T y and queries x."""
         eigenvalues, vectors = torch.linalg.eigh(system.A)
@@ -107,11 +113,13 @@ class Spectrum(Contents):
         """[B, q] k(x)^T c(A) y."""
         return (self.K_query @ (c(self.eigenvalues) * self.y).unsqueeze(-1)).squeeze(-1)
 
+    @asked(f=floats("*B q"))
     def risk(self, c: Callable[[Tensor], Tensor], f: Tensor) -> Tensor:
         """Mean squared error of the predictions against f, [B, q]."""
         return (self.predict(c) - f).square().mean()
 
 
+@asked(steps=at_least(0))
 def krylov_degree(method: str, steps: int) -> int:
     """The degree of 1 - s c(s) after L steps: L, and (3^L - 1) / 2 for GD++, whose features carry powers of S along.
 
@@ -130,6 +138,7 @@ def krylov_degree(method: str, steps: int) -> int:
     return (3**steps - 1) // 2 if method == "GD++" else steps
 
 
+@asked(f=floats("B q"), steps=at_least(0), restarts=at_least(1), seed=at_least(0))
 def tune(
     method: str,
     spectrum: Spectrum,
@@ -213,6 +222,7 @@ def descent(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
     return free.detach()
 
 
+@asked(f=floats("B q"), degree=at_least(1))
 def best_polynomial(spectrum: Spectrum, f: Tensor, degree: int) -> PolynomialFilter:
     """The filter of smallest risk among *all* with 1 - s c(s) of at most this degree, the same for every prompt: least squares, no search.
 
