@@ -5,8 +5,8 @@
 
 The kind of every argument is read off its annotation: a whole number, a finite number, a dense tensor, a prompt. A rule
 of the decorator narrows it. Shapes share their letters: with `x=floats("B n D"), y=floats("B n")` the B of both is one
-number. The values of a tensor are checked where they can be looked at, so a call runs under `torch.vmap` and in a
-compiler's trace; shapes are checked always.
+number. The values of a tensor are checked where they can be looked at, so a call runs under `torch.vmap`, where
+shapes are checked all the same, and in a compiler's trace, where nothing is.
 """
 
 import math
@@ -103,10 +103,10 @@ def is_array(value: object) -> bool:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError):
         return False
-    return array.dtype.kind in "iuf" and bool(np.isfinite(array).all())
+    return array.dtype.kind in "iuf"
 
 
-numbers = that("an array of finite numbers", is_array)
+numbers = that("an array of numbers", is_array)
 whole = that("a whole number, e.g. 3", is_whole)
 finite = that("a finite number, e.g. 0.5", is_number)
 positive = that("a finite number > 0, e.g. 0.5", lambda x: is_number(x) and looks(lambda: x > 0))
@@ -152,7 +152,16 @@ def each(rule: Rule, *, least: int = 1, example: str) -> Rule:
     return Rule(f"{least} or more of: {rule.expected.partition(',')[0]}; e.g. {example}", reason)
 
 
-def floats(shape: str = "...", *, half: bool = False, finite: bool = True, empty: str = "") -> Rule:
+def floats(
+    shape: str = "...",
+    *,
+    half: bool = False,
+    finite: bool = True,
+    empty: str = "",
+    above: float | None = None,
+    least: float | None = None,
+    like: str = "",
+) -> Rule:
     """A dense tensor of floats.
 
     Args:
@@ -160,6 +169,8 @@ def floats(shape: str = "...", *, half: bool = False, finite: bool = True, empty
         half: half precision will do, too; factorisations and quantiles are not made for it.
         finite: no NaN and nothing infinite.
         empty: the letters that may be zero.
+        above, least: every entry is larger than this, or not smaller.
+        like: another argument, whose dtype it has to have.
     """
     kinds = FLOATS if half else WIDE
     shapes = [one.split() for one in shape.split("|")]
@@ -179,9 +190,83 @@ def floats(shape: str = "...", *, half: bool = False, finite: bool = True, empty
             return f"is {describe(x)}" + (f" where {met} is known" if met else "")
         if finite and not looks(lambda: torch.isfinite(x).all()):
             return f"is {describe(x)} with NaN or infinite values"
+        if above is not None and not looks(lambda: (x > above).all()):
+            return f"is {describe(x)} with entries of at most {above:g}"
+        if least is not None and not looks(lambda: (x >= least).all()):
+            return f"is {describe(x)} with entries below {least:g}"
+        if like and x.dtype != dtype_of(sizes.get(f"={like}"), x.dtype):
+            return f"is {describe(x)} beside {like} of {dtype_of(sizes[f'={like}'])}"
         return ""
 
-    return Rule(expected + (", all finite" if finite else ""), reason)
+    return Rule(
+        expected
+        + (", all finite" if finite else "")
+        + (f", all above {above:g}" if above is not None else "")
+        + (f", none below {least:g}" if least is not None else "")
+        + (f", of the dtype of {like}" if like else ""),
+        reason,
+    )
+
+
+def dtype_of(value: Any, otherwise: torch.dtype | None = None) -> torch.dtype | None:
+    """Of a tensor, or of the first tensor that a dataclass holds."""
+    held = [value, *vars(value).values()] if hasattr(value, "__dict__") else [value]
+    return next((x.dtype for x in held if isinstance(x, Tensor)), otherwise)
+
+
+def beside(other: str, rule: Rule) -> Rule:
+    """A tensor whose shape broadcasts with that of an argument before it."""
+
+    def reason(x: Any, sizes: Sizes) -> str:
+        if why := rule.reason(x, sizes):
+            return why
+        try:
+            torch.broadcast_shapes(x.shape, sizes[f"={other}"].shape)
+        except (RuntimeError, KeyError):
+            return f"is {describe(x)}, which does not broadcast with {other}"
+        return ""
+
+    return Rule(f"{rule.expected}, that broadcasts with {other}", reason)
+
+
+def holding(*names: str) -> Rule:
+    """A mapping with these names in it."""
+    return that(
+        f"a mapping that holds {', '.join(names)}",
+        lambda held: isinstance(held, Mapping) and all(name in held for name in names),
+    )
+
+
+def is_array_or_number(value: object) -> bool:
+    return isinstance(value, Tensor | np.ndarray) or is_number(value)
+
+
+def is_device(value: object) -> bool:
+    try:
+        torch.empty(0, device=value)
+    except (RuntimeError, TypeError, AssertionError):
+        return False
+    return True
+
+
+def is_definite(value: Tensor) -> bool:
+    return int(torch.linalg.cholesky_ex(value).info.max()) == 0
+
+
+array_or_number = that("a number or an array of numbers", is_array_or_number)
+a_device = that("a device of this machine, e.g. 'cpu'", is_device)
+
+
+def definite(shape: str) -> Rule:
+    """Symmetric positive definite matrices."""
+    plain = floats(shape)
+
+    def reason(x: Any, sizes: Sizes) -> str:
+        if why := plain.reason(x, sizes):
+            return why
+        return "" if looks(lambda: is_definite(x)) else f"is {describe(x)}, not positive definite"
+
+    return Rule(f"{plain.expected}, positive definite", reason)
 
 
 def indices(below: str = "") -> Rule:
@@ -229,7 +314,13 @@ def fits(came: torch.Size, letters: list[str], sizes: Sizes, empty: str) -> bool
     one_each = all(met[name] == side for name, side in zip(letters, sides[split:]) if name in met)
     there = all(side or name in empty.split() for name, side in zip(letters, sides[split:]))
     known = all(sizes.get(name, value) == value for name, value in met.items())
-    good = fixed and one_each and there and known and 0 not in sides[:split]
+    good = (
+        fixed
+        and one_each
+        and there
+        and known
+        and (0 not in sides[:split] or leading in empty.split())
+    )
     if good:
         sizes.update(met)
     return good
@@ -352,7 +443,8 @@ def decorate_function(function: Function, rules: Mapping[str, Rule], name: str) 
 
     @wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        said.check(args, kwargs)
+        if not torch.compiler.is_compiling():
+            said.check(args, kwargs)
         return function(*args, **kwargs)
 
     return checked
@@ -409,3 +501,4 @@ class Checks:
             if asked_of is not None and (why := asked_of.reason(value, sizes)):
                 yield why, (rule or kind).expected
                 return
+        sizes[f"={name}"] = value

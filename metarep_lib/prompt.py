@@ -188,7 +188,7 @@ def a_prompt(
             or prompt.n_support < supports
             or prompt.n_query < queries
         )
-        sizes.update({"k": prompt.n_support, "p": prompt.n_features, "q": prompt.n_query})
+        sizes.update({"k": prompt.n_support, "p": prompt.n_features})
         return f"is {prompt}" if wrong else ""
 
     return Rule(", ".join(parts), reason)

@@ -15,7 +15,7 @@ from itertools import accumulate
 
 import torch
 
-from metarep_lib.asked import asked, at_least
+from metarep_lib.asked import asked
 from metarep_lib.construct.call import Call
 from metarep_lib.contents import Contents
 from metarep_lib.network.basis import Basis
@@ -128,7 +128,7 @@ class Write(Contents):
     terms: tuple[Head, ...] | tuple[Product, ...]
 
 
-@asked(step=at_least(0))
+@asked()
 @dataclass(frozen=True, repr=False)
 class Layer(Contents):
     """One block: `step` of the algorithm it belongs to (0: preparation), a `phase` to call it by, its two halves."""

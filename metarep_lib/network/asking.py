@@ -164,14 +164,6 @@ class Decoder(Network):
     inputs: Basis
     name: str
 
-    def __repr__(self) -> str:
-        traits = self.traits
-        ridge = "" if traits.reads_ridge else ", does not read the ridge of a prompt"
-        return (
-            f"{type(self).__name__}({self.name!r}: {traits.n_features} features,"
-            f" {self.n_layers} layers, width {self.d_model}, {traits.dtype}{ridge})"
-        )
-
     def warn(self, resid: Tensor) -> None:
         """Warn of numeric trouble in a stream [..., T, D]; a network that knows of none stays silent."""
 
@@ -314,6 +306,14 @@ class Decoder(Network):
         if reasons:
             came = f"{self.name} asked with a prompt of {prompt.phi.dtype}{list(prompt.phi.shape)} on {prompt.phi.device}"
             raise AskedWrongly(came + "".join(f"\n  - {reason}" for reason in reasons))
+
+    def __repr__(self) -> str:
+        traits = self.traits
+        ridge = "" if traits.reads_ridge else ", does not read the ridge of a prompt"
+        return (
+            f"{type(self).__name__}({self.name!r}: {traits.n_features} features,"
+            f" {self.n_layers} layers, width {self.d_model}, {traits.dtype}{ridge})"
+        )
 
     def _last(self, question: Question) -> Tensor:
         for last in self.transformer.stream(question.tokens, question.mask):

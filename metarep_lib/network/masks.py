@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least
+from metarep_lib.asked import asked, at_least, floats
 
 
 @runtime_checkable
@@ -27,6 +27,12 @@ class Mask(Protocol):
 
     def contract(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """sum over visible j of (q_i . k_j) v_j, in time linear in T."""
+
+
+QUERIES, KEYS = (
+    floats("*B T d", half=True, finite=False, empty="*B T d", like=like) for like in ("", "q")
+)
+VALUES = floats("*B T e", half=True, finite=False, empty="*B T e", like="q")
 
 
 @asked(n_prefix=at_least(0))
@@ -55,6 +61,7 @@ class PrefixMask:
             visible.fill_diagonal_(True)
         return visible
 
+    @asked(q=QUERIES, k=KEYS, v=VALUES)
     def contract(
         self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
     ) -> Float[Tensor, "*B T e"]:
@@ -87,6 +94,7 @@ class CausalMask:
         visible[:, : self.n_registers] = True
         return visible
 
+    @asked(q=QUERIES, k=KEYS, v=VALUES)
     def contract(
         self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
     ) -> Float[Tensor, "*B T e"]:
@@ -124,6 +132,7 @@ class PairCausalMask:
         visible[n:, :n] = CausalMask(strict=True).dense(n)
         return visible.fill_diagonal_(True)
 
+    @asked(q=QUERIES, k=KEYS, v=VALUES)
     def contract(
         self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
     ) -> Float[Tensor, "*B T e"]:

@@ -249,6 +249,10 @@ class Transformer(nn.Module):
     ) -> Iterator[Float[Tensor, "*B T d_model"]]:
         """Yield the residual stream: after the embedding, then after every block of the schedule."""
         self.check(tokens)
+        if not callable(getattr(mask, "contract", None)):
+            raise ValueError(
+                f"Transformer(mask={shown(mask)}): expected a mask, e.g. PrefixMask(n_prefix=2)"
+            )
         x = tap(0, "mlp", tokens @ self.W_E)
         yield x
         for block, index in enumerate(self.config.schedule, start=1):

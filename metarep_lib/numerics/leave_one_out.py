@@ -9,7 +9,8 @@ from torch import Tensor
 from metarep_lib.asked import asked, each, positive
 from metarep_lib.contents import Contents
 from metarep_lib.numerics.kernels.kernels import Kernel
-from metarep_lib.numerics.system import RidgeSystem, a_system
+from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system_asked import a_system
 from metarep_lib.prompt import Prompt, a_prompt
 
 

@@ -50,7 +50,6 @@ def isotropic(n_support: int) -> Spectra:
     n_features=at_least(1),
     seed=at_least(0),
     noise=not_negative,
-    ridge=positive,
 )
 def designed_prompts(
     spectra: Spectra,

@@ -120,7 +120,7 @@ def with_noise(x: Tensor, f: Tensor, levels: tuple[float, ...], generator: torch
     return Draw(redrawn(x), redrawn(f), redrawn(y), noise)
 
 
-@asked(n_support=at_least(1))
+@asked(n_support=at_least(0))
 def bayes(prior: Prior, draw: Draw, n_support: int) -> Tensor:
     """[B, n - n_support] posterior mean of f at the other tokens, given the first n_support targets and the noise level.
 
@@ -131,7 +131,7 @@ def bayes(prior: Prior, draw: Draw, n_support: int) -> Tensor:
     return posterior(prior, draw, n_support, draw.noise)[0]
 
 
-@asked(n_support=at_least(1))
+@asked(n_support=at_least(0))
 def bayes_untold(prior: Prior, draw: Draw, n_support: int) -> Tensor:
     """The same when the noise level is not given: the means for all levels, weighted by how well each explains the targets.
 
@@ -164,7 +164,7 @@ def posterior(prior: Prior, draw: Draw, n_support: int, noise: Tensor) -> tuple[
     return (prior.covariance(query, support) @ alpha.unsqueeze(-1)).squeeze(-1), evidence
 
 
-@asked(n_support=at_least(1))
+@asked(n_support=at_least(0))
 def bayes_risk(prior: Prior, draw: Draw, n_support: int) -> float:
     """Mean squared error of `bayes` on these prompts."""
     if n_support == 0:

@@ -8,14 +8,11 @@ import numpy as np
 import torch
 from sklearn.datasets import load_diabetes
 
-from metarep_lib.asked import asked, at_least, positive
+from metarep_lib.asked import asked, at_least
 from metarep_lib.prompt import Prompt
 
 
 @asked(
-    n_support=at_least(1),
-    n_query=at_least(0),
-    ridge=positive,
     seed=at_least(0),
     n_prompts=at_least(1),
 )

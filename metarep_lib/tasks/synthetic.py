@@ -25,7 +25,6 @@ def geometric_spectrum(n: int, condition: float) -> np.ndarray:
 @asked(
     n_support=at_least(1),
     n_query=at_least(0),
-    ridge=positive,
     seed=at_least(0),
     noise=not_negative,
     n_prompts=at_least(1),

@@ -100,7 +100,9 @@ class Gains(Contents):
     scatter: Tensor
 
 
-@asked(prompt=a_prompt(axes="B", queries=1), observed=floats("L B q"), edges=floats("n"))
+@asked(
+    prompt=a_prompt(axes="B", queries=1), observed=floats("L B q", like="prompt"), edges=floats("n")
+)
 def spectral_gains(prompt: Prompt, observed: Tensor, edges: Tensor) -> Gains:
     """The gain of every layer by eigenvalue.
 

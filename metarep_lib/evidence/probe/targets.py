@@ -8,7 +8,8 @@ from torch import Tensor
 
 from metarep_lib.asked import asked, at_least, positive
 from metarep_lib.numerics import solvers
-from metarep_lib.numerics.system import RidgeSystem, a_system
+from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system_asked import a_system
 
 
 @asked(system=a_system(axes="*B"), ridge=positive, steps=at_least(0), seed=at_least(0))

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from metarep_lib.asked import asked, floats
-from metarep_lib.numerics.system import RidgeSystem, a_system
+from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system_asked import a_system
 
 
 @asked()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from metarep_lib.asked import asked, floats, positive
+from metarep_lib.asked import asked, floats
 from metarep_lib.contents import Contents
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
@@ -25,7 +25,7 @@ def linear_kernel(phi: Tensor, phi_other: Tensor) -> Tensor:
     return phi @ phi_other.mT
 
 
-@asked(tau=positive, U=floats("r p", half=True))
+@asked(U=floats("r p", half=True))
 @dataclass(frozen=True, eq=False, repr=False)
 class ExponentialKernel(Contents):
     """K_ij = exp(<U phi_i, U phi'_j> / tau): what a softmax head computes before it normalises (Tsai et al. 2019).
@@ -70,7 +70,7 @@ class ExponentialKernel(Contents):
         return self.logits(phi, phi_other).exp()
 
 
-@asked(tau=positive)
+@asked()
 @dataclass(frozen=True)
 class GaussianKernel:
     """K_ij = exp(-|phi_i - phi'_j|^2 / (2 tau)): the exponential kernel of the same tau, with every feature vector's own factor exp(-|phi|^2 / (2 tau)).

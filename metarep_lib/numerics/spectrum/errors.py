@@ -19,7 +19,8 @@ from torch import Tensor
 from metarep_lib.asked import asked, at_least, floats
 from metarep_lib.numerics.solvers.iterations import divide, inner
 from metarep_lib.numerics.steps import conjugate_gradient_step
-from metarep_lib.numerics.system import RidgeSystem, a_system
+from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system_asked import a_system
 
 MOST_STEPS = 2**60
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from metarep_lib.asked import asked, at_least, floats, one_of
 from metarep_lib.contents import Contents
-from metarep_lib.numerics.system import RidgeSystem, a_system
+from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system_asked import a_system
 
 
 def descend(s: Tensor, eta: Tensor) -> Tensor:
