@@ -39,6 +39,13 @@ class AskedWrongly(ValueError):
     """A call with what it cannot work with; the message names the call and lists every reason."""
 
 
+class OutOfRange(ArithmeticError):
+    """A call that was asked well and whose numbers left their range: a singular matrix, an overflow; the message names the call."""
+
+
+TROUBLE = (torch.linalg.LinAlgError, np.linalg.LinAlgError, OverflowError, ZeroDivisionError)
+
+
 @dataclass(frozen=True)
 class Rule:
     """One thing that is asked of an argument.
@@ -253,6 +260,16 @@ def is_definite(value: Tensor) -> bool:
     return int(torch.linalg.cholesky_ex(value).info.max()) == 0
 
 
+counts = that(
+    "a tensor of whole numbers from 0 on, e.g. torch.arange(5)",
+    lambda t: (
+        isinstance(t, Tensor)
+        and not unreadable(t)
+        and not t.is_complex()
+        and t.dtype != torch.bool
+        and looks(lambda: (t >= 0).all())
+    ),
+)
 array_or_number = that("a number or an array of numbers", is_array_or_number)
 a_device = that("a device of this machine, e.g. 'cpu'", is_device)
 
@@ -286,6 +303,31 @@ def indices(below: str = "") -> Rule:
         return "" if inside else f"is {describe(x)} with entries outside 0 to {top - 1}"
 
     return Rule("a vector of positions, e.g. torch.tensor([0, 2])", reason)
+
+
+def ascending(shape: str) -> Rule:
+    """A vector of floats that rise."""
+    plain = floats(shape)
+
+    def reason(x: Any, sizes: Sizes) -> str:
+        if why := plain.reason(x, sizes):
+            return why
+        return "" if looks(lambda: (x.diff() > 0).all()) else f"is {describe(x)} that does not rise"
+
+    return Rule(f"{plain.expected}, rising", reason)
+
+
+def tensors(shape: str = "...", *, least: int = 1, finite: bool = True, half: bool = True) -> Rule:
+    """A mapping of names to tensors of floats."""
+    plain = floats(shape, finite=finite, half=half)
+
+    def reason(held: Any, sizes: Sizes) -> str:
+        if not isinstance(held, Mapping) or len(held) < least:
+            return f"is {shown(held)}"
+        wrong = [f"{name!r} {why}" for name, x in held.items() if (why := plain.reason(x, sizes))]
+        return f"is {shown(held)} where {wrong[0]}" if wrong else ""
+
+    return Rule(f"a mapping of {least} or more names, each to {plain.expected}", reason)
 
 
 def fits(came: torch.Size, letters: list[str], sizes: Sizes, empty: str) -> bool:
@@ -413,7 +455,7 @@ def asked(**rules: Rule) -> Callable[[Function], Function]:
     Args:
         rules: name of an argument to what is asked of it beyond its annotation.
 
-    The call raises `AskedWrongly` with every reason.
+    The call raises `AskedWrongly` with every reason, and `OutOfRange` where a factorisation fails or a number overflows.
 
     >>> @asked(steps=at_least(0), y=floats("k"), x=floats("k p"))
     ... def solve(x: Tensor, y: Tensor, steps: int) -> int:
@@ -445,9 +487,19 @@ def decorate_function(function: Function, rules: Mapping[str, Rule], name: str) 
     def checked(*args: Any, **kwargs: Any) -> Any:
         if not torch.compiler.is_compiling():
             said.check(args, kwargs)
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except TROUBLE as error:
+            raise OutOfRange(
+                f"{said.call(args, kwargs)}: {type(error).__name__}, {first_line(error)}; this would"
+                " work: numbers of ordinary size, a larger ridge, float64"
+            ) from error
 
     return checked
+
+
+def first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "")
 
 
 class Checks:
@@ -486,9 +538,14 @@ class Checks:
             for why, expected in self.reasons(name, given[name], sizes)
         ]
         if reasons:
-            came = ", ".join(f"{k}={shown(v)}" for k, v in given.items() if k not in UNSAID)
             listed = "".join(f"\n  - {reason}" for reason in reasons)
-            raise AskedWrongly(f"{self.name}({came}){listed}")
+            raise AskedWrongly(f"{self.call(args, kwargs)}{listed}")
+
+    def call(self, args: tuple, kwargs: Mapping[str, Any]) -> str:
+        """The call as it came, in a line."""
+        given = {**dict(zip(self.positional, args)), **kwargs}
+        came = ", ".join(f"{k}={shown(v)}" for k, v in given.items() if k not in UNSAID)
+        return f"{self.name}({came})"
 
     def in_order(self, given: Mapping[str, Any]) -> Iterator[str]:
         return (name for name in self.parameters if name in given and name not in UNSAID)

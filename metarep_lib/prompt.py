@@ -94,6 +94,10 @@ class Prompt(Contents):
     @asked(which=whole)
     def output(self, which: int) -> "Prompt":
         """The prompt with one of several outputs alone."""
+        if self.y.ndim == self.phi.ndim and not -self.n_outputs <= which < self.n_outputs:
+            raise IndexError(
+                f"Prompt.output({which}): expected an output from 0 to {self.n_outputs - 1}"
+            )
         held_out = None if self.y_query is None else self.y_query[..., which]
         return replace(self, y=self.y[..., which], y_query=held_out)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, looks
+from metarep_lib.asked import a_device, asked, looks
 from metarep_lib.construct.program import Form, Head, Product, Program, Weight, Write, guard_of
 from metarep_lib.construct.save import write_network
 from metarep_lib.network.asking import Decoder
@@ -104,7 +104,7 @@ class ConstructedTransformer(Decoder):
             )
 
 
-@asked()
+@asked(device=a_device)
 def assemble(
     program: Program, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
 ) -> ConstructedTransformer:

@@ -15,7 +15,7 @@ from itertools import accumulate
 
 import torch
 
-from metarep_lib.asked import asked
+from metarep_lib.asked import asked, is_number, that
 from metarep_lib.construct.call import Call
 from metarep_lib.contents import Contents
 from metarep_lib.network.basis import Basis
@@ -60,7 +60,15 @@ class ProgramError(ValueError):
     """A program that cannot be assembled; the message lists every reason."""
 
 
-@asked()
+def is_source(source: object) -> bool:
+    if isinstance(source, Mapping):
+        weights = source.values()
+        named = all(isinstance(name, str) for name in source)
+        return named and all(isinstance(weight, Weight) or is_number(weight) for weight in weights)
+    return isinstance(source, str | Form)
+
+
+@asked(source=that("a name, or a mapping of names to weights", is_source))
 @dataclass(frozen=True, init=False)
 class Form:
     """A weighted sum of named directions of equal width: a linear read of one token.

@@ -90,6 +90,11 @@ def tuned_ridge_regression(
             error = residual.square().mean()
             if error < best_error:
                 best, best_error = (kernel, ridge, alpha, residual), error
+    if best is None:
+        raise ValueError(
+            "tuned_ridge_regression(prompt): every leave-one-out error overflows; this would work:"
+            " targets of ordinary size"
+        )
     kernel, ridge, alpha, residual = best
     return Tuned(
         mean + kernel(prompt.phi_query, prompt.phi) @ alpha, prompt.y - residual, kernel, ridge

@@ -12,7 +12,7 @@ from metarep_lib.numerics.kernels.kernels import ExponentialKernel
 from metarep_lib.prompt import Prompt, a_prompt
 
 
-@asked(prompt=a_prompt(single=False), W=floats("..."))
+@asked(prompt=a_prompt(single=False), W=floats("m p2", like="prompt"))
 def projected(prompt: Prompt, W: Tensor) -> Prompt:
     """The prompt a width-m network sees: W phi for phi, on supports and queries.
 
@@ -61,7 +61,7 @@ def random_projection(
     return torch.linalg.qr(torch.randn(n_features, m, generator=generator, dtype=dtype)).Q.mT
 
 
-@asked(prompt=a_prompt(single=False), anchors=floats("n p"))
+@asked(prompt=a_prompt(single=False), anchors=floats("n p", like="prompt"))
 def spanned_features(
     prompt: Prompt, kernel: ExponentialKernel, anchors: Tensor | None = None
 ) -> Prompt:

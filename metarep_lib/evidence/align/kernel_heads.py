@@ -57,7 +57,11 @@ class KernelHead(Contents):
     distance: Tensor
 
 
-@asked(logits=floats("*L B H r k"), x=floats("B r d"), x_other=floats("B k d"))
+@asked(
+    logits=floats("*L B H r k"),
+    x=floats("B r d", like="logits"),
+    x_other=floats("B k d", like="logits"),
+)
 def kernel_heads(logits: Tensor, x: Tensor, x_other: Tensor) -> KernelHead:
     """Fit c by least squares, one number for all prompts.
 
@@ -69,12 +73,20 @@ def kernel_heads(logits: Tensor, x: Tensor, x_other: Tensor) -> KernelHead:
     Returns:
         [..., H] of every field.
 
+    Raises:
+        ValueError: inputs for which <x, x'> is the same for every key.
+
     >>> x = torch.eye(3).expand(1, 3, 3)
     >>> head = kernel_heads(5 * x.unsqueeze(1) + 2, x, x)
     >>> head.share, head.inverse_tau, bool(head.distance < 1e-6)
     (tensor([1.]), tensor([5.0000]), True)
     """
     inner = centred(x @ x_other.mT).unsqueeze(-3)  # [B, 1, r, k]
+    if not inner.any():
+        raise ValueError(
+            f"kernel_heads(x={list(x.shape)}, x_other={list(x_other.shape)}): <x, x'> is the same for"
+            " every key, so that no c can be found; expected inputs that vary"
+        )
     ours = centred(logits)
     over = (-4, -2, -1)  # prompts, readers, keys
     slope = (ours * inner).sum(over) / inner.square().sum((0, -2, -1))  # [..., H]
@@ -83,7 +95,9 @@ def kernel_heads(logits: Tensor, x: Tensor, x_other: Tensor) -> KernelHead:
         min=torch.finfo(ours.dtype).tiny
     )
     P, of_kernel = logits.softmax(-1), (slope[..., None, :, None, None] * inner).softmax(-1)
-    distance = operator_norm(P - of_kernel) / operator_norm(P - 1 / P.shape[-1])
+    apart, from_uniform = operator_norm(P - of_kernel), operator_norm(P - 1 / P.shape[-1])
+    # a head that averages uniformly is where it should be when P' does, too
+    distance = torch.where(apart == 0, apart, apart / from_uniform)
     return KernelHead(share, slope, ours.square().mean(over), distance.mean(-2))
 
 

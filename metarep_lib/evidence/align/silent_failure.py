@@ -65,7 +65,7 @@ def score(prediction: Tensor, reference: Tensor, targets: Tensor, truth: Tensor)
     """How a prediction compares with a reference's, all [q].
 
     Raises:
-        ValueError: fewer than three queries, or shapes that differ.
+        ValueError: fewer than three queries, shapes that differ, targets or truth that are all alike, or a reference without error.
 
     >>> truth = torch.tensor([0.0, 1.0, 2.0, 3.0])
     >>> scored = score(truth.flip(0), truth, truth + torch.tensor([4.0, -4.0, -4.0, 4.0]), truth)
@@ -76,6 +76,17 @@ def score(prediction: Tensor, reference: Tensor, targets: Tensor, truth: Tensor)
     if len(shapes) > 1 or prediction.ndim != 1 or len(prediction) < 3:
         raise ValueError(
             f"score: shapes {sorted(shapes)}, expected four vectors of one length of at least 3, e.g. those of one prompt with 200 queries"
+        )
+    for name, held in (("targets", targets), ("truth", truth)):
+        if not held.var(correction=0) > 0:
+            raise ValueError(
+                f"score({name}={list(held.shape)}): they are all alike, so that there is no order and"
+                " no R^2; expected values that vary"
+            )
+    if torch.equal(reference, targets):
+        raise ValueError(
+            "score(reference, targets): the reference is the targets, so that no error can be"
+            " compared with its own; expected a prediction"
         )
     error, best = ((f - targets).square().mean().sqrt().item() for f in (prediction, reference))
     return Score(
@@ -143,7 +154,7 @@ def diagnose(prompt: Prompt, kernel: ExponentialKernel, solver: Tuned | None = N
         solver: what to compare with; `reference_solver(prompt)` when None.
 
     Raises:
-        ValueError: a batch, several outputs, fewer than two supports or three queries.
+        ValueError: a batch, several outputs, fewer than two supports or three queries, or targets that are all alike.
 
     >>> from metarep_lib.tasks.sphere import sphere_task
     >>> task = sphere_task(60, 40, 4, noise=0.5, seed=0)
@@ -154,6 +165,11 @@ def diagnose(prompt: Prompt, kernel: ExponentialKernel, solver: Tuned | None = N
         raise ValueError(
             f"diagnose(phi={list(prompt.phi.shape)}, phi_query={list(prompt.phi_query.shape)}, {prompt.n_outputs} outputs): expected one prompt with at"
             " least 3 queries and one output, [k, p] and [q, p]; for a batch call it for every prompt"
+        )
+    if not prompt.y.std() > 0:
+        raise ValueError(
+            "diagnose(prompt): the targets are all alike, so that there is no order to lose;"
+            " expected targets that vary"
         )
     solver = solver or reference_solver(prompt)
     weights = smoother_weights(prompt, kernel)

@@ -77,12 +77,12 @@ class Fitted:
     tau: float
     ridge: float
 
-    @asked(prompt=a_prompt(single=False, half=True))
+    @asked(prompt=a_prompt(single=False))
     def weights(self, prompt: Prompt) -> Tensor:
         """[*B, q, k] its s; the ridge of the prompt is not used."""
         return FAMILIES[self.family](replace(prompt, ridge=self.ridge), self.tau)
 
-    @asked(prompt=a_prompt(half=True))
+    @asked(prompt=a_prompt())
     def predict(self, prompt: Prompt) -> Tensor:
         """[*B, q] its f."""
         return (self.weights(prompt) @ prompt.y.unsqueeze(-1)).squeeze(-1)
@@ -107,6 +107,11 @@ def fit(family: str, prompt: Prompt, weights: Tensor, tau: float | None = None) 
     """
     if family not in FAMILIES:
         raise ValueError(f"fit({family!r}): no such family; there are: {', '.join(FAMILIES)}")
+    if weights.shape != (len(prompt.phi), prompt.n_query, prompt.n_support):
+        raise ValueError(
+            f"fit(weights={list(weights.shape)}): expected those of the prompts,"
+            f" {[len(prompt.phi), prompt.n_query, prompt.n_support]}"
+        )
     inputs = direction(prompt.phi) if family == "directions" else prompt.phi
     # a temperature of this size makes logits of size one
     typical = inputs.square().sum(-1).mean().item()

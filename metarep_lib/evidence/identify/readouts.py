@@ -59,7 +59,7 @@ def fitted_readout(streams: Tensor, said: Tensor, rcond: float = 1e-9) -> Readou
     """
     rows = [
         torch.linalg.lstsq(
-            with_one(x).flatten(0, 1), said.reshape(-1, 1), rcond=rcond, driver="gelsd"
+            with_one(x).flatten(0, 1), said.double().reshape(-1, 1), rcond=rcond, driver="gelsd"
         ).solution.squeeze(-1)
         for x in streams[:-1]
     ]

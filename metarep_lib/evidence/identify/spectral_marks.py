@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, floats
+from metarep_lib.asked import ascending, asked, floats
 from metarep_lib.contents import Contents
 from metarep_lib.numerics.spectrum.filters import Spectrum, chebyshev_basis
 from metarep_lib.numerics.system import RidgeSystem
@@ -25,7 +25,7 @@ def primal_spectrum(prompt: Prompt) -> Spectrum:
     return Spectrum.of(RidgeSystem(prompt.phi.mT @ prompt.phi, moment, prompt.phi_query))
 
 
-@asked(prompt=a_prompt(axes="B", queries=1), other=floats("B k"))
+@asked(prompt=a_prompt(axes="B", queries=1), other=floats("B k", like="prompt"))
 def additivity_gap(predict: Callable[[Prompt], Tensor], prompt: Prompt, other: Tensor) -> Tensor:
     """[L] how far predictions are from additive: ||f(y + y') - f(y) - f(y')||^2 / ||f(y + y')||^2, over all prompts.
 
@@ -41,8 +41,14 @@ def additivity_gap(predict: Callable[[Prompt], Tensor], prompt: Prompt, other: T
     tensor([0.2500])
     """
     y, other = prompt.y / 2**0.5, other / 2**0.5
+    if other.shape != y.shape:
+        raise ValueError(
+            f"additivity_gap(other={list(other.shape)}): expected targets for the prompts,"
+            f" {list(y.shape)}"
+        )
     both, one, two = (predict(replace(prompt, y=targets)) for targets in (y + other, y, other))
-    return (both - one - two).square().sum((-2, -1)) / both.square().sum((-2, -1))
+    gap, size = (both - one - two).square().sum((-2, -1)), both.square().sum((-2, -1))
+    return torch.where(gap == 0, gap, gap / size)  # who says nothing is additive
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,7 +107,9 @@ class Gains(Contents):
 
 
 @asked(
-    prompt=a_prompt(axes="B", queries=1), observed=floats("L B q", like="prompt"), edges=floats("n")
+    prompt=a_prompt(axes="B", queries=1),
+    observed=floats("L B q", like="prompt"),
+    edges=ascending("n"),
 )
 def spectral_gains(prompt: Prompt, observed: Tensor, edges: Tensor) -> Gains:
     """The gain of every layer by eigenvalue.
@@ -119,6 +127,17 @@ def spectral_gains(prompt: Prompt, observed: Tensor, edges: Tensor) -> Gains:
     if prompt.n_query < prompt.n_features:
         raise ValueError(
             f"spectral_gains(prompt with {prompt.n_query} queries, {prompt.n_features} features): expected at least as many queries as features"
+        )
+    expected = [len(prompt.phi), prompt.n_query]
+    if list(observed.shape[1:]) != expected:
+        raise ValueError(
+            f"spectral_gains(observed={list(observed.shape)}): expected predictions at every query,"
+            f" [L, {expected[0]}, {expected[1]}]"
+        )
+    if not prompt.phi.any() or not prompt.y.any():
+        raise ValueError(
+            "spectral_gains(prompt): its features or its targets are all zero, so that no gain has a"
+            " meaning; expected prompts that vary"
         )
     s, V = torch.linalg.eigh(prompt.phi.mT @ prompt.phi)
     weights = torch.linalg.lstsq(

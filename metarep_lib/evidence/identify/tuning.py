@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from metarep_lib.asked import asked, at_least, floats, not_negative
-from metarep_lib.contents import Contents
+from metarep_lib.contents import Contents, describe
 from metarep_lib.evidence.identify.candidates import BOXES, Candidate, Posed
 
 SAME = 1e-8  # misfit up to which a network counts as running the candidate, where nothing but rounding and tuning stands between them
@@ -99,6 +99,12 @@ def fit_candidate(
         starts: how many of the best of them are descended from.
         tolerance: a descent ends when the logarithm of the misfit falls by less than this part.
     """
+    expected = [len(posed.prompt.phi), posed.prompt.n_query]
+    if list(observed.shape[1:]) != expected or observed.dtype != posed.prompt.phi.dtype:
+        raise ValueError(
+            f"fit_candidate(observed={describe(observed)}): expected predictions at every query,"
+            f" [L, {expected[0]}, {expected[1]}] of {posed.prompt.phi.dtype}"
+        )
     steps = min(len(observed), MOST_STEPS)
     boxes = np.array([BOXES[name] for name in candidate.free(steps)]).reshape(-1, 2)
 

@@ -40,6 +40,17 @@ def judge(fits: Sequence[Fit], posed: Posed, observed: Tensor, *, same: float = 
 
     The name is that of the candidate with the fewest scalars among those with a misfit of at most `same`.
     """
+    expected = [len(posed.prompt.phi), posed.prompt.n_query]
+    if list(observed.shape[1:]) != expected or not fits:
+        raise ValueError(
+            f"judge({len(fits)} fits, observed={list(observed.shape)}): expected one fit or more, and"
+            f" predictions at every query, [L, {expected[0]}, {expected[1]}]"
+        )
+    if any(len(observed) != len(one.steps) for one in fits):
+        raise ValueError(
+            f"judge(observed={list(observed.shape)}): the fits were tuned to"
+            f" {len(fits[0].steps)} layers, expected as many"
+        )
     per_prompt = {
         one.candidate.name: one.misfits(posed, observed).nan_to_num(1e6).numpy() for one in fits
     }

@@ -129,6 +129,8 @@ def kind_reasons(network: object, prompt: object, interventions: object) -> Iter
         for edit in edits:
             if not isinstance(edit.where, Place) or not isinstance(edit.what, What):
                 yield f"{name!r}: {shown(edit)}, expected Edit(where, what) of a place and a change"
+            elif not isinstance(edit.where.tokens, str | None):
+                yield f"{name!r}: {type(edit.where).__name__}(tokens={shown(edit.where.tokens)}), expected the name of a group or None"
             elif not isinstance(edit.where.block, int):
                 yield f"{name!r}: {type(edit.where).__name__}(block={shown(edit.where.block)}), expected a number"
 

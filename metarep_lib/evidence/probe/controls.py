@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, floats
+from metarep_lib.asked import asked, at_least, each, floats, not_negative, tensors
 from metarep_lib.contents import Contents
 from metarep_lib.evidence.probe.other_basis import in_other_basis
 from metarep_lib.evidence.probe.probes import Split, Targets, check
@@ -50,7 +50,7 @@ def with_shuffled_weights(network: D, seed: int) -> D:
     return replace(network, transformer=transformer)
 
 
-@asked(seed=at_least(0))
+@asked(targets=tensors(), seed=at_least(0))
 def other_tasks(targets: Targets, split: Split, seed: int) -> dict[str, Tensor]:
     """Every target exchanged between tasks, within each part of the split, by one permutation for all targets."""
     order, generator = (
@@ -63,7 +63,7 @@ def other_tasks(targets: Targets, split: Split, seed: int) -> dict[str, Tensor]:
     return {name: y[order] for name, y in targets.items()}
 
 
-@asked(tokens=floats("*B c"), n_features=at_least(1), seed=at_least(0))
+@asked(tokens=floats("*B n c"), n_features=at_least(1), seed=at_least(0))
 def random_features(tokens: Tensor, n_features: int, seed: int) -> Tensor:
     """[..., n_features] cos(u . token + b) of standardised tokens [..., c] (Rahimi and Recht 2007): a reader of the token alone, as wide as wanted."""
     generator = torch.Generator().manual_seed(seed)
@@ -78,7 +78,7 @@ def random_features(tokens: Tensor, n_features: int, seed: int) -> Tensor:
     ).cos()
 
 
-@asked(tokens=floats("*B c"), n_planes=at_least(1), seed=at_least(0))
+@asked(tokens=floats("*B n c"), n_planes=at_least(1), seed=at_least(0))
 def control_task(tokens: Tensor, n_planes: int, seed: int) -> Tensor:
     """[...] a random number for every type of token: a target that says nothing of the task (Hewitt and Liang 2019).
 
@@ -111,7 +111,11 @@ class MLPProbe(Contents):
         return self.unit * torch.from_numpy(np.asarray(said)).reshape(x.shape[:2])
 
 
-@asked(x=floats("...", half=True, finite=False), hidden=at_least(1))
+@asked(
+    x=floats("...", half=True, finite=False),
+    hidden=at_least(1),
+    penalties=each(not_negative, example="(1e-2, 1.0)"),
+)
 def fit_mlp_probes(
     x: Tensor,
     targets: Targets,

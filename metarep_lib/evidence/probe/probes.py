@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, floats
+from metarep_lib.asked import asked, at_least, floats, unreadable
 from metarep_lib.contents import Contents
 from metarep_lib.network.asking import Network
 from metarep_lib.prompt import Prompt
@@ -100,9 +100,22 @@ class Recovery(Contents):
 def recovery(predicted: Tensor, truth: Tensor) -> Recovery:
     """Score a prediction, both [B, n] or [B, n, m]: one vector per task.
 
+    Raises:
+        ValueError: shapes that differ, or a truth that is the same everywhere.
+
     >>> recovery(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, -1.0]])).r2
     0.5
     """
+    if predicted.shape != truth.shape:
+        raise ValueError(
+            f"recovery(predicted={list(predicted.shape)}, truth={list(truth.shape)}): expected one"
+            " shape, [B, n] or [B, n, m]"
+        )
+    if not (truth != truth[:1, :1]).any():
+        raise ValueError(
+            f"recovery(truth={list(truth.shape)}): it is the same at every token of every task, so"
+            " that R^2, the share of its variance, has no meaning; expected a target that varies"
+        )
     error = (predicted - truth).square().flatten(1).sum(1)
     spread = (truth - truth.mean(dim=(0, 1))).square().flatten(1).sum(1)
     return Recovery(
@@ -146,7 +159,8 @@ def fit_probes(x: Tensor, targets: Targets, split: Split) -> dict[str, Probe]:
     rows = x[split.train].flatten(0, 1)
     mean = rows.mean(0)
     U, s, Vt = torch.linalg.svd(rows - mean, full_matrices=False)
-    unit = s.square().mean()
+    # a stream that is the same everywhere has s = 0 and is read as nothing: every probe then says the mean
+    unit = s.square().mean().clamp(min=torch.finfo(s.dtype).tiny)
     probes = {}
     for name, target in targets.items():
         y = target.double()
@@ -222,6 +236,12 @@ def partial_recovery(
 
     This is (SSE of `given` alone - SSE of `given` and stream) / SSE of `given` alone, with the penalty on the stream only.
     """
+    check(x, targets)
+    if given.shape[:2] != x.shape[:2]:
+        raise ValueError(
+            f"partial_recovery(x={list(x.shape)}, given={list(given.shape)}): expected what is given"
+            " at every token of every task, [B, n, g]"
+        )
     rests = {name: remainder(y, given, split) for name, y in targets.items()}
     recovered = recover(remainder(x, given, split), rests, split)
     left = {
@@ -232,14 +252,24 @@ def partial_recovery(
 
 
 def check(x: Tensor, targets: Targets) -> None:
+    if unfit := [name for name, y in targets.items() if isinstance(y, Tensor) and unreadable(y)]:
+        raise ValueError(
+            f"probe of {unfit[0]!r}: the target {unreadable(targets[unfit[0]])}; expected a dense"
+            " tensor of numbers"
+        )
     if not torch.isfinite(x).all():
         raise ValueError(
             f"probe on a stream of shape {list(x.shape)}: it holds NaN or infinite values, the network overflowed; this would work: smaller inputs or weights, or float64"
         )
     for name, y in targets.items():
-        if x.ndim != 3 or y.ndim not in (2, 3) or y.shape[:2] != x.shape[:2]:
+        if (
+            not isinstance(y, Tensor)
+            or x.ndim != 3
+            or y.ndim not in (2, 3)
+            or y.shape[:2] != x.shape[:2]
+        ):
             raise ValueError(
-                f"probe of {name!r} with shape {list(y.shape)} on a stream of shape {list(x.shape)}: expected one target for each token of each task;"
+                f"probe of {name!r} with shape {list(getattr(y, 'shape', []))} on a stream of shape {list(x.shape)}: expected one target for each token of each task;"
                 " this would work: x[B, n, D] and y[B, n] or y[B, n, m]"
             )
         if not torch.isfinite(y).all():

@@ -2,7 +2,7 @@
 
 import math
 
-from metarep_lib.asked import asked, not_negative
+from metarep_lib.asked import asked, between, not_negative
 
 
 @asked(tolerance=not_negative)
@@ -34,7 +34,7 @@ def hiding_threshold(tolerance: float) -> float:
     return 1 - (1 + tolerance) ** -2
 
 
-@asked()
+@asked(kappa=between(1, math.inf, 10.0))
 def one_step_order_bound(kappa: float) -> float:
     """2 sqrt(kappa) / (kappa + 1): the least correlation of w . Sigma x with w . x, kappa the condition number of Sigma.
 

@@ -6,12 +6,12 @@ All hold in exact arithmetic from alpha_0 = 0; A = K + lambda I, kappa its condi
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, floats
+from metarep_lib.asked import asked, beside, counts, floats
 from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.numerics.system_asked import a_system
 
 
-@asked()
+@asked(kappa=floats("*", half=True, finite=False, least=1.0), t=beside("kappa", counts))
 def conjugate_gradient_bound(kappa: Tensor, t: Tensor) -> Tensor:
     """2 ((sqrt kappa - 1) / (sqrt kappa + 1))^t bounds ||alpha_t - alpha*||_A / ||alpha*||_A (Saad 2003, eq. 6.128).
 
@@ -22,7 +22,7 @@ def conjugate_gradient_bound(kappa: Tensor, t: Tensor) -> Tensor:
     return 2 * ((root - 1) / (root + 1)) ** t
 
 
-@asked()
+@asked(kappa=floats("*", half=True, finite=False, least=1.0), t=beside("kappa", counts))
 def gradient_descent_bound(kappa: Tensor, t: Tensor) -> Tensor:
     """((kappa - 1) / (kappa + 1))^t, the same ratio for gradient descent with eta = 2 / (lambda_min + lambda_max).
 
@@ -32,7 +32,7 @@ def gradient_descent_bound(kappa: Tensor, t: Tensor) -> Tensor:
     return ((kappa - 1) / (kappa + 1)) ** t
 
 
-@asked(system=a_system(), alpha_star=floats("*B k"))
+@asked(system=a_system(), alpha_star=floats("*B k", like="system"))
 def prediction_factor(system: RidgeSystem, alpha_star: Tensor) -> Tensor:
     """sqrt(k(x)^T A^-1 k(x)) ||alpha*||_A at every query, [*batch, q].
 

@@ -7,7 +7,7 @@ from metarep_lib.asked import asked, floats
 from metarep_lib.prompt import Prompt, a_prompt
 
 
-@asked(prompt=a_prompt(axes=""), W=floats("..."))
+@asked(prompt=a_prompt(axes=""), W=floats("m p2", like="prompt"))
 def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
     """||(I - P) H^-1 phi(x)||_H ||(I - P) w*||_H at every query, [q]: how far the width-m prediction is off at most.
 
@@ -20,6 +20,10 @@ def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
     >>> width_bound(prompt, torch.eye(2)[:1]).round(decimals=4)  # f* = 4 / 2, and a network that drops the second feature says 0
     tensor([2.])
     """
+    if W.shape[-1] != prompt.n_features:
+        raise ValueError(
+            f"width_bound(W={list(W.shape)}): expected W of shape [m, {prompt.n_features}]"
+        )
     identity = torch.eye(len(W), dtype=W.dtype, device=W.device)
     if (W @ W.mT - identity).abs().max() > 1e3 * torch.finfo(W.dtype).eps:
         raise ValueError(

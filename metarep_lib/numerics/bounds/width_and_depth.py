@@ -16,7 +16,7 @@ from metarep_lib.numerics.system import ridge_system
 from metarep_lib.prompt import Prompt, a_prompt
 
 
-@asked(prompt=a_prompt(axes=""), W=floats("..."), steps=at_least(0))
+@asked(prompt=a_prompt(axes=""), W=floats("m p2", like="prompt"), steps=at_least(0))
 def capacity_bound(prompt: Prompt, W: Tensor, steps: int) -> Tensor:
     """[steps + 1, q] what width loses + what depth loses after t steps, at every query: a bound on |f_(m,t)(x) - f*(x)|.
 

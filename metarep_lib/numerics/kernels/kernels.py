@@ -12,8 +12,8 @@ Kernel = Callable[[Tensor, Tensor], Tensor]
 
 
 @asked(
-    phi=floats("*B n p", half=True, finite=False, empty="n"),
-    phi_other=floats("*B m p", half=True, finite=False, empty="m"),
+    phi=floats("*B n p", half=True, finite=False, empty="*B n"),
+    phi_other=floats("*B m p", half=True, finite=False, empty="*B m", like="phi"),
 )
 def linear_kernel(phi: Tensor, phi_other: Tensor) -> Tensor:
     """K_ij = <phi_i, phi'_j>, [*batch, n, p] and [*batch, m, p] to [*batch, n, m].
@@ -53,8 +53,8 @@ class ExponentialKernel(Contents):
             )
 
     @asked(
-        phi=floats("*B n p", half=True, finite=False, empty="n"),
-        phi_other=floats("*B m p", half=True, finite=False, empty="m"),
+        phi=floats("*B n p", half=True, finite=False, empty="*B n"),
+        phi_other=floats("*B m p", half=True, finite=False, empty="*B m", like="phi"),
     )
     def logits(self, phi: Tensor, phi_other: Tensor) -> Tensor:
         """<U phi_i, U phi'_j> / tau, [*batch, n, p] and [*batch, m, p] to [*batch, n, m]; exp of it overflows where they do not."""
@@ -63,8 +63,8 @@ class ExponentialKernel(Contents):
         return phi @ phi_other.mT / self.tau
 
     @asked(
-        phi=floats("*B n p", half=True, finite=False, empty="n"),
-        phi_other=floats("*B m p", half=True, finite=False, empty="m"),
+        phi=floats("*B n p", half=True, finite=False, empty="*B n"),
+        phi_other=floats("*B m p", half=True, finite=False, empty="*B m", like="phi"),
     )
     def __call__(self, phi: Tensor, phi_other: Tensor) -> Tensor:
         return self.logits(phi, phi_other).exp()
@@ -95,8 +95,8 @@ class GaussianKernel:
             )
 
     @asked(
-        phi=floats("*B n p", half=True, finite=False, empty="n"),
-        phi_other=floats("*B m p", half=True, finite=False, empty="m"),
+        phi=floats("*B n p", half=True, finite=False, empty="*B n"),
+        phi_other=floats("*B m p", half=True, finite=False, empty="*B m", like="phi"),
     )
     def __call__(self, phi: Tensor, phi_other: Tensor) -> Tensor:
         return (

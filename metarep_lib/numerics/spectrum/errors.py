@@ -111,7 +111,7 @@ def chebyshev_errors(
     return root_mean(P.view(len(t), *[1] * (shares.ndim - 1), -1), shares)
 
 
-@asked(eigenvalues=floats("n"), shares=floats("n"), steps=at_least(0))
+@asked(eigenvalues=floats("*B n", above=0.0), shares=floats("*S n", least=0.0), steps=at_least(0))
 def conjugate_gradient_errors(eigenvalues: Tensor, shares: Tensor, steps: int) -> Tensor:
     """Relative A-norm error after 0 ... steps steps of CG on the diagonal system, in the dtype handed in.
 
@@ -136,7 +136,7 @@ def conjugate_gradient_errors(eigenvalues: Tensor, shares: Tensor, steps: int) -
     return (torch.stack(squares).sum(-1) / shares.sum(-1)).sqrt()
 
 
-@asked(eigenvalues=floats("n"), shares=floats("n"))
+@asked(eigenvalues=floats("n", above=0.0), shares=floats("*B n", least=0.0))
 def gradient_descent_needs(eigenvalues: Tensor, shares: Tensor, accuracy: float) -> Tensor:
     """[*B] steps after which the relative A-norm error is at most the accuracy, step size 2 / (lambda_min + lambda_max).
 
@@ -193,7 +193,7 @@ def lagrange_weights(eigenvalues: Tensor) -> Tensor:
     return log_lagrange_weights(eigenvalues).exp()
 
 
-@asked(eigenvalues=floats("n"))
+@asked(eigenvalues=floats("*B n", above=0.0))
 def worst_error(eigenvalues: Tensor) -> Tensor:
     """[*B] 1 / sum_i l_i: the relative A-norm error of CG after n - 1 steps on n distinct eigenvalues, targets at their worst.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, floats, one_of
+from metarep_lib.asked import asked, at_least, floats, one_of, tensors
 from metarep_lib.contents import Contents
 from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.numerics.system_asked import a_system
@@ -53,7 +53,7 @@ METHODS: dict[str, tuple[Callable[..., Tensor], tuple[str, ...]]] = {
 }
 
 
-@asked(method=one_of(*METHODS))
+@asked(method=one_of(*METHODS), scalars=tensors("L"))
 @dataclass(frozen=True, eq=False, repr=False)
 class Filter(Contents):
     """A method with its scalars: call it with eigenvalues of A for c(s).
@@ -82,7 +82,7 @@ class PolynomialFilter(Contents):
     weights: Tensor
     largest: float
 
-    @asked(s=floats("..."))
+    @asked(s=floats("...", like="self"))
     def __call__(self, s: Tensor) -> Tensor:
         return chebyshev_basis(s, len(self.weights), self.largest) @ self.weights
 
@@ -114,10 +114,19 @@ class Spectrum(Contents):
         """[B, q] k(x)^T c(A) y."""
         return (self.K_query @ (c(self.eigenvalues) * self.y).unsqueeze(-1)).squeeze(-1)
 
-    @asked(f=floats("*B q"))
+    @asked(f=floats("*B q", like="self"))
     def risk(self, c: Callable[[Tensor], Tensor], f: Tensor) -> Tensor:
         """Mean squared error of the predictions against f, [B, q]."""
+        self.check_said("risk", f)
         return (self.predict(c) - f).square().mean()
+
+    def check_said(self, call: str, f: Tensor) -> None:
+        """Refuse numbers that are not one for each query of each prompt."""
+        expected = self.K_query.shape[:-1]
+        if f.shape != expected:
+            raise ValueError(
+                f"{call}(f={list(f.shape)}): expected a number for every query, {list(expected)}"
+            )
 
 
 @asked(steps=at_least(0))
@@ -139,7 +148,7 @@ def krylov_degree(method: str, steps: int) -> int:
     return (3**steps - 1) // 2 if method == "GD++" else steps
 
 
-@asked(f=floats("B q"), steps=at_least(0), restarts=at_least(1), seed=at_least(0))
+@asked(f=floats("B q", like="spectrum"), steps=at_least(0), restarts=at_least(1), seed=at_least(0))
 def tune(
     method: str,
     spectrum: Spectrum,
@@ -223,7 +232,7 @@ def descent(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
     return free.detach()
 
 
-@asked(f=floats("B q"), degree=at_least(1))
+@asked(f=floats("B q", like="spectrum"), degree=at_least(1))
 def best_polynomial(spectrum: Spectrum, f: Tensor, degree: int) -> PolynomialFilter:
     """The filter of smallest risk among *all* with 1 - s c(s) of at most this degree, the same for every prompt: least squares, no search.
 
