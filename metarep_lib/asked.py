@@ -168,6 +168,7 @@ def floats(
     above: float | None = None,
     least: float | None = None,
     like: str = "",
+    squared: bool = False,
 ) -> Rule:
     """A dense tensor of floats.
 
@@ -178,6 +179,7 @@ def floats(
         empty: the letters that may be zero.
         above, least: every entry is larger than this, or not smaller.
         like: another argument, whose dtype it has to have.
+        squared: the sum of the squares of its entries is finite, too.
     """
     kinds = FLOATS if half else WIDE
     shapes = [one.split() for one in shape.split("|")]
@@ -201,6 +203,8 @@ def floats(
             return f"is {describe(x)} with entries of at most {above:g}"
         if least is not None and not looks(lambda: (x >= least).all()):
             return f"is {describe(x)} with entries below {least:g}"
+        if squared and not looks(lambda: torch.isfinite(x.square().sum())):
+            return f"is {describe(x)}, whose squares overflow"
         if like and x.dtype != dtype_of(sizes.get(f"={like}"), x.dtype):
             return f"is {describe(x)} beside {like} of {dtype_of(sizes[f'={like}'])}"
         return ""
@@ -498,6 +502,20 @@ def decorate_function(function: Function, rules: Mapping[str, Rule], name: str) 
     return checked
 
 
+def in_range(call: str, result: Any) -> Any:
+    """A result whose numbers are all finite, as it is.
+
+    Raises:
+        OutOfRange: naming the call; what it was given leaves the range of its dtype on the way.
+    """
+    if not looks(lambda: torch.isfinite(torch.as_tensor(result)).all()):
+        raise OutOfRange(
+            f"{call}: the result is not finite, a number on the way left the range of its dtype; this"
+            " would work: numbers of ordinary size, or float64"
+        )
+    return result
+
+
 def first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "")
 
@@ -531,7 +549,7 @@ class Checks:
         if self.kinds is None:
             self.kinds = self.of_annotations()
         given = {**dict(zip(self.positional, args)), **kwargs}
-        sizes: Sizes = {}
+        sizes: Sizes = {"=self": given.get("self")}
         reasons = [
             f"{name} {why}, expected {expected}"
             for name in self.in_order(given)

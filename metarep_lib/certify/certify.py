@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from metarep_lib.asked import asked, at_least, each
+from metarep_lib.asked import asked, at_least, each, is_whole, that
 from metarep_lib.certify.catalogue import UnknownRecurrence, recurrence_of
 from metarep_lib.certify.certificate import (
     Certificate,
@@ -81,7 +81,15 @@ class Certification(Contents):
         )
 
 
-@asked(seeds=each(at_least(0), example="(0, 1)"))
+def is_pair(size: object) -> bool:
+    pair = isinstance(size, tuple | list) and len(size) == 2
+    return pair and all(map(is_whole, size)) and size[0] >= 1 and size[1] >= 0
+
+
+PAIR = that("pairs of numbers, supports and queries", is_pair)
+
+
+@asked(seeds=each(at_least(0), example="(0, 1)"), sizes=each(PAIR, example="((3, 1),)"))
 def certify(
     network: ConstructedTransformer,
     recurrence: Recurrence | None = None,

@@ -95,6 +95,11 @@ class ExactTransformer:
         """A tensor of this network as exact scalars."""
         if name in self.replaced:
             return self.replaced[name]
+        if name not in self.state_dict:
+            raise ValueError(
+                f"ExactTransformer: the state_dict has no {name!r}, of which the config speaks; this"
+                " would work: network.transformer.state_dict() and network.transformer.config"
+            )
         if name not in self.read_once:
             self.read_once[name] = self.sparse(name, self.state_dict[name])
         return self.read_once[name]

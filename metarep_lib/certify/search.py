@@ -33,6 +33,11 @@ def climb(
     >>> round(ratio, 6), [round(x, 3) for x in z.tolist()]
     (1.0, [1.0, 1.0])
     """
+    start = np.asarray(start, dtype=float)
+    if start.ndim != 1 or not start.size:
+        raise ValueError(
+            f"climb(start of shape {list(start.shape)}): expected a vector, e.g. np.zeros(2)"
+        )
     best, best_z = -math.inf, torch.from_numpy(start)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import AskedWrongly
+from metarep_lib.asked import AskedWrongly, unreadable
 from metarep_lib.contents import shown
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.layouts import Layout
@@ -243,7 +243,7 @@ class Decoder(Network):
         Raises:
             ValueError: a layout in which the supports see one another.
         """
-        if not isinstance(x, Tensor) or x.ndim < 2:
+        if not isinstance(x, Tensor) or x.ndim < 2 or unreadable(x):
             raise AskedWrongly(
                 f"{self.name}.curve(x={shown(x)}, y={shown(y)}): expected x of shape [*B, n, p],"
                 " y of shape [*B, n]"

@@ -1,25 +1,36 @@
 """What a call asks of a system, as a rule of `metarep_lib.asked`."""
 
-from metarep_lib.asked import WIDE, Rule
+from metarep_lib.asked import WIDE, Rule, is_definite, looks
 
 
-def a_system(*, axes: str = "*B", single: bool = True, half: bool = False) -> Rule:
+def a_system(
+    *, axes: str = "*B", single: bool = True, half: bool = False, definite: bool = False
+) -> Rule:
     """A system on which a call can work.
 
     Args:
         axes: leading axes: "" is one system, "*B" one or a batch.
         single: one right-hand side for each system.
         half: half precision will do, too; factorisations are not made for it.
+        definite: its matrix is positive definite, up to rounding.
     """
     parts = ["one system without a batch axis" if axes == "" else "a RidgeSystem"]
     parts += ["with one right-hand side"] * single
     parts += ["of float64 or float32"] * (not half)
+    parts += ["with a positive definite matrix"] * definite
 
     def reason(system: object, sizes: dict) -> str:
+        *_, rows, k = (0, 0, *system.A.shape)
+        columns = system.y.ndim == system.A.ndim
         wrong = (
-            (axes == "" and system.A.ndim > 2)
+            rows != k
+            or k == 0
+            or system.y.shape[-2 if columns else -1 :][:1] != (k,)
+            or system.K_query.shape[-1:] != (k,)
+            or (axes == "" and system.A.ndim > 2)
             or (single and system.y.ndim >= system.A.ndim)
             or (not half and system.A.dtype not in WIDE)
+            or (definite and not looks(lambda: is_definite(system.A)))
         )
         sizes["k"] = system.A.shape[-1]
         return f"is {system}" if wrong else ""

@@ -61,12 +61,12 @@ class Swept(Contents):
             KeyError: a knob, value or result that is not in the sweep, with those that are.
         """
         for name, value in fixed.items():
-            if value not in self.knobs.get(name, []):
+            if not isinstance(value, str | int | float) or value not in self.knobs.get(name, []):
                 raise KeyError(f"values({name}={value!r}): the sweep has {self.knobs}")
         chosen = [
             row for row in self.rows if all(row[name] == value for name, value in fixed.items())
         ]
-        if result not in chosen[0]:
+        if not isinstance(result, str) or result not in chosen[0]:
             raise KeyError(
                 f"values({result!r}): the sweep has the results {sorted(chosen[0].keys() - self.knobs.keys())}"
             )

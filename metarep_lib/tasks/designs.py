@@ -22,6 +22,8 @@ def clusters(count: int, low: float, high: float, blur: float = 0.01) -> Spectra
     Conjugate gradient is done in `count` steps. Scalars that are fixed beforehand cannot be right for places they do not know.
     """
 
+    check_interval("clusters", low, high)
+
     def draw(rng: np.random.Generator, p: int) -> np.ndarray:
         places = np.exp(rng.uniform(np.log(low), np.log(high), size=count))
         return places[np.arange(p) % count] * (1 + blur * rng.uniform(-1, 1, size=p))
@@ -29,9 +31,15 @@ def clusters(count: int, low: float, high: float, blur: float = 0.01) -> Spectra
     return draw
 
 
+def check_interval(call: str, low: float, high: float) -> None:
+    if low > high:
+        raise ValueError(f"{call}(low={low}, high={high}): expected low <= high, e.g. 0.5 and 2.0")
+
+
 @asked(low=positive, high=positive)
 def spread(low: float, high: float) -> Spectra:
     """Every eigenvalue log-uniform in [low, high] by itself."""
+    check_interval("spread", low, high)
     return lambda rng, p: np.exp(rng.uniform(np.log(low), np.log(high), size=p))
 
 

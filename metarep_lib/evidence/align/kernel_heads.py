@@ -58,7 +58,7 @@ class KernelHead(Contents):
 
 
 @asked(
-    logits=floats("*L B H r k"),
+    logits=floats("*L B H r k", squared=True),
     x=floats("B r d", like="logits"),
     x_other=floats("B k d", like="logits"),
 )

@@ -60,7 +60,10 @@ class Score:
         return self.fine and self.lost
 
 
-@asked(prediction=floats("q"), reference=floats("q"), targets=floats("q"), truth=floats("q"))
+SCORED = floats("q", squared=True)
+
+
+@asked(prediction=SCORED, reference=SCORED, targets=SCORED, truth=SCORED)
 def score(prediction: Tensor, reference: Tensor, targets: Tensor, truth: Tensor) -> Score:
     """How a prediction compares with a reference's, all [q].
 

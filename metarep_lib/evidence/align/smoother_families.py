@@ -140,7 +140,7 @@ def fit(family: str, prompt: Prompt, weights: Tensor, tau: float | None = None) 
     return member(found.x)
 
 
-@asked(weights=floats("*B q k"), of_smoother=floats("*B q k"))
+@asked(weights=floats("*B q k", squared=True), of_smoother=floats("*B q k", squared=True))
 def weight_error(weights: Tensor, of_smoother: Tensor) -> Tensor:
     """[*B] the hard metric: norm of the difference over norm of the network's s, over all queries of a prompt."""
     return (weights - of_smoother).flatten(-2).norm(dim=-1) / weights.flatten(-2).norm(dim=-1)
@@ -152,7 +152,7 @@ def weight_cosine(weights: Tensor, of_smoother: Tensor) -> Tensor:
     return torch.cosine_similarity(weights, of_smoother, dim=-1).mean(-1)
 
 
-@asked(f=floats("*B q"), of_smoother=floats("*B q"))
+@asked(f=floats("*B q", squared=True), of_smoother=floats("*B q", squared=True))
 def prediction_error(f: Tensor, of_smoother: Tensor) -> Tensor:
     """The soft metric: root mean square of the difference of predictions over that of the network's, over all prompts at once."""
     return (f - of_smoother).norm() / f.norm()

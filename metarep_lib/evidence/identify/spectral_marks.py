@@ -47,6 +47,11 @@ def additivity_gap(predict: Callable[[Prompt], Tensor], prompt: Prompt, other: T
             f" {list(y.shape)}"
         )
     both, one, two = (predict(replace(prompt, y=targets)) for targets in (y + other, y, other))
+    if not all(torch.isfinite(said).all() for said in (both, one, two)):
+        raise ValueError(
+            "additivity_gap(predict, prompt, other): what is predicted is not finite; this would work:"
+            " smaller features or targets"
+        )
     gap, size = (both - one - two).square().sum((-2, -1)), both.square().sum((-2, -1))
     return torch.where(gap == 0, gap, gap / size)  # who says nothing is additive
 
@@ -121,8 +126,11 @@ def spectral_gains(prompt: Prompt, observed: Tensor, edges: Tensor) -> Gains:
         observed: [L, B, q] predictions.
         edges: [n + 1] ascending, for eigenvalues of S / k.
 
+    Returns:
+        The gains; NaN where no eigenvalue lies between two edges.
+
     Raises:
-        ValueError: fewer queries than features.
+        ValueError: fewer queries than features, or features or targets that are all zero.
     """
     if prompt.n_query < prompt.n_features:
         raise ValueError(

@@ -193,8 +193,8 @@ def value_reasons(
             yield f"Take has {len(edit.what.prompts)} prompts, expected one of 0 to {batch[0] - 1} for each of the {batch[0]} of the batch"
     elif isinstance(edit.what, Put | Add | Scale) and (why := number_reason(edit.what)):
         yield why
-    elif isinstance(edit.what, Put | Add) and isinstance(edit.what.value, Tensor):
-        given = list(edit.what.value.shape)
+    elif isinstance(value := getattr(edit.what, "value", getattr(edit.what, "factor", 0)), Tensor):
+        given = list(value.shape)
         for group in [edit.where.tokens] if edit.where.tokens else groups:
             shape = list(shape_of(edit.where, network, batch, groups[group]))
             if not broadcasts(given, shape):

@@ -12,7 +12,7 @@ from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.numerics.system_asked import a_system
 
 
-@asked(system=a_system(axes="*B"), ridge=positive, steps=at_least(0), seed=at_least(0))
+@asked(system=a_system(definite=True), ridge=positive, steps=at_least(0), seed=at_least(0))
 def states(system: RidgeSystem, ridge: float, steps: int = 4, seed: int = 4) -> dict[str, Tensor]:
     """What stands on the supports after t = 1, ..., steps, each [B, k].
 
@@ -41,7 +41,7 @@ def states(system: RidgeSystem, ridge: float, steps: int = 4, seed: int = 4) -> 
     return held | {"rest": ridge * solvers.cholesky(system).alpha}
 
 
-@asked(system=a_system(axes="*B"), ridge=positive)
+@asked(system=a_system(definite=True), ridge=positive)
 def predictions(system: RidgeSystem, ridge: float) -> dict[str, Tensor]:
     """What four families of algorithms say at the queries on their way to f*, each [B, q]; `exact` is f*.
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, definite, floats
+from metarep_lib.asked import asked, at_least, definite, floats, in_range
 
 
 @asked(A=definite("k k"), y=floats("k", like="A"), steps=at_least(0))
@@ -47,7 +47,9 @@ def conjugate_gradient_jacobian(A: Tensor, y: Tensor, steps: int) -> Tensor:
     for ritz in torch.linalg.eigvalsh(T):
         quotient = quotient + residual / ritz
         residual = residual - A @ residual / ritz
-    return quotient + 2 * V @ torch.linalg.solve(T, V.mT @ residual)
+    return in_range(
+        "conjugate_gradient_jacobian", quotient + 2 * V @ torch.linalg.solve(T, V.mT @ residual)
+    )
 
 
 @asked(kappa=floats("", least=1.0), steps=at_least(0))

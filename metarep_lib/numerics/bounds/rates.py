@@ -32,7 +32,7 @@ def gradient_descent_bound(kappa: Tensor, t: Tensor) -> Tensor:
     return ((kappa - 1) / (kappa + 1)) ** t
 
 
-@asked(system=a_system(), alpha_star=floats("*B k", like="system"))
+@asked(system=a_system(), alpha_star=floats("*B k", like="system", squared=True))
 def prediction_factor(system: RidgeSystem, alpha_star: Tensor) -> Tensor:
     """sqrt(k(x)^T A^-1 k(x)) ||alpha*||_A at every query, [*batch, q].
 

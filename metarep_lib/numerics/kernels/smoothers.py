@@ -9,7 +9,7 @@ import torch
 from scipy.special import gammaln, ive
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, finite, floats, not_negative, positive
+from metarep_lib.asked import asked, at_least, finite, floats, in_range, not_negative, positive
 from metarep_lib.numerics.kernels.kernels import ExponentialKernel
 from metarep_lib.prompt import Prompt, a_prompt
 
@@ -115,7 +115,7 @@ def share_on_sphere(n_features: int, tau: float) -> float:
             + c
         )
 
-    return math.exp(2 * log_mean(1 / tau) - log_mean(2 / tau))
+    return in_range("share_on_sphere", math.exp(2 * log_mean(1 / tau) - log_mean(2 / tau)))
 
 
 @asked(prompt=a_prompt(single=False, half=True))

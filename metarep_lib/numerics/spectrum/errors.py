@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, floats
+from metarep_lib.asked import asked, at_least, floats, in_range
 from metarep_lib.numerics.solvers.iterations import divide, inner
 from metarep_lib.numerics.steps import conjugate_gradient_step
 from metarep_lib.numerics.system import RidgeSystem
@@ -25,7 +25,7 @@ from metarep_lib.numerics.system_asked import a_system
 MOST_STEPS = 2**60
 
 
-@asked(system=a_system())
+@asked(system=a_system(definite=True))
 def spectral_shares(system: RidgeSystem) -> tuple[Tensor, Tensor]:
     """(eigenvalues, shares), both [*batch, n]: lambda_i ascending and (v_i . y)^2 / lambda_i, scaled to sum one.
 
@@ -133,7 +133,13 @@ def conjugate_gradient_errors(eigenvalues: Tensor, shares: Tensor, steps: int) -
     for _ in range(steps):
         state = conjugate_gradient_step(state, lambda v: eigenvalues * v, inner, divide)
         squares.append(eigenvalues * (state["alpha"] - star).square())
-    return (torch.stack(squares).sum(-1) / shares.sum(-1)).sqrt()
+    if not (shares.sum(-1) > 0).all():
+        raise ValueError(
+            f"conjugate_gradient_errors(shares={list(shares.shape)}): they are all zero, so that there"
+            " is no error to divide by; expected one share > 0, e.g. torch.ones(n) / n"
+        )
+    errors = (torch.stack(squares).sum(-1) / shares.sum(-1)).sqrt()
+    return in_range("conjugate_gradient_errors", errors)
 
 
 @asked(eigenvalues=floats("n", above=0.0), shares=floats("*B n", least=0.0))

@@ -177,6 +177,7 @@ def tune(
     >>> tune("gradient descent", spectrum, torch.full((1, 1), 0.5).double(), 1).scalars["eta"]  # one number, fitted
     tensor([0.5000], dtype=torch.float64)
     """
+    spectrum.check_said("tune", f)
     if method not in METHODS or steps < 1:
         raise ValueError(
             f"tune({method!r}, steps={steps}): expected steps >= 1 and one of {', '.join(map(repr, METHODS))}"
@@ -247,6 +248,7 @@ def best_polynomial(spectrum: Spectrum, f: Tensor, degree: int) -> PolynomialFil
     Raises:
         ValueError: a degree below one.
     """
+    spectrum.check_said("best_polynomial", f)
     if degree < 1:
         raise ValueError(
             f"best_polynomial(degree={degree}): expected degree >= 1, e.g. krylov_degree('GD++', 2)"
