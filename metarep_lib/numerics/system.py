@@ -8,6 +8,7 @@ from torch import Tensor
 from metarep_lib.asked import asked
 from metarep_lib.contents import Contents
 from metarep_lib.numerics.kernels.kernels import Kernel, linear_kernel
+from metarep_lib.numerics.system_asked import unknowns
 from metarep_lib.prompt import Prompt, a_prompt
 
 
@@ -29,6 +30,7 @@ class RidgeSystem(Contents):
         """(K + lambda I) v, [..., *batch, k] to the same shape; leading axes may be steps."""
         return (self.A @ v.unsqueeze(-1)).squeeze(-1)
 
+    @asked(alpha=unknowns())
     def predict(self, alpha: Tensor) -> Tensor:
         """f(x) = k(x)^T alpha, [..., *batch, k] to [..., *batch, q]; leading axes may be steps."""
         return (self.K_query @ alpha.unsqueeze(-1)).squeeze(-1)
@@ -45,6 +47,7 @@ class RidgeSystem(Contents):
         """
         return torch.linalg.solve(self.A, self.K_query.mT).mT
 
+    @asked(alpha=unknowns())
     def norm(self, alpha: Tensor) -> Tensor:
         """The A-norm sqrt(alpha^T (K + lambda I) alpha), [..., *batch, k] to [..., *batch]."""
         return (alpha * self.matvec(alpha)).sum(-1).clamp(min=0).sqrt()
@@ -74,7 +77,7 @@ def ridge_system(prompt: Prompt, kernel: Kernel = linear_kernel) -> RidgeSystem:
     return RidgeSystem(K + prompt.ridge * identity, prompt.y, kernel(prompt.phi_query, prompt.phi))
 
 
-@asked(prompt=a_prompt(half=True))
+@asked(prompt=a_prompt(single=False, half=True))
 def primal_system(prompt: Prompt) -> RidgeSystem:
     """(S + lambda I) w = Phi^T y, one unknown per feature; solvers call it alpha, and it predicts phi(x) . w."""
     identity = torch.eye(prompt.n_features, dtype=prompt.phi.dtype, device=prompt.phi.device)
@@ -84,7 +87,7 @@ def primal_system(prompt: Prompt) -> RidgeSystem:
     )
 
 
-@asked(prompt=a_prompt())
+@asked(prompt=a_prompt(single=False))
 def past_systems(prompt: Prompt) -> RidgeSystem:
     """The primal systems of what stands *before* each support, [B, k] of them: what a strictly causal network solves on every token."""
     outer = prompt.phi.unsqueeze(-1) * prompt.phi.unsqueeze(-2)

@@ -1,6 +1,9 @@
 """What a call asks of a system, as a rule of `metarep_lib.asked`."""
 
-from metarep_lib.asked import WIDE, Rule, is_definite, looks
+from torch import Tensor
+
+from metarep_lib.asked import WIDE, Rule, is_definite, looks, unreadable
+from metarep_lib.contents import describe, shown
 
 
 def a_system(
@@ -36,3 +39,16 @@ def a_system(
         return f"is {system}" if wrong else ""
 
     return Rule(", ".join(parts), reason)
+
+
+def unknowns() -> Rule:
+    """A vector of unknowns of the system whose method is called, or several as columns; leading axes are free."""
+
+    def reason(alpha: object, sizes: dict) -> str:
+        A = sizes["=self"].A
+        if not isinstance(alpha, Tensor):
+            return f"is {shown(alpha)}"
+        fits = A.shape[-1] in alpha.shape[-2:] and alpha.dtype == A.dtype
+        return unreadable(alpha) or ("" if fits else f"is {describe(alpha)} for A {describe(A)}")
+
+    return Rule("a tensor [..., k] of the dtype of A, k its number of unknowns", reason)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import ascending, asked, floats
+from metarep_lib.asked import ascending, asked, floats, in_range
 from metarep_lib.contents import Contents
 from metarep_lib.numerics.spectrum.filters import Spectrum, chebyshev_basis
 from metarep_lib.numerics.system import RidgeSystem
@@ -53,7 +53,8 @@ def additivity_gap(predict: Callable[[Prompt], Tensor], prompt: Prompt, other: T
             " smaller features or targets"
         )
     gap, size = (both - one - two).square().sum((-2, -1)), both.square().sum((-2, -1))
-    return torch.where(gap == 0, gap, gap / size)  # who says nothing is additive
+    # who says nothing is additive
+    return in_range("additivity_gap", torch.where(gap == 0, gap, gap / size))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
