@@ -22,6 +22,7 @@ from factories import random_prompt, unchecked
 from good_calls import Good, calls
 from metarep_lib import Prompt, RidgeSystem
 from metarep_lib.network import Network
+from metarep_lib.numerics.solvers import Outcome, Solution
 
 HOME = metarep_lib.__path__[0]
 KINDS = (ValueError, TypeError, LookupError, OSError, ArithmeticError, FloatingPointError)
@@ -231,7 +232,7 @@ def outcome(bad: Bad) -> Became:
         with unchecked(), warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             result = Good(good.function, given)()
-        if has_nan(result) and not any(map(has_nan, given.values())) and not said:
+        if has_nan(result) and not said and not documented(bad, given, result):
             return Became("silent")
         return Became("answered")
     except TimeoutError:
@@ -242,6 +243,25 @@ def outcome(bad: Bad) -> Became:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+# where a result that is not finite is a value the caller sees, and where that is said
+NAN_IS_SAID = {
+    "a stream that overflows, which `trace.all_finite` tells": (
+        "ConstructedTransformer.run ConstructedTransformer.trace ConstructedTransformer.head Transformer.__call__ Mask.contract evidence.align.head_logits"
+        " evidence.align.prediction_and_weights evidence.identify.own_head evidence.identify.query_streams evidence.intervene.intervene evidence.probe.activations"
+    ),
+    "a value that was put there": "Intervention of a value",
+    "a bin without eigenvalues": "evidence.identify.spectral_gains",
+    "a filter whose steps diverge": "numerics.spectrum.Filter",
+}
+
+
+def documented(bad: Bad, given: Mapping[str, Any], result: Any) -> bool:
+    """Whether NaN came in, is spoken of in the call's own text, or is told by the outcome of a solve."""
+    if isinstance(result, Solution):
+        return result.outcome is not Outcome.CONVERGED
+    return any(map(has_nan, given.values())) or any(bad.call in names for names in NAN_IS_SAID.values())
 
 
 def refused(error: BaseException) -> bool:

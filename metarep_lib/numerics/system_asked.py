@@ -35,7 +35,7 @@ def a_system(
             or (not half and system.A.dtype not in WIDE)
             or (definite and not looks(lambda: is_definite(system.A)))
         )
-        sizes["k"] = system.A.shape[-1]
+        sizes["k"], sizes["*A"] = system.A.shape[-1], tuple(system.A.shape[:-2])
         return f"is {system}" if wrong else ""
 
     return Rule(", ".join(parts), reason)
@@ -45,10 +45,11 @@ def unknowns() -> Rule:
     """A vector of unknowns of the system whose method is called, or several as columns; leading axes are free."""
 
     def reason(alpha: object, sizes: dict) -> str:
-        A = sizes["=self"].A
+        system = sizes["=self"]
+        A, at = system.A, -2 if system.y.ndim == system.A.ndim else -1
         if not isinstance(alpha, Tensor):
             return f"is {shown(alpha)}"
-        fits = A.shape[-1] in alpha.shape[-2:] and alpha.dtype == A.dtype
+        fits = alpha.shape[at:][:1] == A.shape[-1:] and alpha.dtype == A.dtype
         return unreadable(alpha) or ("" if fits else f"is {describe(alpha)} for A {describe(A)}")
 
     return Rule("a tensor [..., k] of the dtype of A, k its number of unknowns", reason)

@@ -124,7 +124,7 @@ def chebyshev(
     system=a_system(single=False, half=True),
     steps=whole,
     tolerance=not_negative,
-    preconditioner=floats("*B k", half=True, above=0.0, like="system"),
+    preconditioner=floats("*A k", half=True, above=0.0, like="system"),
 )
 def conjugate_gradient(
     system: RidgeSystem, steps: int, tolerance: float = 1e-8, preconditioner: Tensor | None = None

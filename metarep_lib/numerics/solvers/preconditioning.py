@@ -24,7 +24,7 @@ def jacobi(system: RidgeSystem) -> Tensor:
     return 1 / system.A.diagonal(dim1=-2, dim2=-1)
 
 
-@asked(system=a_system(single=False, half=True), m=floats("*B k", half=True, like="system"))
+@asked(system=a_system(single=False, half=True), m=floats("*A k", half=True, like="system"))
 def scaled(system: RidgeSystem, m: Tensor) -> RidgeSystem:
     """The system m^1/2 A m^1/2 of unknown alpha / m^1/2, with the same predictions.
 
@@ -51,7 +51,7 @@ def scaled(system: RidgeSystem, m: Tensor) -> RidgeSystem:
     )
 
 
-@asked(system=a_system(single=False, half=True), P=floats("*B k k", like="system"))
+@asked(system=a_system(single=False, half=True), P=floats("*A k k", like="system"))
 def whitened(system: RidgeSystem, P: Tensor) -> RidgeSystem:
     """The system L^-1 A L^-T of unknown L^T alpha, P = L L^T, with the same predictions: CG on it is CG preconditioned by P^-1.
 
