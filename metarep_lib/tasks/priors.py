@@ -73,7 +73,7 @@ class LinearPrior:
         w = torch.randn(n_prompts, d, 1, generator=generator) / d**0.5
         return with_noise(x, (x @ w).squeeze(-1), self.noise, generator)
 
-    @asked(x=floats("*B n d"), x_other=floats("*B m d", empty="m", like="x"))
+    @asked(x=floats("*B n d", empty="n"), x_other=floats("*B m d", empty="m", like="x"))
     def covariance(self, x: Tensor, x_other: Tensor) -> Tensor:
         return x @ x_other.mT / self.n_inputs
 
@@ -100,7 +100,7 @@ class ExponentialPrior:
         f = gaussian_process(self.covariance(x, x), generator)
         return with_noise(x, f, self.noise, generator)
 
-    @asked(x=floats("*B n d"), x_other=floats("*B m d", empty="m", like="x"))
+    @asked(x=floats("*B n d", empty="n"), x_other=floats("*B m d", empty="m", like="x"))
     def covariance(self, x: Tensor, x_other: Tensor) -> Tensor:
         return ((x @ x_other.mT - 1) / self.tau).exp()
 

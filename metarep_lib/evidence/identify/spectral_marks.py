@@ -57,6 +57,7 @@ def additivity_gap(predict: Callable[[Prompt], Tensor], prompt: Prompt, other: T
     return in_range("additivity_gap", torch.where(gap == 0, gap, gap / size))
 
 
+@asked(weights=floats("n"))
 @dataclass(frozen=True, eq=False, repr=False)
 class LogFilter(Contents):
     """c(s) = sum_j weights_j T_j(log s) / s with Chebyshev polynomials T_j on [low, high]: any smooth gain."""

@@ -212,5 +212,5 @@ def count(needed: float, rate: float) -> int:
 def check(kappa: float, accuracy: float) -> None:
     if not kappa >= 1 or not accuracy > 0:
         raise ValueError(
-            f"kappa={kappa}, accuracy={accuracy}: expected kappa >= 1 and accuracy > 0, e.g. kappa=100.0, accuracy=1e-6"
+            f"a depth law with kappa={kappa}, accuracy={accuracy}: expected kappa >= 1 and accuracy > 0, e.g. kappa=100.0, accuracy=1e-6"
         )

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, floats, in_range
+from metarep_lib.asked import asked, at_least, floats, in_range, positive
 from metarep_lib.numerics.solvers.iterations import divide, inner
 from metarep_lib.numerics.steps import conjugate_gradient_step
 from metarep_lib.numerics.system import RidgeSystem
@@ -142,7 +142,7 @@ def conjugate_gradient_errors(eigenvalues: Tensor, shares: Tensor, steps: int) -
     return in_range("conjugate_gradient_errors", errors)
 
 
-@asked(eigenvalues=floats("n", above=0.0), shares=floats("*B n", least=0.0))
+@asked(eigenvalues=floats("n", above=0.0), shares=floats("*B n", least=0.0), accuracy=positive)
 def gradient_descent_needs(eigenvalues: Tensor, shares: Tensor, accuracy: float) -> Tensor:
     """[*B] steps after which the relative A-norm error is at most the accuracy, step size 2 / (lambda_min + lambda_max).
 
