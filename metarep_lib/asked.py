@@ -117,6 +117,9 @@ numbers = that("an array of numbers", is_array)
 whole = that("a whole number, e.g. 3", is_whole)
 finite = that("a finite number, e.g. 0.5", is_number)
 positive = that("a finite number > 0, e.g. 0.5", lambda x: is_number(x) and looks(lambda: x > 0))
+temperature = that(
+    "a positive temperature, e.g. 1.0", lambda x: is_number(x) and looks(lambda: x > 0)
+)
 not_negative = that(
     "a finite number >= 0, e.g. 0.5", lambda x: is_number(x) and looks(lambda: x >= 0)
 )

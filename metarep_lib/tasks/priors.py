@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, each, floats, not_negative, positive
+from metarep_lib.asked import asked, at_least, each, floats, not_negative, positive, temperature
 from metarep_lib.contents import Contents
 from metarep_lib.rounding import redrawn
 
@@ -78,7 +78,7 @@ class LinearPrior:
         return x @ x_other.mT / self.n_inputs
 
 
-@asked(n_inputs=at_least(1), tau=positive, noise=each(not_negative, example="(0.1,)"))
+@asked(n_inputs=at_least(1), tau=temperature, noise=each(not_negative, example="(0.1,)"))
 @dataclass(frozen=True)
 class ExponentialPrior:
     """f ~ GP(0, exp((<x, x'> - 1) / tau)), x uniform on the unit sphere: the Bayes predictor *is* exponential-kernel KRR.

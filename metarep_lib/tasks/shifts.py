@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, each, finite, not_negative, positive
+from metarep_lib.asked import asked, at_least, each, finite, not_negative, positive, temperature
 from metarep_lib.tasks.priors import (
     Draw,
     ExponentialPrior,
@@ -25,7 +25,7 @@ Functions = Literal["exponential", "linear", "step"]
 
 @asked(
     n_inputs=at_least(1),
-    tau=positive,
+    tau=temperature,
     noise=each(not_negative, example="(0.1,)"),
     condition=positive,
     spread=finite,

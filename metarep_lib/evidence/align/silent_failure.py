@@ -60,7 +60,7 @@ class Score:
         return self.fine and self.lost
 
 
-SCORED = floats("q", squared=True)
+SCORED = floats(squared=True)
 
 
 @asked(prediction=SCORED, reference=SCORED, targets=SCORED, truth=SCORED)
@@ -145,7 +145,7 @@ def reference_solver(prompt: Prompt) -> Tuned:
     )
 
 
-@asked(prompt=a_prompt(axes="", supports=2, queries=3))
+@asked(prompt=a_prompt(single=False))
 def diagnose(prompt: Prompt, kernel: ExponentialKernel, solver: Tuned | None = None) -> Diagnosis:
     """Compare a one-layer softmax smoother with a solver tuned on the same supports; no query's target is read.
 

@@ -16,7 +16,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from metarep_lib.asked import asked, floats, positive
+from metarep_lib.asked import asked, floats, temperature
 from metarep_lib.numerics.kernels.kernels import ExponentialKernel, GaussianKernel
 from metarep_lib.numerics.kernels.smoothers import smoother_weights
 from metarep_lib.numerics.system import ridge_system
@@ -88,7 +88,7 @@ class Fitted:
         return (self.weights(prompt) @ prompt.y.unsqueeze(-1)).squeeze(-1)
 
 
-@asked(prompt=a_prompt(axes="B", queries=1), weights=floats("B q k"), tau=positive)
+@asked(prompt=a_prompt(axes="B", queries=1), weights=floats("B q k"), tau=temperature)
 def fit(family: str, prompt: Prompt, weights: Tensor, tau: float | None = None) -> Fitted:
     """The member of a family whose s comes nearest to the given one, in the sum of squares over all prompts.
 

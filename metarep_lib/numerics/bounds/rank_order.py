@@ -5,7 +5,7 @@ import math
 from metarep_lib.asked import asked, between, not_negative
 
 
-@asked(tolerance=not_negative)
+@asked()
 def hidden_order_bound(r_squared: float, tolerance: float) -> float:
     """sqrt(max(0, 1 - (1 + eps)^2 (1 - R^2))): how low a correlation with the targets an error may hide.
 

@@ -9,7 +9,15 @@ import torch
 from scipy.special import gammaln, ive
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, finite, floats, in_range, not_negative, positive
+from metarep_lib.asked import (
+    asked,
+    at_least,
+    finite,
+    floats,
+    in_range,
+    not_negative,
+    temperature,
+)
 from metarep_lib.numerics.kernels.kernels import ExponentialKernel
 from metarep_lib.prompt import Prompt, a_prompt
 
@@ -97,7 +105,7 @@ def leading_logit_bound(gap: float, n: int) -> float:
     return (n - 1) / (n - 1 + math.exp(gap)) if gap < 700 else 0.0
 
 
-@asked(n_features=at_least(1), tau=positive)
+@asked(n_features=at_least(1), tau=temperature)
 def share_on_sphere(n_features: int, tau: float) -> float:
     """n_eff / n for many supports uniform on the unit sphere of R^p: E[w]^2 / E[w^2] for w = e^(u / tau), by the law of large numbers.
 

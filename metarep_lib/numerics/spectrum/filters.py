@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, floats, one_of, tensors
+from metarep_lib.asked import asked, at_least, floats, one_of, tensors, whole
 from metarep_lib.contents import Contents
 from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.numerics.system_asked import a_system
@@ -233,7 +233,7 @@ def descent(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
     return free.detach()
 
 
-@asked(f=floats("B q", like="spectrum"), degree=at_least(1))
+@asked(f=floats("B q", like="spectrum"), degree=whole)
 def best_polynomial(spectrum: Spectrum, f: Tensor, degree: int) -> PolynomialFilter:
     """The filter of smallest risk among *all* with 1 - s c(s) of at most this degree, the same for every prompt: least squares, no search.
 
