@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 MOST = 8  # entries of a mapping or a sequence that are shown
-LINE = 100  # columns; what is longer takes a line for every field
+LINE = 100  # columns; what is longer takes a line for every field that is not as by default
 
 
 class Contents:
@@ -40,13 +40,17 @@ class Contents:
         return hash((type(self), *(tuple(x.shape) for x in held if isinstance(x, Tensor))))
 
     def __repr__(self) -> str:
-        parts = [
-            f"{each.name}={shown(getattr(self, each.name))}" for each in fields(self) if each.repr
-        ]
-        name, line = type(self).__name__, ", ".join(parts)
+        held = {each: getattr(self, each.name) for each in fields(self) if each.repr}
+        line = ", ".join(f"{each.name}={shown(value)}" for each, value in held.items())
+        name = type(self).__name__
         if len(name) + len(line) + 2 <= LINE:
             return f"{name}({line})"
-        return f"{name}(" + "".join(f"\n  {part}," for part in parts) + "\n)"
+        own = [
+            f"\n  {each.name}={shown(value)},"
+            for each, value in held.items()
+            if value is not each.default
+        ]
+        return f"{name}({''.join(own)}\n)"
 
 
 def same(one: Any, other: Any) -> bool:

@@ -53,7 +53,7 @@ METHODS: dict[str, tuple[Callable[..., Tensor], tuple[str, ...]]] = {
 }
 
 
-@asked(method=one_of(*METHODS), scalars=tensors("L"))
+@asked(method=one_of(*METHODS), scalars=tensors("L", finite=False))
 @dataclass(frozen=True, eq=False, repr=False)
 class Filter(Contents):
     """A method with its scalars: call it with eigenvalues of A for c(s).
