@@ -296,11 +296,11 @@ def has_nan(value: Any, depth: int = 4) -> bool:
     return False
 
 
-# several outputs are not yet taken apart everywhere, and a step size that does not broadcast with the residual is torch's to refuse
+# several outputs are not yet taken apart everywhere, and which axis of a tensor holds the unknowns, or the residual that a step size scales, only torch can tell
 OWED = frozenset(
     "numerics.solvers.chebyshev numerics.solvers.cholesky numerics.solvers.conjugate_gradient numerics.solvers.gradient_descent"
     " numerics.solvers.s_step_conjugate_gradient numerics.solvers.scaled numerics.solvers.whitened numerics.past_systems numerics.primal_system"
-    " numerics.gradient_descent_step RidgeSystem.norm".split()
+    " numerics.gradient_descent_step RidgeSystem.norm RidgeSystem.predict".split()
 )
 
 

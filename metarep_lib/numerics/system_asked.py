@@ -45,11 +45,10 @@ def unknowns() -> Rule:
     """A vector of unknowns of the system whose method is called, or several as columns; leading axes are free."""
 
     def reason(alpha: object, sizes: dict) -> str:
-        system = sizes["=self"]
-        A, at = system.A, -2 if system.y.ndim == system.A.ndim else -1
+        A = sizes["=self"].A
         if not isinstance(alpha, Tensor):
             return f"is {shown(alpha)}"
-        fits = alpha.shape[at:][:1] == A.shape[-1:] and alpha.dtype == A.dtype
+        fits = A.shape[-1] in alpha.shape[-2:] and alpha.dtype == A.dtype
         return unreadable(alpha) or ("" if fits else f"is {describe(alpha)} for A {describe(A)}")
 
     return Rule("a tensor [..., k] of the dtype of A, k its number of unknowns", reason)
