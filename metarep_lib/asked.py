@@ -240,7 +240,9 @@ def beside(other: str, rule: Rule) -> Rule:
             return f"is {describe(x)}, which does not broadcast with {other}"
         return ""
 
-    return Rule(f"{rule.expected}, that broadcasts with {other}", reason)
+    kind, _, example = rule.expected.partition(", e.g. ")
+    such = f", e.g. {example}" if example else ""
+    return Rule(f"{kind}, that broadcasts with {other}{such}", reason)
 
 
 def holding(*names: str) -> Rule:
@@ -379,7 +381,7 @@ def of_kind(annotation: Any) -> Rule | None:
     """The rule that an annotation is; None where nothing can be checked.
 
     >>> of_kind(int).expected, of_kind(float | None).expected
-    ('a whole number, e.g. 3', 'a finite number, e.g. 0.5 or None')
+    ('a whole number, e.g. 3', 'a finite number or None, e.g. 0.5')
     """
     if annotation is int:
         return whole
@@ -441,8 +443,10 @@ def container(kind: type, given: tuple) -> Rule:
         wrong = [value for value in values if entry.reason(value, sizes)]
         return f"is {shown(values)}" if wrong else ""
 
-    of = f" of: {entry.expected}" if entry else ""
-    return Rule(f"{'an' if name[0] in 'aeiou' else 'a'} {name}{of}", reason)
+    kind_of_entry, _, example = entry.expected.partition(", e.g. ") if entry else ("", "", "")
+    of = f" of: {kind_of_entry}" if entry else ""
+    such = f", e.g. [{example}]" if example else ""
+    return Rule(f"{'an' if name[0] in 'aeiou' else 'a'} {name}{of}{such}", reason)
 
 
 def either(rules: list[Rule | None]) -> Rule | None:
@@ -453,7 +457,9 @@ def either(rules: list[Rule | None]) -> Rule | None:
         why = [rule.reason(value, sizes) for rule in rules]
         return "" if "" in why else why[0]
 
-    return Rule(" or ".join(rule.expected for rule in rules), reason)
+    parted = [rule.expected.partition(", e.g. ") for rule in rules]
+    example = next((f", e.g. {each[2]}" for each in parted if each[2]), "")
+    return Rule(" or ".join(each[0] for each in parted) + example, reason)
 
 
 def asked(**rules: Rule) -> Callable[[Function], Function]:

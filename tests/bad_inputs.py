@@ -26,7 +26,7 @@ from metarep_lib.numerics.solvers import Outcome, Solution
 
 HOME = metarep_lib.__path__[0]
 KINDS = (ValueError, TypeError, LookupError, OSError, ArithmeticError, FloatingPointError)
-WAYS_OUT = ("expected", "this would work", "there are", "there is", "it has", "e.g.", "use ", "ask for", "try ", "write to", " has ", "give ", " needs ", " fits ", " not among ", " have ")  # what a message says one of
+WAYS_OUT = ("expected", "this would work", "there are", "there is", "it has", "e.g.", "use ", "ask for", "try ", "write to", " has ", "give ", "scale ", " needs ", " fits ", " not among ", " have ")  # what a message says one of
 SECONDS = 20  # of one call
 
 Change = Callable[[Any], Any]
