@@ -237,7 +237,7 @@ def first_step(error: Callable[[int], float], accuracy: float) -> int:
         below, reached = reached, max(1, 2 * reached)
         if reached > MOST_STEPS:
             raise ArithmeticError(
-                f"first_step(accuracy={accuracy}): the error is still {error(below):g} after {below} steps; does it fall at all?"
+                f"first_step(accuracy={accuracy}): the error is still {error(below):g} after {below} steps; does it fall at all? expected an iteration that converges, on shares that are not all zero"
             )
     while reached - below > 1:
         middle = (below + reached) // 2
