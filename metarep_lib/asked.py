@@ -270,7 +270,7 @@ def is_definite(value: Tensor) -> bool:
 
 
 counts = that(
-    "a tensor of whole numbers from 0 on, e.g. torch.arange(5)",
+    "a tensor of whole numbers from 0 on, e.g. torch.tensor(3)",
     lambda t: (
         isinstance(t, Tensor)
         and not unreadable(t)

@@ -123,7 +123,7 @@ except Exception as error:
 
 def test_whole_predictions_compile_without_a_break():
     """In a process of its own: the checks that pytest adds to annotations, users have not, and the compiler cannot read."""
-    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, cwd=Path(__file__).parent)
+    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, encoding="utf-8", cwd=Path(__file__).parent)
     assert not done.returncode, done.stderr
     assert len(done.stdout.splitlines()) == 8 and done.stdout.endswith("shapes are checked\n"), done.stdout
 
