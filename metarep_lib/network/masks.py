@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, floats
+from metarep_lib.asked import is_whole
 
 
 @runtime_checkable
@@ -29,13 +29,12 @@ class Mask(Protocol):
         """sum over visible j of (q_i . k_j) v_j, in time linear in T."""
 
 
-QUERIES, KEYS = (
-    floats("*B T d", half=True, finite=False, empty="*B T d", like=like) for like in ("", "q")
-)
-VALUES = floats("*B T e", half=True, finite=False, empty="*B T e", like="q")
+def count_tokens(kind: str, n: int) -> None:
+    """Refuse what is no number of tokens; masks are made in a compiler's trace, too, which reads no `asked`."""
+    if not torch.compiler.is_compiling() and not (is_whole(n) and n >= 0):
+        raise ValueError(f"{kind}({n!r}): expected a whole number of tokens >= 0, e.g. {kind}(2)")
 
 
-@asked(n_prefix=at_least(0))
 @dataclass(frozen=True)
 class PrefixMask:
     """Every token reads the first `n_prefix` tokens, and nobody reads the rest.
@@ -53,15 +52,17 @@ class PrefixMask:
     n_prefix: int
     sees_itself: bool = False
 
-    @asked(n_tokens=at_least(0))
+    def __post_init__(self) -> None:
+        count_tokens("PrefixMask", self.n_prefix)
+
     def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
+        count_tokens("PrefixMask.dense", n_tokens)
         visible = torch.zeros(n_tokens, n_tokens, dtype=torch.bool)
         visible[:, : self.n_prefix] = True
         if self.sees_itself:
             visible.fill_diagonal_(True)
         return visible
 
-    @asked(q=QUERIES, k=KEYS, v=VALUES)
     def contract(
         self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
     ) -> Float[Tensor, "*B T e"]:
@@ -74,7 +75,6 @@ class PrefixMask:
         return out
 
 
-@asked(n_registers=at_least(0))
 @dataclass(frozen=True)
 class CausalMask:
     """Token i reads tokens j <= i, or j < i when `strict`; the first `n_registers` are read by all.
@@ -88,13 +88,15 @@ class CausalMask:
     strict: bool = False
     n_registers: int = 0
 
-    @asked(n_tokens=at_least(0))
+    def __post_init__(self) -> None:
+        count_tokens("CausalMask", self.n_registers)
+
     def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
+        count_tokens("CausalMask.dense", n_tokens)
         visible = torch.ones(n_tokens, n_tokens, dtype=torch.bool).tril(-1 if self.strict else 0)
         visible[:, : self.n_registers] = True
         return visible
 
-    @asked(q=QUERIES, k=KEYS, v=VALUES)
     def contract(
         self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
     ) -> Float[Tensor, "*B T e"]:
@@ -110,7 +112,6 @@ class CausalMask:
         return (q.unsqueeze(-2) @ memory).squeeze(-2)
 
 
-@asked(n_pairs=at_least(0))
 @dataclass(frozen=True)
 class PairCausalMask:
     """`n_pairs` context tokens, then `n_pairs` queries; query j reads pairs before j and itself.
@@ -123,8 +124,11 @@ class PairCausalMask:
 
     n_pairs: int
 
-    @asked(n_tokens=at_least(0))
+    def __post_init__(self) -> None:
+        count_tokens("PairCausalMask", self.n_pairs)
+
     def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
+        count_tokens("PairCausalMask.dense", n_tokens)
         n = self.n_pairs
         self.check("dense", n_tokens)
         visible = torch.zeros(n_tokens, n_tokens, dtype=torch.bool)
@@ -132,7 +136,6 @@ class PairCausalMask:
         visible[n:, :n] = CausalMask(strict=True).dense(n)
         return visible.fill_diagonal_(True)
 
-    @asked(q=QUERIES, k=KEYS, v=VALUES)
     def contract(
         self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
     ) -> Float[Tensor, "*B T e"]:
