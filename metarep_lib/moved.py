@@ -329,17 +329,24 @@ def in_parts(old: str, homes: Sequence[str]) -> ModuleType:
 
 
 class Called(ModuleType):
-    """A room that still answers where a function of its name was called."""
+    """A room that answers where the function of its own name is called, as after `from metarep_lib import certify`."""
+
+    def __call__(self, *given: object, **named: object) -> object:
+        return getattr(self, self.__name__.rpartition(".")[2])(*given, **named)
+
+
+class StillCalled(Called):
+    """One that does so for one release, and says so."""
 
     def __call__(self, *given: object, **named: object) -> object:
         name = self.__name__.rpartition(".")[2]
         told(f"{self.__name__}(...)", [f"{self.__name__}.{name}"], 2)
-        return getattr(self, name)(*given, **named)
+        return super().__call__(*given, **named)
 
 
-def called(room: str) -> Callable[..., object]:
-    """Let a room be called by the name of the function that its wing announced once; gives the function."""
-    sys.modules[room].__class__ = Called
+def called(room: str, kind: type[Called] = StillCalled) -> Callable[..., object]:
+    """Let a room be called by the name of a function in it; gives the function."""
+    sys.modules[room].__class__ = kind
     return getattr(sys.modules[room], room.rpartition(".")[2])
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import a_device, asked
 from metarep_lib.construct.digits import divisor_degree, trouble
 from metarep_lib.construct.program import Form, Head, Product, Program, Weight, Write, guard_of
 from metarep_lib.construct.save import write_network
@@ -34,7 +35,7 @@ from metarep_lib.prompt import Prompt
 from metarep_lib.warned import WeightsFlushed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ConstructedTransformer(Decoder):
     """A transformer together with the program it was assembled from, whose basis names its stream."""
 
@@ -66,7 +67,8 @@ class ConstructedTransformer(Decoder):
         return self.program.name
 
     def cure(self, what: str, n: int) -> str:
-        return f"; this would work: assemble({self.name}(..., {what}={n}))"
+        called = self.program.call and self.program.call.with_argument(what, n)
+        return f"; this would work: assemble({called})" if called else super().cure(what, n)
 
     def run(self, prompt: Prompt) -> Trace:
         """One forward pass with the whole residual stream kept, on every token.
@@ -122,6 +124,7 @@ class ConstructedTransformer(Decoder):
         return moved
 
 
+@asked(device=a_device)
 def assemble(
     program: Program, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
 ) -> ConstructedTransformer:
@@ -147,15 +150,13 @@ def assemble(
         raise ValueError(
             f"assemble(dtype={dtype}): its range is too small for guarded divisions; use torch.float64, torch.float32 or torch.bfloat16"
         )
-    distinct = program.distinct_layers
-    schedule = tuple(distinct.index((layer.attention, layer.mlp)) for layer in program.layers)
-    plans = [plan(program, *halves) for halves in distinct]
+    plans = [plan(program, *halves) for halves in program.distinct_layers]
     config = TransformerConfig(
         d_input=program.inputs.size,
         d_model=program.stream.size,
         d_output=width_of(program.readout, program.stream),
         blocks=tuple(config for config, _, _ in plans),
-        schedule=schedule,
+        schedule=program.schedule,
     )
     transformer = Transformer(config, torch.Generator()).to(dtype=dtype)
     with torch.no_grad():

@@ -18,6 +18,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import AskedWrongly, unreadable
+from metarep_lib.contents import shown
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.layouts import Layout
 from metarep_lib.network.question import Question
@@ -41,10 +43,6 @@ PREDICTION = MappingProxyType({"prediction": slice(None)})
 
 class NotAvailable(TypeError):
     """Something this network cannot give; the message says what would."""
-
-
-class AskedWrongly(ValueError):
-    """A prompt that this network cannot read; the message lists every reason."""
 
 
 @dataclass(frozen=True)
@@ -190,8 +188,9 @@ class Decoder(Network):
         return deepcopy(self.transformer).to(dtype=dtype, device=device)
 
     def cure(self, what: str, n: int) -> str:
-        """How to come by a network that reads n features or outputs, as the end of an error; nothing where nobody knows."""
-        return ""
+        """How to come by a network that reads n features or outputs, as the end of an error."""
+        single = what == "n_outputs" and self.traits.n_outputs == 1 < n
+        return "; this would work: prompt.output(0), one output at a time" if single else ""
 
     @property
     def traits(self) -> Traits:
@@ -266,6 +265,11 @@ class Decoder(Network):
         Raises:
             ValueError: a layout in which the supports see one another.
         """
+        if not isinstance(x, Tensor) or x.ndim < 2 or unreadable(x):
+            raise AskedWrongly(
+                f"{self.name}.curve(x={shown(x)}, y={shown(y)}): expected x of shape [*B, n, p],"
+                " y of shape [*B, n]"
+            )
         sequence = Prompt(x, y, x[..., :0, :], ridge)
         self.check(sequence)
         question = self.layout.curve(sequence, self.inputs)
@@ -278,6 +282,11 @@ class Decoder(Network):
         groups: Sequence[str] = ("support", "query"),
         tap: Tap | None = None,
     ) -> Trace:
+        if isinstance(groups, str) or not isinstance(groups, Sequence):
+            raise AskedWrongly(
+                f"{self.name}.trace(prompt, groups={shown(groups)}): expected several names of"
+                " groups; this would work: groups=('support', 'query')"
+            )
         question = self.question(prompt)
         for group in groups:
             question.check(group)
@@ -287,10 +296,22 @@ class Decoder(Network):
         return self._trace(question, resid, groups, "query")
 
     def head(self, x: Tensor, prompt: Prompt | None = None) -> Tensor:
+        weight = self.transformer.W_U
+        fits = isinstance(x, Tensor) and x.dtype == weight.dtype and x.device == weight.device
+        if not fits or x.layout != torch.strided or x.shape[-1:] != (self.d_model,):
+            raise AskedWrongly(
+                f"{self.name}.head(x={shown(x)}): expected a stream [..., {self.d_model}] of"
+                f" {weight.dtype} on {weight.device}, e.g. network.trace(prompt).stream('query')"
+            )
         return self.transformer.read(x)
 
     def check(self, prompt: Prompt) -> None:
         """Refuse a prompt that this network cannot read, naming every reason."""
+        if not isinstance(prompt, Prompt):
+            raise AskedWrongly(
+                f"{self.name} asked with {shown(prompt)}: expected a prompt; this would work:"
+                " network.predict(Prompt(phi, y, phi_query, ridge=0.1))"
+            )
         traits, reasons = self.traits, []
         for what, ours, theirs in (
             ("n_features", traits.n_features, prompt.n_features),
@@ -309,6 +330,14 @@ class Decoder(Network):
         if reasons:
             came = f"{self.name} asked with a prompt of {prompt.phi.dtype}{list(prompt.phi.shape)} on {prompt.phi.device}"
             raise AskedWrongly(came + "".join(f"\n  - {reason}" for reason in reasons))
+
+    def __repr__(self) -> str:
+        traits = self.traits
+        ridge = "" if traits.reads_ridge else ", does not read the ridge of a prompt"
+        return (
+            f"{type(self).__name__}({self.name!r}: {traits.n_features} features,"
+            f" {self.n_layers} layers, width {self.d_model}, {traits.dtype}{ridge})"
+        )
 
     def _last(self, question: Question) -> Tensor:
         for last in self.transformer.stream(question.tokens, question.mask):

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked
+from metarep_lib.contents import Contents, describe
 from metarep_lib.numerics.kernels.kernels import Kernel, linear_kernel
-from metarep_lib.prompt import Prompt, describe
+from metarep_lib.numerics.system_asked import unknowns
+from metarep_lib.prompt import Prompt, a_prompt
 
 FACTORED_IN = (torch.float64, torch.float32)
 COMPUTED_IN = (*FACTORED_IN, torch.bfloat16, torch.float16)
 EXAMPLE = "RidgeSystem(A=float64[k, k], y=float64[k], K_query=float64[q, k])"
 
 
-@dataclass(frozen=True)
-class RidgeSystem:
+@dataclass(frozen=True, eq=False, repr=False)
+class RidgeSystem(Contents):
     """(K + lambda I) alpha = y, and how a solution predicts: f(x) = k(x)^T alpha.
 
     With m outputs the right-hand sides stand in the columns of y, and so does everything computed of them: wherever
@@ -52,6 +55,7 @@ class RidgeSystem:
         """(K + lambda I) v, [..., *batch, k] to the same shape; leading axes may be steps."""
         return self.through(self.A, v)
 
+    @asked(alpha=unknowns())
     def predict(self, alpha: Tensor) -> Tensor:
         """f(x) = k(x)^T alpha, [..., *batch, k] to [..., *batch, q]; leading axes may be steps."""
         return self.through(self.K_query, alpha)
@@ -69,6 +73,7 @@ class RidgeSystem:
         self.check_factored("target_weights")
         return torch.linalg.solve(self.A, self.K_query.mT).mT
 
+    @asked(alpha=unknowns())
     def norm(self, alpha: Tensor) -> Tensor:
         """The A-norm sqrt(alpha^T (K + lambda I) alpha), [..., *batch, k] to [..., *batch], [..., *batch, k, m] to [..., *batch, m]."""
         along = -2 if self.has_outputs else -1
@@ -157,6 +162,7 @@ def shape_reasons(system: RidgeSystem) -> Iterator[str]:
         yield f"K_query has shape {list(K_query.shape)}, expected [{wanted}]"
 
 
+@asked(prompt=a_prompt(single=False, half=True))
 def ridge_system(prompt: Prompt, kernel: Kernel = linear_kernel) -> RidgeSystem:
     """The linear system whose solution is kernel ridge regression on the prompt.
 
@@ -169,6 +175,7 @@ def ridge_system(prompt: Prompt, kernel: Kernel = linear_kernel) -> RidgeSystem:
     return RidgeSystem(K + prompt.ridge * identity, prompt.y, kernel(prompt.phi_query, prompt.phi))
 
 
+@asked(prompt=a_prompt(single=False, half=True))
 def primal_system(prompt: Prompt) -> RidgeSystem:
     """(S + lambda I) w = Phi^T y, one unknown per feature; solvers call it alpha, and it predicts phi(x) . w."""
     identity = torch.eye(prompt.n_features, dtype=prompt.phi.dtype, device=prompt.phi.device)
@@ -182,6 +189,7 @@ def primal_system(prompt: Prompt) -> RidgeSystem:
     )
 
 
+@asked(prompt=a_prompt(single=False))
 def past_systems(prompt: Prompt) -> RidgeSystem:
     """The primal systems of what stands *before* each support, [B, k] of them: what a strictly causal network solves on every token."""
     outer = prompt.phi.unsqueeze(-1) * prompt.phi.unsqueeze(-2)

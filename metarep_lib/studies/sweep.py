@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from metarep_lib.contents import Contents
 from metarep_lib.storage import (
     alone,
     clear_leftovers,
@@ -36,8 +37,8 @@ Result = Mapping[str, float | Sequence[float]]
 LIKE_THIS = "Sweep('mine', {'width': [1, 2]}, [0, 1], lambda width, seed: {'error': 1 / width})"
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, repr=False)
+class Sweep(Contents):
     """What to run.
 
     Args:
@@ -65,8 +66,8 @@ class Sweep:
             yield dict(zip((*self.knobs, "seed"), values))
 
 
-@dataclass(frozen=True)
-class Swept:
+@dataclass(frozen=True, eq=False, repr=False)
+class Swept(Contents):
     """What came of a sweep: `rows` in the order of its points, and its card."""
 
     knobs: dict[str, list[Knob]]
@@ -80,12 +81,12 @@ class Swept:
             KeyError: a knob, value or result that is not in the sweep, with those that are.
         """
         for name, value in fixed.items():
-            if value not in self.knobs.get(name, []):
+            if not isinstance(value, str | int | float) or value not in self.knobs.get(name, []):
                 raise KeyError(f"values({name}={value!r}): the sweep has {self.knobs}")
         chosen = [
             row for row in self.rows if all(row[name] == value for name, value in fixed.items())
         ]
-        if result not in chosen[0]:
+        if not isinstance(result, str) or result not in chosen[0]:
             raise KeyError(
                 f"values({result!r}): the sweep has the results {sorted(chosen[0].keys() - self.knobs.keys())}"
             )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.network.asking import Decoder
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.layouts import Interleaved, Layout, PairCausal, Prefix
@@ -28,9 +29,12 @@ LAYOUTS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainedTransformer(Decoder):
-    """A transformer with the recipe it was trained by; `card` records the run."""
+    """A transformer with the recipe it was trained by; `card` records the run.
+
+    Its tokens carry no ridge: the `ridge` of a prompt changes none of its answers, and `traits.reads_ridge` is False.
+    """
 
     transformer: Transformer
     recipe: Recipe
@@ -48,6 +52,7 @@ class TrainedTransformer(Decoder):
     def name(self) -> str:
         return self.recipe.name
 
+    @asked(seed=at_least(0))
     def twin(self, seed: int) -> "TrainedTransformer":
         """The same architecture before its first step."""
         transformer = initial(self.recipe, seed).to(self.transformer.W_E)
@@ -115,6 +120,7 @@ def why_missing(recipe: Recipe, seed: int, folder: Path = WEIGHTS) -> str:
     return "" if network.recipe == recipe else f"{place.card} is the card of another recipe"
 
 
+@asked(seed=at_least(0))
 def untrained(
     network: TrainedTransformer, seed: int, output_gain: float | None = None
 ) -> TrainedTransformer:

@@ -24,6 +24,7 @@ Exactly the same iterates, but rounding errors in z and w are never corrected: t
 
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, temperature
 from metarep_lib.construct.algorithms.krr_program import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.algorithms.softmax_preconditioner import (
@@ -64,6 +65,7 @@ PIPELINED_SCRATCH = ("n", "m_n", "m_v", "w_old", "m_w_old", "q_old", "v_old")
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0), tau=temperature, U=floats("r p"))
 def softmax_conjugate_gradient(
     n_features: int,
     steps: int,
@@ -108,6 +110,7 @@ def softmax_conjugate_gradient(
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0), tau=temperature, U=floats("r p"))
 def pipelined_conjugate_gradient(
     n_features: int,
     steps: int,

@@ -23,6 +23,7 @@ With a preconditioner z is refreshed from m r in every step: z_new = m r - gamma
 A recurrence that carried z from step to step would drift away from r.
 """
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.krr_program import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
@@ -57,6 +58,7 @@ SHARED = ("started", "started_aggregator", "lambda")  # the same number for ever
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0), n_outputs=at_least(1))
 def two_block_conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1) -> Program:
     """CG for (K + lambda I) alpha = y, two blocks per step; f_t(x) readable at every query after each.
 
@@ -113,6 +115,7 @@ def names_of_g(n_outputs: int) -> list[str]:
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0))
 def jacobi_conjugate_gradient(n_features: int, steps: int) -> Program:
     """CG preconditioned by m_i = 1 / (K_ii + lambda), computed by the network in two blocks beforehand.
 

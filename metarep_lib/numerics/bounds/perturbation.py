@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.numerics.system import RidgeSystem, ridge_system
 from metarep_lib.prompt import Prompt
 
@@ -31,8 +32,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class RidgeFit:
+@dataclass(frozen=True, eq=False, repr=False)
+class RidgeFit(Contents):
     """A ridge regression taken apart into what says how it moves.
 
     Args:

@@ -7,9 +7,12 @@ known it is inf (`RidgeSystem.condition_number`), and a rate is one: what holds 
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, beside, counts, floats
 from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system_asked import a_system
 
 
+@asked(kappa=floats("*", half=True, finite=False, least=1.0), t=beside("kappa", counts))
 def conjugate_gradient_bound(kappa: Tensor, t: Tensor) -> Tensor:
     """2 ((sqrt kappa - 1) / (sqrt kappa + 1))^t bounds ||alpha_t - alpha*||_A / ||alpha*||_A (Saad 2003, eq. 6.128).
 
@@ -27,6 +30,7 @@ def conjugate_gradient_bound(kappa: Tensor, t: Tensor) -> Tensor:
     return 2 * rate(kappa.sqrt()) ** t
 
 
+@asked(kappa=floats("*", half=True, finite=False, least=1.0), t=beside("kappa", counts))
 def gradient_descent_bound(kappa: Tensor, t: Tensor) -> Tensor:
     """((kappa - 1) / (kappa + 1))^t, the same ratio for gradient descent with eta = 2 / (lambda_min + lambda_max).
 
@@ -52,6 +56,7 @@ def check(call: str, kappa: Tensor) -> None:
         )
 
 
+@asked(system=a_system(single=False), alpha_star=floats("...", like="system", squared=True))
 def prediction_factor(system: RidgeSystem, alpha_star: Tensor) -> Tensor:
     """sqrt(k(x)^T A^-1 k(x)) ||alpha*||_A at every query, [*batch, q], and of every output, [*batch, q, m], where there are several.
 

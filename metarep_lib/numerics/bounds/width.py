@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
-from metarep_lib.prompt import Prompt
+from metarep_lib.asked import asked, floats
+from metarep_lib.prompt import Prompt, a_prompt
 
 
+@asked(prompt=a_prompt(axes=""), W=floats("m p2", like="prompt"))
 def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
     """||(I - P) H^-1 phi(x)||_H ||(I - P) w*||_H at every query, [q]: how far the width-m prediction is off at most.
 
@@ -22,6 +24,10 @@ def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
         raise ValueError(
             f"width_bound(phi={list(prompt.phi.shape)}, y={list(prompt.y.shape)}): expected one prompt with one output, y of [k];"
             " this would work: width_bound(prompt.output(0), W)"
+        )
+    if W.shape[-1] != prompt.n_features:
+        raise ValueError(
+            f"width_bound(W={list(W.shape)}): expected W of shape [m, {prompt.n_features}]"
         )
     identity = torch.eye(len(W), dtype=W.dtype, device=W.device)
     if (W @ W.mT - identity).abs().max() > 1e3 * torch.finfo(W.dtype).eps:

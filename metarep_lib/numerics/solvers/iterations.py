@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import array_or_number, asked, beside, finite, floats, not_negative, whole
 from metarep_lib.numerics.solvers.solution import Solution, solved
 from metarep_lib.numerics.steps import (
     State,
@@ -18,8 +19,10 @@ from metarep_lib.numerics.steps import (
     gradient_descent_step,
 )
 from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system_asked import a_system
 
 
+@asked(system=a_system(single=False, half=True), tolerance=not_negative)
 def cholesky(system: RidgeSystem, tolerance: float = 1e-8) -> Solution:
     """alpha* = (K + lambda I)^-1 y by Cholesky factorisation: the oracle.
 
@@ -42,6 +45,12 @@ def cholesky(system: RidgeSystem, tolerance: float = 1e-8) -> Solution:
     return solved(system, run, tolerance)
 
 
+@asked(
+    system=a_system(single=False, half=True),
+    steps=whole,
+    step_size=array_or_number,
+    tolerance=not_negative,
+)
 def gradient_descent(
     system: RidgeSystem, steps: int, step_size: float, tolerance: float = 1e-8
 ) -> Solution:
@@ -69,6 +78,13 @@ def gradient_descent(
     return solved(system, run, tolerance)
 
 
+@asked(
+    system=a_system(single=False, half=True),
+    steps=whole,
+    smallest=finite,
+    largest=finite,
+    tolerance=not_negative,
+)
 def chebyshev(
     system: RidgeSystem, steps: int, smallest: float, largest: float, tolerance: float = 1e-8
 ) -> Solution:
@@ -104,6 +120,12 @@ def chebyshev(
     return solved(system, run, tolerance)
 
 
+@asked(
+    system=a_system(single=False, half=True),
+    steps=whole,
+    tolerance=not_negative,
+    preconditioner=floats("*A k", half=True, above=0.0, like="system"),
+)
 def conjugate_gradient(
     system: RidgeSystem, steps: int, tolerance: float = 1e-8, preconditioner: Tensor | None = None
 ) -> Solution:
@@ -180,6 +202,10 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(-1, keepdim=True)
 
 
+@asked(
+    numerator=floats("...", half=True, finite=False),
+    denominator=beside("numerator", floats("...", half=True, finite=False, like="numerator")),
+)
 def divide(numerator: Tensor, denominator: Tensor) -> Tensor:
     """The quotient, 0 where the numerator is negligible.
 

@@ -7,6 +7,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.numerics.system import RidgeSystem
 
 
@@ -30,8 +31,8 @@ class Outcome(IntEnum):
         }[self]
 
 
-@dataclass(frozen=True)
-class Solution:
+@dataclass(frozen=True, eq=False, repr=False)
+class Solution(Contents):
     """What a solver found and how it got there.
 
     With m outputs [*batch, k, m] stands for [*batch, k], and [*batch, m] for [*batch]: every output is a solve of its own.
