@@ -28,7 +28,7 @@ export JUPYTER_DATA_DIR := $(CURDIR)/_build/jupyter
 export MPLCONFIGDIR := $(CURDIR)/_build/matplotlib
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help always venv book figures picture ledger test full portability mutants setup-check floors colab sweeps weights bench serve zip clean
+.PHONY: help always venv book figures picture ledger test full portability mutants kills bad-inputs setup-check floors colab sweeps weights bench serve zip clean
 
 help:  ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -73,13 +73,19 @@ test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Look at every page in a browser" $(PY) scripts/check_site.py
 	@echo; echo "Everything passed."
 
-full: test portability mutants setup-check colab  ## all that `make test` samples: other arithmetics, every mutant, other set-ups, every notebook in Colab (an hour)
+full: test portability mutants kills bad-inputs setup-check colab  ## all that `make test` samples: other arithmetics, every mutant, kills, every bad input, other set-ups, every notebook in Colab (an hour)
 
 portability: .venv/stamp $(PROFILE)  ## tests and notebooks under other roundings, other kernels and two threads (some: SETTINGS="rounding-1 compatible")
 	$(STAGE) "Hold tests and notebooks to other arithmetics" $(PY) scripts/portability.py $(SETTINGS)
 
 mutants: .venv/stamp  ## try every mutant of every constructed network in exact arithmetic
 	$(STAGE) "Try every mutant" env OMP_NUM_THREADS=1 $(PY) scripts/mutants.py
+
+kills: .venv/stamp  ## kill training and sweeps at any moment, go on, compare with a run that nobody killed
+	$(STAGE) "Kill runs and go on" env OMP_NUM_THREADS=1 $(PY) scripts/kills.py
+
+bad-inputs: .venv/stamp  ## call everything announced with every bad input that the rules derive
+	$(STAGE) "Try every bad input" $(PYTEST) -n 2 tests/every_bad_input.py
 
 setup-check: .venv/stamp  ## set the last commit up as on other machines: locales, line ends, no git, a read-only home, a .venv from elsewhere
 	$(STAGE) "Set up as on other machines" $(PY) scripts/setup_check.py
@@ -95,15 +101,12 @@ floors:  ## run the library's tests on the oldest versions it claims (5 GB in _b
 colab: .venv/stamp $(PROFILE)  ## run every notebook as Colab would: in an empty folder, with the library and Colab's packages alone
 	$(STAGE) "Run the notebooks as Colab would" $(PY) scripts/check_colab.py
 
-sweeps: .venv/stamp  ## run every sweep of sweeps/ again (only those whose file is removed: rm metarep_lib/sweeps/NAME.json)
-	@for sweep in $(basename $(notdir $(wildcard sweeps/*.py))); do \
-	  test -f metarep_lib/sweeps/$$sweep.json || OMP_NUM_THREADS=1 $(PY) scripts/sweep.py $$sweep || exit 1; done
+sweeps: .venv/stamp  ## run every sweep of sweeps/ that is not stored (to run one again: rm metarep_lib/sweeps/NAME.json)
+	@OMP_NUM_THREADS=1 $(PY) scripts/sweep.py --missing
 	@test -f metarep_lib/sweeps/blind-identification.json || OMP_NUM_THREADS=1 $(PY) scripts/identify.py
 
-weights: .venv/stamp  ## train every network of training/ again (only those whose file is removed: rm metarep_lib/weights/NAME-SEED.safetensors)
-	@for recipe in $(basename $(notdir $(wildcard training/*.toml))); do for seed in 0 1 2; do \
-	  test -f metarep_lib/weights/$$recipe-$$seed.safetensors || \
-	  OMP_NUM_THREADS=1 $(PY) scripts/train.py training/$$recipe.toml --seed $$seed || exit 1; done; done
+weights: .venv/stamp  ## train every network of training/ that is not stored (to train one again: rm metarep_lib/weights/NAME-SEED.json)
+	@OMP_NUM_THREADS=1 $(PY) scripts/train.py --missing
 
 bench: .venv/stamp  ## time and memory of the networks beside other solvers (seven minutes on an idle machine)
 	@$(PY) -m benchmarks.run

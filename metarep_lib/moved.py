@@ -8,7 +8,7 @@ All paths begin below `metarep_lib`. Whoever removes this file removes `moved` f
 ...     warnings.simplefilter("always")
 ...     from metarep_lib.evidence.files import replace
 >>> print(said[0].message)
-metarep_lib.evidence.files is metarep_lib.storage now; the old path works for one release
+metarep_lib.evidence.files is metarep_lib.storage.whole now; the old path works for one release
 """
 
 import sys
@@ -62,7 +62,7 @@ MODULES = {
     "evidence.drift": "certify.statements.stability",
     "evidence.edits": "evidence.intervene.edits network.places construct.heads_into",
     "evidence.exponential": "certify.exponential_problem",
-    "evidence.files": "storage",
+    "evidence.files": "storage.whole",
     "evidence.heads": "evidence.align.kernel_heads",
     "evidence.identification": "evidence.identify.tuning evidence.identify.verdict",
     "evidence.interventions": "evidence.intervene.intervene",
@@ -115,7 +115,7 @@ NAMES = {
             "block_conjugate_gradient causal_conjugate_gradient jacobi_conjugate_gradient "
             "kernel_product pipelined_conjugate_gradient richardson softmax_smoother"
         ),
-        "construct.assemble": "SinkUnderflow",
+        "warned": "SinkUnderflow",
         "construct.transforms": "on_frozen_stack on_polynomial_features",
         "network": "CausalMask PairCausalMask PrefixMask Trace TransformerConfig",
         "numerics.bounds": "conjugate_gradient_bound gradient_descent_bound prediction_factor",
@@ -133,7 +133,7 @@ NAMES = {
             "pipelined_conjugate_gradient repeat_context richardson softmax_conjugate_gradient "
             "softmax_smoother two_block_conjugate_gradient"
         ),
-        "construct.assemble": "SinkUnderflow",
+        "warned": "SinkUnderflow",
         "construct.call": "Call",
         "construct.load": "NetworkFileError",
         "construct.transforms": (
@@ -329,17 +329,24 @@ def in_parts(old: str, homes: Sequence[str]) -> ModuleType:
 
 
 class Called(ModuleType):
-    """A room that still answers where a function of its name was called."""
+    """A room that answers where the function of its own name is called, as after `from metarep_lib import certify`."""
+
+    def __call__(self, *given: object, **named: object) -> object:
+        return getattr(self, self.__name__.rpartition(".")[2])(*given, **named)
+
+
+class StillCalled(Called):
+    """One that does so for one release, and says so."""
 
     def __call__(self, *given: object, **named: object) -> object:
         name = self.__name__.rpartition(".")[2]
         told(f"{self.__name__}(...)", [f"{self.__name__}.{name}"], 2)
-        return getattr(self, name)(*given, **named)
+        return super().__call__(*given, **named)
 
 
-def called(room: str) -> Callable[..., object]:
-    """Let a room be called by the name of the function that its wing announced once; gives the function."""
-    sys.modules[room].__class__ = Called
+def called(room: str, kind: type[Called] = StillCalled) -> Callable[..., object]:
+    """Let a room be called by the name of a function in it; gives the function."""
+    sys.modules[room].__class__ = kind
     return getattr(sys.modules[room], room.rpartition(".")[2])
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import FLOATS, WIDE, Rule, asked, at_least, looks, unreadable, whole
+from metarep_lib.contents import Contents, describe
 from metarep_lib.rounding import redrawn
 
 EXAMPLE = "Prompt(phi=float64[k, p], y=float64[k], phi_query=float64[q, p], ridge=0.1)"
@@ -22,8 +24,8 @@ class PromptError(ValueError):
     """A prompt that no solver and no network could answer; the message lists every reason."""
 
 
-@dataclass(frozen=True)
-class Prompt:
+@dataclass(frozen=True, eq=False, repr=False)
+class Prompt(Contents):
     """Supports (phi, y), queries phi_query, ridge lambda: "what is y at the queries?".
 
     Args:
@@ -89,8 +91,13 @@ class Prompt:
     def n_outputs(self) -> int:
         return self.y.shape[-1] if self.y.ndim == self.phi.ndim else 1
 
+    @asked(which=whole)
     def output(self, which: int) -> "Prompt":
         """The prompt with one of several outputs alone."""
+        if self.y.ndim == self.phi.ndim and not -self.n_outputs <= which < self.n_outputs:
+            raise IndexError(
+                f"Prompt.output({which}): expected an output from 0 to {self.n_outputs - 1}"
+            )
         held_out = None if self.y_query is None else self.y_query[..., which]
         return replace(self, y=self.y[..., which], y_query=held_out)
 
@@ -122,6 +129,7 @@ class Prompt:
         swallowed = moved.phi.dtype == torch.float32 and self.phi.dtype == torch.float64
         return moved.rounded() if swallowed else moved
 
+    @asked(n=at_least(1))
     def expand(self, n: int) -> "Prompt":
         """n times the same prompt along a new first axis, in the same memory.
 
@@ -149,11 +157,45 @@ class Prompt:
         )
 
 
-def describe(value: object) -> str:
-    """`float32[4, 2]` for a tensor, type and shape of anything else."""
-    if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
-    return f"{type(value).__name__}{list(getattr(value, 'shape', []))}"
+def a_prompt(
+    *,
+    axes: str = "*B",
+    single: bool = True,
+    half: bool = False,
+    supports: int = 1,
+    queries: int = 0,
+) -> Rule:
+    """What a call asks of a prompt, as a rule of `metarep_lib.asked`.
+
+    Args:
+        axes: leading axes: "" is one prompt, "B" a batch of them, "*B" either; an empty batch never.
+        single: one output alone.
+        half: half precision will do, too.
+        supports, queries: how many it needs at least.
+    """
+    parts = ["a prompt"] if axes != "B" else ["a batch of prompts, [B, k, p]"]
+    if axes == "":
+        parts = ["one prompt, [k, p] without a batch axis"]
+    parts += ["with one output, as prompt.output(0) is"] * single
+    parts += [f"with at least {supports} supports"] * (supports > 1)
+    parts += [f"with at least {queries} queries"] * (queries > 0)
+    parts += ["of float64 or float32, as prompt.to(torch.float64) is"] * (not half)
+
+    def reason(prompt: object, sizes: dict) -> str:
+        batch = prompt.phi.shape[:-2]
+        wrong = (
+            (axes == "" and len(batch) > 0)
+            or (axes == "B" and len(batch) != 1)
+            or 0 in batch
+            or (single and prompt.n_outputs > 1)
+            or (not half and prompt.phi.dtype not in WIDE)
+            or prompt.n_support < supports
+            or prompt.n_query < queries
+        )
+        sizes.update({"k": prompt.n_support, "p": prompt.n_features})
+        return f"is {prompt}" if wrong else ""
+
+    return Rule(", ".join(parts), reason)
 
 
 def shape_reasons(prompt: Prompt) -> list[str]:
@@ -203,14 +245,18 @@ def ridge_reasons(ridge: object, dtype: torch.dtype | None) -> list[str]:
 def kind_reasons(named: dict[str, Tensor]) -> list[str]:
     phi = named["phi"]
     reasons = []
-    if not phi.dtype.is_floating_point:
+    if phi.dtype.is_complex:
+        reasons.append(f"phi is {phi.dtype}, expected a floating-point dtype: phi.real")
+    elif phi.dtype not in FLOATS and phi.layout == torch.strided:
         reasons.append(f"phi is {phi.dtype}, expected a floating-point dtype: phi.double()")
     for name, x in named.items():
         if x.dtype != phi.dtype or x.device != phi.device:
             reasons.append(
                 f"{name} is {x.dtype} on {x.device} but phi is {phi.dtype} on {phi.device}: {name}.to(phi)"
             )
-        n_bad = int((~torch.isfinite(x)).sum())
-        if n_bad:
+        if why := unreadable(x):
+            reasons.append(f"{name} {why}")
+        elif not looks(lambda x=x: torch.isfinite(x).all()):
+            n_bad = int((~torch.isfinite(x)).sum())
             reasons.append(f"{name} holds {n_bad} NaN or infinite values of {x.numel()}")
     return reasons

@@ -47,9 +47,8 @@ from metarep_lib.network import AttentionConfig, BlockConfig, TransformerConfig 
 from metarep_lib.network.bare import BareTransformer  # noqa: E402
 from metarep_lib.network.layouts import Prefix  # noqa: E402
 from metarep_lib.network.tokens import input_basis  # noqa: E402
-from metarep_lib.storage import replace  # noqa: E402
 from metarep_lib.studies import lineup  # noqa: E402
-from metarep_lib.studies.sweep import SWEEPS, short  # noqa: E402
+from metarep_lib.studies.sweep import SWEEPS, short, write_sweep  # noqa: E402
 from metarep_lib.tasks import clusters, designed_prompts, spread  # noqa: E402
 
 P, K, Q, STEPS, SEEDS = 12, 16, 8, 5, 2
@@ -139,10 +138,8 @@ def reveal(predictions: Path, key: Path) -> None:
     rows = [row | {"label": labels[row["network"]]} for row in held["rows"]]
     card = {"command": "python scripts/identify.py", "commit": commit("scripts"), "seconds": held["seconds"], "torch": torch.__version__, "python": platform.python_version()}
     knobs = {"network": sorted(labels), "readout": ["own head", "fitted"], "seed": [0]}
-    lines = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in rows)
-    text = f'{{"card": {json.dumps(card)},\n "knobs": {json.dumps(knobs)},\n "rows": [\n  {lines}\n ]}}\n'
     path = SWEEPS / "blind-identification.json"
-    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_sweep(path, card, knobs, rows)
     print(path)
 
 

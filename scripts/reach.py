@@ -19,6 +19,7 @@ from imports import LIBRARY, Library, Unresolved, Wanted, imported, is_text, nam
 
 EXERCISES = f"{LIBRARY}.exercises"
 GRADING = f"{EXERCISES}.grading"  # imports a chapter's exercises by the id that `grade` is given
+DIGESTS = f"{LIBRARY}.storage.digests"  # reads the library's code to name it on a card: no chapter trains or sweeps
 # Whoever uses these may show the source of what it uses, comments and docstrings included.
 SHOWS_SOURCE = {"inspect", "linecache", "traceback", "pydoc", "doctest", ".__doc__", "help"}
 # Whoever uses these may import, read or run what no import statement names.
@@ -239,8 +240,9 @@ def resolved(trees: list[ast.Module], library: Library) -> Reach:
         check_readable(tree, "the page")
     wanted = [pair for tree in trees for pair in imported(tree)]
     found = library.closure([*wanted, *exercises(library, trees)])
-    doors = {module: made for module in found.modules if (made := door(library, module))}
-    check_modules(library, found.modules, doors)
+    read = found.modules - {DIGESTS}
+    doors = {module: made for module in read if (made := door(library, module))}
+    check_modules(library, read, doors)
     code = [*trees, *(library.tree(module) for module in found.modules - doors.keys())]
     data = {path for made in doors.values() for path in made.files(code)}
     shown = found.modules if any(map(shows_source, code)) else set()

@@ -7,7 +7,7 @@ from hypothesis import settings
 settings.register_profile("metarep", derandomize=True, deadline=None)
 settings.load_profile("metarep")
 
-# They read text, imports and trees, or compute in exact arithmetic: no rounding reaches them.
+# They read text, imports and trees, hold runs against themselves, or compute in exact arithmetic: no rounding reaches them.
 WITHOUT_FLOATS = {
     "test_algorithm_record",
     "test_budgets",
@@ -17,6 +17,7 @@ WITHOUT_FLOATS = {
     "test_colab",
     "test_exact",
     "test_execution_cache",
+    "test_files",
     "test_floors",
     "test_induction",
     "test_ledger",

@@ -318,7 +318,7 @@ def test_a_network_survives_pickling():
 
 
 def test_a_trace_without_names_says_so():
-    with pytest.raises(KeyError, match="no names, its stream is trace.stream"):
+    with pytest.raises(KeyError, match="its stream has no names, try trace.stream"):
         random_decoder(PairCausal()).trace(random_prompt(4, P, 2, 0.5))["alpha", "support"]
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 import yaml
 
+from factories import unchecked
 from metarep_lib import exercises
-from metarep_lib.exercises import find, grade
+from metarep_lib.exercises import find, grade, grading
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "scripts"))
@@ -116,9 +117,80 @@ def test_grading_never_raises_and_passes_no_junk(id, junk):
     assert not grade(id, junk).passed
 
 
-@pytest.mark.parametrize("id", ["route-z-1", "kernel-ridge-9", "kernel-ridge", "", "grading-1"])
+def tracked(found: object) -> object:
+    """The same with a graph behind every tensor of floats, as an answer has that differentiates."""
+    if isinstance(found, torch.Tensor) and found.is_floating_point():
+        return found.detach().clone().requires_grad_() * 1
+    if isinstance(found, tuple | list):
+        return type(found)(map(tracked, found))
+    if isinstance(found, dict):
+        return {name: tracked(value) for name, value in found.items()}
+    return found
+
+
+@pytest.mark.parametrize("id", STUBS)
+def test_an_answer_may_have_a_graph(id):
+    right = answer(id, find(id).solution)
+    with_graph = (lambda *given: tracked(right(*given))) if callable(right) else tracked(right)
+    assert repr(grade(id, with_graph)) == "right"
+
+
+def test_an_answer_may_differentiate():
+    def ridge(phi, y, ridge):
+        w = torch.zeros(phi.shape[1], dtype=phi.dtype, requires_grad=True)
+        loss = lambda w: ((phi @ w - y).square().sum() + ridge * w.square().sum()) / 2  # noqa: E731
+        slope = torch.autograd.grad(loss(w), w)[0]
+        curvature = torch.autograd.functional.hessian(loss, w)
+        return torch.linalg.solve(curvature, -slope)
+
+    def check(found):
+        phi, y = torch.eye(3).double()[:, :2], torch.arange(3.0).double()
+        grading.same(found(phi, y, 1.0), phi.T @ y / 2, "no")
+
+    with pytest.MonkeyPatch.context() as patched, torch.no_grad():
+        patched.setattr(grading, "find", lambda id: grading.Exercise(1, 5, check, ""))
+        assert grade("any", ridge).passed
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("no word")
+
+
+class Cancelled(BaseException):
+    """As asyncio has it: no Exception."""
+
+
+def endless(*given):
+    return endless(*given)
+
+
+def raising(error):
+    def answered(*_):
+        raise error
+
+    return answered
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [lambda *_: exit(), lambda *_: sys.exit("bye"), endless, lambda *_: print("only said"), lambda *_: 1j, lambda *_: 10**400]
+    + [raising(error) for error in (SystemExit(0), GeneratorExit(), Cancelled(), Unspeakable(), MemoryError(), AssertionError(), StopIteration())],
+)  # fmt: skip
+@pytest.mark.parametrize("id", ["kernel-ridge-1", "route-b-1", "limits-2"])
+def test_an_answer_that_ends_everything_ends_alone(id, ending):
+    verdict = grade(id, ending)
+    assert not verdict.passed and repr(verdict).startswith("not yet: ") and len(repr(verdict).splitlines()) == 1
+
+
+def test_the_readers_own_interrupt_is_obeyed():
+    with pytest.raises(KeyboardInterrupt):
+        grade("kernel-ridge-1", raising(KeyboardInterrupt()))
+
+
+@pytest.mark.parametrize("id", [None, 1, "route-z-1", "kernel-ridge-9", "kernel-ridge", "", "grading-1"])
 def test_an_unknown_exercise_is_an_error_that_helps(id):
-    with pytest.raises(ValueError, match="exercise"):
+    with unchecked(), pytest.raises(ValueError, match="exercise"):
         grade(id, 1)
 
 

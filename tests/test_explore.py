@@ -164,3 +164,16 @@ def test_figures_of_others_stay_open_and_its_own_are_closed():
     explore(drawn, depth=[1, 2])
     assert plt.get_fignums() == [mine.number]
     plt.close(mine)
+
+
+def test_a_figure_is_closed_when_f_raises_after_drawing_it():
+    def drawn_then_raised(depth):
+        drawn(depth)
+        if depth == 2:
+            raise ZeroDivisionError("in the middle")
+        return "Drawn."
+
+    before = plt.get_fignums()
+    with pytest.raises(ZeroDivisionError, match="in the middle"):
+        explore(drawn_then_raised, depth=[1, 2])
+    assert plt.get_fignums() == before

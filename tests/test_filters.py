@@ -153,6 +153,8 @@ def test_a_call_that_means_nothing_is_refused():
     with pytest.raises(ValueError, match="degree >= 1"):
         best_polynomial(spectrum, f, 0)
     with pytest.raises(ValueError, match="no start of 2 reached a finite risk"):
+        tune("GD++", spectrum, f + 1e200, 1, restarts=2)
+    with pytest.raises(ValueError, match="f is float64.* with NaN or infinite values"):
         tune("GD++", spectrum, f + torch.nan, 1, restarts=2)
 
 

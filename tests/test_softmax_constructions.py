@@ -41,7 +41,6 @@ from metarep_lib.construct.algorithms import (
     richardson,
     softmax_smoother,
 )
-from metarep_lib.construct.assemble import SinkUnderflow
 from metarep_lib.construct.transforms import on_frozen_stack, on_polynomial_features
 from metarep_lib.network import (
     AttentionConfig,
@@ -53,6 +52,7 @@ from metarep_lib.network import (
 )
 from metarep_lib.network.tokens import input_basis, prefix_mask, tokenise
 from metarep_lib.numerics.kernels import log_sink_mass, nadaraya_watson
+from metarep_lib.warned import SinkUnderflow
 from networks import NETWORKS, U, as_built, feature_doubled, target_added
 from test_theorems import size
 

@@ -24,7 +24,7 @@ def result(kappa, kind, seed):
 def test_a_sweep_is_stored_with_its_card_and_read_back_by_knob(tmp_path):
     path = run_sweep(made(result), tmp_path, **SAID)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["tiny.json"]
-    assert set(json.loads(path.read_text(encoding="utf-8"))["card"]) == {"command", "commit", "seconds", "torch", "python"}
+    assert set(json.loads(path.read_text(encoding="utf-8"))["card"]) == {"command", "commit", "code", "seconds", "torch", "python"}
     swept = load_sweep("tiny", tmp_path)
     assert len(swept.rows) == 12
     np.testing.assert_allclose(swept.values("error", kind="b"), [[1, 1.3333], [10, 10.333]], rtol=1e-3)
@@ -53,9 +53,16 @@ def test_an_interrupted_sweep_goes_on_and_runs_no_point_twice(tmp_path):
 
 
 def test_a_partial_file_of_another_grid_is_not_continued(tmp_path):
-    (tmp_path / "tiny.partial").write_text(json.dumps({"kappa": 2.0, "kind": "a", "seed": 0}) + "\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"another grid; remove it"):
-        run_sweep(made(result), tmp_path, **SAID)
+    def stopped(kappa, kind, seed):
+        if kind == "b":
+            raise KeyboardInterrupt
+        return result(kappa, kind, seed)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(made(stopped), tmp_path, **SAID)
+    for grid in ({"kappa": [2.0], "kind": ["a"]}, {"kappa": [1.0, 10.0]}, {"kind": ["a", "b", "c"], "kappa": [1.0, 10.0]}):
+        with pytest.raises(ValueError, match=r"(?s)another grid.*remove it"):
+            run_sweep(Sweep("tiny", grid, [0, 1], stopped), tmp_path, **SAID)
 
 
 def test_what_is_not_there_says_what_is(tmp_path):

@@ -1,5 +1,6 @@
 """Statements held to account: certificates in exact arithmetic, mutants, leakage, searched inputs."""
 
+from metarep_lib import moved
 from metarep_lib.certify.blind_pair import blind_pair
 from metarep_lib.certify.catalogue import RECURRENCES
 from metarep_lib.certify.certificate import (
@@ -32,3 +33,5 @@ __all__ = [
     "survivors",
     "worst_case",
 ]
+
+__call__ = moved.called(__name__, moved.Called)

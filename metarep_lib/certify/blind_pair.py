@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, not_negative, positive
+from metarep_lib.contents import Contents
 from metarep_lib.network.tokens import input_basis
 from metarep_lib.prompt import Prompt
 
 
-@dataclass(frozen=True)
-class BlindPair:
+@dataclass(frozen=True, eq=False, repr=False)
+class BlindPair(Contents):
     """Two prompts of one support and one query, the same to a network, not the same to ridge regression.
 
     Args:
@@ -33,6 +35,7 @@ class BlindPair:
         return (self.answers[0] - self.answers[1]) / 2
 
 
+@asked(embedding=floats("d m"), n_features=at_least(1), ridge=positive, tolerance=not_negative)
 def blind_pair(
     embedding: Tensor, n_features: int, ridge: float, tolerance: float = 1e-10
 ) -> BlindPair | None:

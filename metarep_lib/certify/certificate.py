@@ -27,10 +27,12 @@ from fractions import Fraction
 import numpy as np
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.certify.exact import ExactTransformer
 from metarep_lib.certify.problem import CausalProblem, Problem, random_prompt
 from metarep_lib.certify.recurrence import Recurrence, empty
 from metarep_lib.certify.rings import PRIME_BITS, Degrees, Field, Isotropic, Ring
+from metarep_lib.contents import Contents
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import TransformerConfig
 
@@ -39,8 +41,9 @@ Entries = tuple[str, np.ndarray, np.ndarray]
 MAX_REDRAWS = 8
 
 
-@dataclass(frozen=True)
-class Certificate:
+@asked(degree=at_least(0))
+@dataclass(frozen=True, eq=False, repr=False)
+class Certificate(Contents):
     """The result of comparing a network with a recurrence over a random prime field.
 
     Args:
@@ -82,6 +85,13 @@ class Certificate:
         )
 
 
+@asked(
+    seed=at_least(0),
+    t=at_least(0),
+    n_support=at_least(1),
+    n_query=at_least(0),
+    n_inputs=at_least(1),
+)
 def certify_step(
     state_dict: Mapping[str, Tensor],
     config: TransformerConfig,
@@ -258,6 +268,7 @@ def n_steps_of(config: TransformerConfig, recurrence: Recurrence) -> int:
     return blocks // recurrence.n_blocks
 
 
+@asked(seed=at_least(0), n_support=at_least(1), n_query=at_least(0), n_inputs=at_least(1))
 def certify_end_to_end(
     state_dict: Mapping[str, Tensor],
     config: TransformerConfig,
@@ -299,6 +310,14 @@ def certify_end_to_end(
     return evaluate("end to end", compare, seed, bound_error, guarded=not terminates)
 
 
+@asked(
+    seed=at_least(0),
+    n_steps=at_least(0),
+    n_features=at_least(1),
+    n_support=at_least(1),
+    n_query=at_least(0),
+    n_outputs=at_least(1),
+)
 def certify_same(
     recurrence: Recurrence,
     other: Recurrence,

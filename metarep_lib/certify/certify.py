@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from metarep_lib.asked import asked, at_least, each, is_whole, that
 from metarep_lib.certify.catalogue import UnknownRecurrence, recurrence_of
 from metarep_lib.certify.certificate import (
     Certificate,
@@ -17,13 +18,14 @@ from metarep_lib.certify.problem import CausalProblem
 from metarep_lib.certify.recurrence import Recurrence
 from metarep_lib.certify.rings import PRIME_BITS
 from metarep_lib.construct.assemble import ConstructedTransformer
+from metarep_lib.contents import Contents
 
 SEEDS = (0, 1)
 SIZES = ((3, 1), (4, 2))
 
 
-@dataclass(frozen=True)
-class Certification:
+@dataclass(frozen=True, eq=False, repr=False)
+class Certification(Contents):
     """The certificates of one network; printed, what was compared with what.
 
     Args:
@@ -79,6 +81,15 @@ class Certification:
         )
 
 
+def is_pair(size: object) -> bool:
+    pair = isinstance(size, tuple | list) and len(size) == 2
+    return pair and all(map(is_whole, size)) and size[0] >= 1 and size[1] >= 0
+
+
+PAIR = that("pairs of numbers, supports and queries", is_pair)
+
+
+@asked(seeds=each(at_least(0), example="(0, 1)"), sizes=each(PAIR, example="((3, 1),)"))
 def certify(
     network: ConstructedTransformer,
     recurrence: Recurrence | None = None,

@@ -74,12 +74,15 @@ class ExactTransformer:
         }
         # most weights are 1, -1 or a power of two
         self.read_weight = cache(lambda value: scalar(Fraction(value)))
-        self.weights = {name: self.sparse(name, weight) for name, weight in state_dict.items()}
+        self.state_dict = state_dict
+        # a tensor is read when a block that runs asks for it; networks that differ in one share the others
+        self.read_once: dict[str, list[Sparse]] = {}
+        self.replaced: dict[str, list[Sparse]] = {}
 
     def with_weight(self, name: str, weight: Tensor) -> "ExactTransformer":
         """The same network with one tensor replaced; the others are not read again."""
         other = copy(self)
-        other.weights = self.weights | {name: self.sparse(name, weight)}
+        other.replaced = self.replaced | {name: self.sparse(name, weight)}
         return other
 
     def with_config(self, config: TransformerConfig) -> "ExactTransformer":
@@ -87,6 +90,19 @@ class ExactTransformer:
         other = copy(self)
         other.config = config
         return other
+
+    def weight(self, name: str) -> list[Sparse]:
+        """A tensor of this network as exact scalars."""
+        if name in self.replaced:
+            return self.replaced[name]
+        if name not in self.state_dict:
+            raise ValueError(
+                f"ExactTransformer: the state_dict has no {name!r}, of which the config speaks; this"
+                " would work: network.transformer.state_dict() and network.transformer.config"
+            )
+        if name not in self.read_once:
+            self.read_once[name] = self.sparse(name, self.state_dict[name])
+        return self.read_once[name]
 
     def sparse(self, name: str, weight: Tensor) -> list[Sparse]:
         """The non-zero entries of a matrix, or of every head's matrix, as exact scalars."""
@@ -170,7 +186,7 @@ class ExactTransformer:
 
     def add(self, name: str, x: np.ndarray, to: np.ndarray, head: int = 0) -> None:
         """Add x W to an array, in place; zero weights are skipped, they are absent circuits."""
-        for row, column, weight in self.weights[name][head]:
+        for row, column, weight in self.weight(name)[head]:
             to[:, column] = to[:, column] + x[:, row] * weight
 
 

@@ -11,11 +11,13 @@ import flint
 import numpy as np
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.numerics.steps import conjugate_gradient_step
 
 FIRST_BITS, MOST_BITS = 2**10, 2**14
 
 
+@asked(steps=at_least(0))
 def exact_errors(
     eigenvalues: Sequence[float] | np.ndarray | Tensor,
     shares: Sequence[float] | np.ndarray | Tensor,

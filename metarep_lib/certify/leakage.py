@@ -17,12 +17,14 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats
+from metarep_lib.contents import Contents
 from metarep_lib.network.masks import Mask
 from metarep_lib.network.transformer import Transformer
 
 
-@dataclass(frozen=True)
-class Leakage:
+@dataclass(frozen=True, eq=False, repr=False)
+class Leakage(Contents):
     """What a test found.
 
     Args:
@@ -62,6 +64,7 @@ class Leakage:
         return f"by {self.how}: {len(self.pairs)} pairs leak from block {self.first_block} on, first token {reader} depends on token {source}"
 
 
+@asked(tokens=floats("...", half=True, finite=False), seed=at_least(0))
 def leakage_by_change(
     network: Transformer, tokens: Tensor, mask: Mask, promise: Mask | None = None, *, seed: int = 0
 ) -> Leakage:
@@ -109,6 +112,7 @@ def leakage_by_change(
     )
 
 
+@asked(tokens=floats("...", half=True, finite=False), seed=at_least(0))
 def leakage_by_gradient(
     network: Transformer, tokens: Tensor, mask: Mask, promise: Mask | None = None, *, seed: int = 0
 ) -> Leakage:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.certify.certificate import (
     StepTrial,
     WholeTrial,
@@ -23,6 +24,7 @@ from metarep_lib.certify.naming import Naming
 from metarep_lib.certify.recurrence import Recurrence
 from metarep_lib.certify.rings import Field, Isotropic
 from metarep_lib.construct.assemble import ConstructedTransformer
+from metarep_lib.contents import Contents
 from metarep_lib.network.transformer import TransformerConfig
 
 KINDS = ("tripled", "added", "dropped", "swapped")
@@ -63,14 +65,15 @@ class Mutant:
         return {**weights, self.tensor: changed}, config
 
 
-@dataclass(frozen=True)
-class Judged:
+@dataclass(frozen=True, eq=False, repr=False)
+class Judged(Contents):
     """What became of mutants: how many of each kind were made, and those that every certificate accepts."""
 
     made: dict[str, int]
     survivors: tuple[str, ...]
 
 
+@asked()
 def mutants(network: ConstructedTransformer) -> Iterator[Mutant]:
     """All of them, one small wrong at a time."""
     state_dict, schedule = network.transformer.state_dict(), network.transformer.config.schedule
@@ -149,6 +152,7 @@ class Harness:
         return Judged(dict(made), tuple(left))
 
 
+@asked(seed=at_least(0), n_support=at_least(1))
 def survivors(
     network: ConstructedTransformer,
     recurrence: Recurrence,

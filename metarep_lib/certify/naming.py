@@ -5,7 +5,7 @@ unit by what it multiplies and where that goes; one of several of the same name 
 those. So a name outlives a change of their order.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -90,22 +90,18 @@ class Naming:
             if matrix == "W_O":
                 into = self.read(weights.abs().sum(dim=1).T)
                 found |= {(group, h): name for h, name in enumerate(into)}
-        blocks = {group.split(".")[1] for group, _ in found}
+        by_block = defaultdict(list)
+        for place in found:
+            by_block[place[0].split(".")[1]].append(place)
         return {
             place: name
-            for block in sorted(blocks)
-            for place, name in renumbered(found, block).items()
+            for places in by_block.values()
+            for place, name in zip(places, numbered([found[place] for place in places]))
         }
 
     def read(self, columns: Tensor) -> list[str]:
         """For every column over the stream, the directions in it."""
         return [directions(column, self.stream) for column in columns.T]
-
-
-def renumbered(found: dict[tuple[str, int], str], block: str) -> dict[tuple[str, int], str]:
-    """The heads of one block, those of the same name numbered."""
-    of_block = [place for place in found if place[0].split(".")[1] == block]
-    return dict(zip(of_block, numbered([found[place] for place in of_block])))
 
 
 def directions(column: Tensor, basis: Basis) -> str:

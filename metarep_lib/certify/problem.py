@@ -11,13 +11,14 @@ import flint
 import numpy as np
 
 from metarep_lib.certify.rings import Field, Ring
+from metarep_lib.contents import Contents
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.masks import CausalMask, Mask, PrefixMask
 from metarep_lib.network.tokens import AGGREGATOR, N_REGISTERS, SINK, input_basis
 
 
-@dataclass(frozen=True)
-class Problem:
+@dataclass(frozen=True, eq=False, repr=False)
+class Problem(Contents):
     """(K + lambda I) alpha = y under the prefix mask, over a ring.
 
     Args:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from metarep_lib.certify.problem import Problem, draws
+from metarep_lib.contents import Contents
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.tokens import N_REGISTERS
 from metarep_lib.numerics.steps import State
@@ -30,8 +31,8 @@ def empty(stream: Basis, problem: Problem) -> dict[str, np.ndarray]:
     return {name: problem.zeros(len(problem.tokens), 1) for name in stream.scratch}
 
 
-@dataclass(frozen=True)
-class Recurrence:
+@dataclass(frozen=True, repr=False)
+class Recurrence(Contents):
     """An algorithm, its names, and where they stand between two steps.
 
     Args:

@@ -8,7 +8,10 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, positive
 
+
+@asked(reach=positive, iterations=at_least(1))
 def climb(
     log_ratio: Callable[[Tensor], Tensor],
     start: np.ndarray,
@@ -30,6 +33,11 @@ def climb(
     >>> round(ratio, 6), [round(x, 3) for x in z.tolist()]
     (1.0, [1.0, 1.0])
     """
+    start = np.asarray(start, dtype=float)
+    if start.ndim != 1 or not start.size:
+        raise ValueError(
+            f"climb(start of shape {list(start.shape)}): expected a vector, e.g. np.zeros(2)"
+        )
     best, best_z = -math.inf, torch.from_numpy(start)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -54,6 +62,7 @@ def climb(
     return math.exp(best), best_z
 
 
+@asked(size=at_least(1), seed=at_least(0), starts=at_least(1), reach=positive)
 def worst_case(
     ratio: Callable[[Tensor], Tensor], size: int, *, seed: int, starts: int = 3, reach: float = 8.0
 ) -> float:

@@ -24,7 +24,6 @@ def data_of(program: Program) -> dict[str, Any]:
     >>> program_of(data) == program, program_of(data, functions).call, program_of(data).call
     (True, gradient_descent(n_features=3, steps=5, step_size=0.25, n_outputs=1), None)
     """
-    distinct = program.distinct_layers
     return {
         "name": program.name,
         "call": None if program.call is None else data_of_call(program.call),
@@ -33,11 +32,11 @@ def data_of(program: Program) -> dict[str, Any]:
         "embedding": [[name, data_of_form(form)] for name, form in program.embedding],
         "blocks": [
             {"attention": list(map(data_of_write, attention)), "mlp": list(map(data_of_write, mlp))}
-            for attention, mlp in distinct
+            for attention, mlp in program.distinct_layers
         ],
         "layers": [
-            [layer.step, layer.phase, distinct.index((layer.attention, layer.mlp))]
-            for layer in program.layers
+            [layer.step, layer.phase, block]
+            for layer, block in zip(program.layers, program.schedule)
         ],
         "readout": data_of_form(program.readout),
         "causal": program.causal,

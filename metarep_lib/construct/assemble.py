@@ -7,17 +7,20 @@ import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import a_device, asked
+from metarep_lib.construct.digits import divisor_degree, trouble
 from metarep_lib.construct.program import Form, Head, Product, Program, Weight, Write, guard_of
 from metarep_lib.construct.save import write_network
 from metarep_lib.network.asking import Decoder
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.layouts import Causal, Layout, Prefix
-from metarep_lib.network.tokens import N_REGISTERS
+from metarep_lib.network.question import Question
 from metarep_lib.network.trace import Trace
 from metarep_lib.network.transformer import (
     Attention,
@@ -26,15 +29,13 @@ from metarep_lib.network.transformer import (
     GatedMLP,
     Transformer,
     TransformerConfig,
+    warn_of_flushed,
 )
 from metarep_lib.prompt import Prompt
+from metarep_lib.warned import WeightsFlushed
 
 
-class SinkUnderflow(RuntimeWarning):
-    """The weight of the sink in a softmax head fell below the smallest normal number of the dtype: what it carried is lost."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ConstructedTransformer(Decoder):
     """A transformer together with the program it was assembled from, whose basis names its stream."""
 
@@ -66,7 +67,8 @@ class ConstructedTransformer(Decoder):
         return self.program.name
 
     def cure(self, what: str, n: int) -> str:
-        return f"; this would work: assemble({self.name}(..., {what}={n}))"
+        called = self.program.call and self.program.call.with_argument(what, n)
+        return f"; this would work: assemble({called})" if called else super().cure(what, n)
 
     def run(self, prompt: Prompt) -> Trace:
         """One forward pass with the whole residual stream kept, on every token.
@@ -74,11 +76,11 @@ class ConstructedTransformer(Decoder):
         A causal network asked without queries answers at the supports, each from those before it: `prediction` is [n_steps + 1, *B, k].
 
         Warns:
-            SinkUnderflow: a softmax row whose kernel values exceed the ridge beyond the dtype's range.
+            DigitsLost, SinkUnderflow: as for `predict`.
         """
         question = self.question(prompt)
         resid = torch.stack(list(self.transformer.stream(question.tokens, question.mask)))
-        self.warn(resid[-1])
+        self.warn(question, resid[-1])
         answering = "support" if self.program.causal and not prompt.n_query else "query"
         return self._trace(question, resid, tuple(question.groups), answering)
 
@@ -86,22 +88,43 @@ class ConstructedTransformer(Decoder):
         """Write weights and program to a file that `load_network` reads, whole or not at all."""
         write_network(self.transformer, self.program, Path(path))
 
-    def warn(self, resid: Tensor) -> None:
-        """Warn where the direction `mass`, if there is one, is no normal number on a support or a query."""
-        if "mass" not in self.basis:
+    @cached_property
+    def divisor_degree(self) -> int:
+        """The degree in the targets of what the network divides by: `metarep_lib.construct.digits`."""
+        return divisor_degree(self.program)
+
+    def warn(self, question: Question, last: Tensor) -> None:
+        if torch.compiler.is_compiling():  # a trace has no values
             return
-        mass = resid[..., N_REGISTERS:, self.basis["mass"]]
-        smallest = torch.finfo(mass.dtype).tiny
-        if not (mass >= smallest).all():  # NaN is lost, too
-            warnings.warn(
-                f"{self.program.name}: the sink's weight, ridge / (ridge + sum of kernel values), is somewhere below {smallest:.1e}, the"
-                f" smallest normal number of {mass.dtype}, and what is divided by it is lost;"
-                " this would work: float64, a larger ridge or tau, smaller features",
-                SinkUnderflow,
-                stacklevel=4,
-            )
+        found = trouble(self.program, self.divisor_degree, question.tokens, last)
+        if found is not None:
+            warnings.warn(found, stacklevel=4)
+
+    def transformer_in(self, dtype: torch.dtype, device: torch.device) -> Transformer:
+        """What `assemble` makes in that dtype; weights that are not those of the program (edited, trained further) are cast."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", WeightsFlushed)  # guards, which are made anew
+            moved = super().transformer_in(dtype, device)
+        here = self.transformer.W_E
+        was, made = (
+            assemble(self.program, dtype=d, device=on).transformer.state_dict()
+            for d, on in ((here.dtype, here.device), (dtype, device))
+        )
+        edited, cast = [], []
+        with torch.no_grad():
+            for name, weight in moved.state_dict().items():
+                before = self.transformer.state_dict()[name]
+                if name not in was or was[name].shape != before.shape:
+                    continue
+                own = before != was[name]
+                edited.append(before[own])
+                cast.append(weight[own.to(device)])
+                weight.copy_(torch.where(own.to(device), weight, made[name]))
+        warn_of_flushed(edited, cast, dtype)
+        return moved
 
 
+@asked(device=a_device)
 def assemble(
     program: Program, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
 ) -> ConstructedTransformer:
@@ -127,15 +150,13 @@ def assemble(
         raise ValueError(
             f"assemble(dtype={dtype}): its range is too small for guarded divisions; use torch.float64, torch.float32 or torch.bfloat16"
         )
-    distinct = program.distinct_layers
-    schedule = tuple(distinct.index((layer.attention, layer.mlp)) for layer in program.layers)
-    plans = [plan(program, *halves) for halves in distinct]
+    plans = [plan(program, *halves) for halves in program.distinct_layers]
     config = TransformerConfig(
         d_input=program.inputs.size,
         d_model=program.stream.size,
         d_output=width_of(program.readout, program.stream),
         blocks=tuple(config for config, _, _ in plans),
-        schedule=schedule,
+        schedule=program.schedule,
     )
     transformer = Transformer(config, torch.Generator()).to(dtype=dtype)
     with torch.no_grad():

@@ -70,6 +70,18 @@ class Call:
             }
         )
 
+    def with_argument(self, name: str, value: Any) -> "Call | None":
+        """The call with another value of one argument; None where the function does not take it."""
+        if name not in self.arguments:
+            return None
+        changed = [(each, value if each == name else held) for each, held in self.bound]
+        other = replace(self, bound=tuple(changed))
+        try:
+            other.again()
+        except ValueError:
+            return None
+        return other
+
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(f'{name}={shown(value)}' for name, value in self.bound)})"
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import chain, groupby
 from textwrap import wrap
 
+from metarep_lib.asked import asked
 from metarep_lib.construct.program import Form, Head, Layer, Product, Program, Weight, Write
 
 COLUMNS = ("block", "step", "half", "kind", "writes", "reads", "gain")
@@ -14,6 +15,7 @@ WIDTH = 88  # columns of code that a page of the book shows without scrolling
 NARROWEST = 20  # reads get at least this much, however long the names
 
 
+@asked()
 def describe(program: Program) -> str:
     """A line on the size of a program, then a table with a row for each head and each product.
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from metarep_lib.asked import asked
 from metarep_lib.construct.assemble import plan
 from metarep_lib.construct.program import Program
 from metarep_lib.network.places import Heads
 
 
+@asked()
 def heads_into(program: Program, target: str, steps: Sequence[int] | None = None) -> list[Heads]:
     """The heads of a constructed network that write to a direction, in every block, or in those of some steps.
 

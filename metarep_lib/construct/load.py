@@ -1,7 +1,7 @@
 """A constructed network out of the file that `network.save` wrote."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ from metarep_lib.network.transformer import (
     Transformer,
     TransformerConfig,
 )
+from metarep_lib.storage import file_fault, misfits, refusal
 
 ALGORITHMS = {
     function.__name__: function
@@ -87,9 +88,7 @@ ALGORITHMS = {
 }
 """The functions a stored call may name; a call of any other is no record."""
 
-LIKE_THIS = (
-    "this would work: assemble(gradient_descent(8, 10, 0.1)).save(path), then load_network(path)"
-)
+LIKE_THIS = "assemble(gradient_descent(8, 10, 0.1)).save(path), then load_network(path)"
 
 
 class NetworkFileError(ValueError):
@@ -127,8 +126,12 @@ def load_network(path: str | Path, *, device: torch.device | str = "cpu") -> Con
 
 def contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Header and weights of a file that `network.save` wrote."""
-    if not path.is_file():
-        raise FileNotFoundError(f"load_network({str(path)!r}): no such file; {LIKE_THIS}")
+    if not path.exists():
+        raise FileNotFoundError(
+            f"load_network({str(path)!r}): no such file; this would work: {LIKE_THIS}"
+        )
+    if fault := file_fault(path):
+        raise refused(path, [f"no safetensors file, or a broken one: {fault}"])
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -141,19 +144,6 @@ def contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     if header["format"] != FORMAT:
         raise refused(path, [f"its format is {header['format']!r}, expected {FORMAT!r}"])
     return header, weights
-
-
-def misfits(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Iterator[str]:
-    """Weights that are not those of the shape."""
-    for name in sorted(expected.keys() | weights.keys()):
-        if name not in weights or name not in expected:
-            yield f"{name} is {'missing' if name in expected else 'no weight of this shape'}"
-        elif expected[name].shape != weights[name].shape:
-            came, wanted = list(weights[name].shape), list(expected[name].shape)
-            yield f"{name} is {came}, its shape says {wanted}"
-    dtypes = {weight.dtype for weight in weights.values()}
-    if len(dtypes) > 1 or not all(dtype.is_floating_point for dtype in dtypes):
-        yield f"its weights are {', '.join(sorted(map(str, dtypes)))}, expected floats of one dtype"
 
 
 def strangers(config: TransformerConfig, program: Program) -> Iterator[str]:
@@ -182,5 +172,5 @@ def config_of(data: dict[str, Any]) -> TransformerConfig:
 
 
 def refused(path: Path, reasons: list[str]) -> NetworkFileError:
-    listed = "".join(f"\n  - {reason}" for reason in reasons)
-    return NetworkFileError(f"load_network({str(path)!r}): no network:{listed}\n{LIKE_THIS}")
+    call = f"load_network({str(path)!r})"
+    return NetworkFileError(refusal(call, "no network", reasons, LIKE_THIS))

@@ -11,10 +11,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import accumulate
 
 import torch
 
+from metarep_lib.asked import asked, is_number, that
 from metarep_lib.construct.call import Call
+from metarep_lib.contents import Contents
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import AttentionKind
 
@@ -57,6 +60,15 @@ class ProgramError(ValueError):
     """A program that cannot be assembled; the message lists every reason."""
 
 
+def is_source(source: object) -> bool:
+    if isinstance(source, Mapping):
+        weights = source.values()
+        named = all(isinstance(name, str) for name in source)
+        return named and all(isinstance(weight, Weight) or is_number(weight) for weight in weights)
+    return isinstance(source, str | Form)
+
+
+@asked(source=that("a name, or a mapping of names to weights", is_source))
 @dataclass(frozen=True, init=False)
 class Form:
     """A weighted sum of named directions of equal width: a linear read of one token.
@@ -86,6 +98,7 @@ def show_term(name: str, weight: float | Weight) -> str:
     return name if weight == 1 else f"{weight:g} {name}"
 
 
+@asked()
 @dataclass(frozen=True)
 class Head:
     """Adds gain * sum_j score_ij value_j (kind "linear"), or its normalised or softmax version.
@@ -101,6 +114,7 @@ class Head:
     hides: tuple[int, ...] = ()
 
 
+@asked()
 @dataclass(frozen=True)
 class Product:
     """Adds gain * left * right, channel by channel; a one-channel factor scales a wider one.
@@ -113,16 +127,18 @@ class Product:
     gain: float = 1.0
 
 
-@dataclass(frozen=True)
-class Write:
+@asked()
+@dataclass(frozen=True, repr=False)
+class Write(Contents):
     """Everything one half of a block adds to one direction."""
 
     target: str
     terms: tuple[Head, ...] | tuple[Product, ...]
 
 
-@dataclass(frozen=True)
-class Layer:
+@asked()
+@dataclass(frozen=True, repr=False)
+class Layer(Contents):
     """One block: `step` of the algorithm it belongs to (0: preparation), a `phase` to call it by, its two halves."""
 
     step: int
@@ -131,6 +147,7 @@ class Layer:
     mlp: tuple[Write, ...] = ()
 
 
+@asked()
 @dataclass(frozen=True)
 class Program:
     """An algorithm as blocks over a named stream.
@@ -164,6 +181,12 @@ class Program:
     def distinct_layers(self) -> list[tuple[tuple[Write, ...], tuple[Write, ...]]]:
         """(attention, mlp) of the blocks that store tensors, in the order they first run."""
         return list(dict.fromkeys((layer.attention, layer.mlp) for layer in self.layers))
+
+    @property
+    def schedule(self) -> tuple[int, ...]:
+        """For every block, which of `distinct_layers` it is."""
+        places = {halves: i for i, halves in enumerate(self.distinct_layers)}
+        return tuple(places[layer.attention, layer.mlp] for layer in self.layers)
 
     @property
     def scratch(self) -> tuple[str, ...]:
@@ -210,7 +233,8 @@ class Program:
     @property
     def step_ends(self) -> list[int]:
         """Step t is complete after this many blocks."""
-        return [sum(layer.step <= t for layer in self.layers) for t in range(self.n_steps + 1)]
+        blocks = Counter(layer.step for layer in self.layers)
+        return list(accumulate(blocks[t] for t in range(self.n_steps + 1)))
 
     def validate(self) -> None:
         """Check the whole program and report every reason at once.

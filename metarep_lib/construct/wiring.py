@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from metarep_lib.asked import asked
 from metarep_lib.construct.circuits.linear import clear
 from metarep_lib.construct.program import Form, Head, Product, Program
 
@@ -20,6 +21,7 @@ class Wire:
     clears: bool
 
 
+@asked()
 def wiring(program: Program, step: int = 1) -> Iterator[Wire]:
     """Yield the writes of one step in the order they happen; blocks count from 1 within the step.
 

@@ -3,7 +3,10 @@
 import numpy as np
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats
 
+
+@asked(difference=floats("B"), n_resamples=at_least(1))
 def paired_interval(difference: Tensor, n_resamples: int = 2000) -> list[float]:
     """Mean of paired differences, [B], and the ends of its 95 % bootstrap interval, resampling prompts.
 

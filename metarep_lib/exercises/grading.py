@@ -53,6 +53,8 @@ def find(id: str) -> Exercise:
     Raises:
         ValueError: there is none; the message says which there are.
     """
+    if not isinstance(id, str):
+        raise ValueError(f"exercise {id!r}: expected a name like 'route-b-1'")
     chapter, _, number = id.rpartition("-")
     try:
         exercises = import_module(f"metarep_lib.exercises.{chapter.replace('-', '_')}").EXERCISES
@@ -84,16 +86,24 @@ def grade(id: str, answer: object) -> Verdict:
     if answer is None or answer is ...:
         return Verdict(False, "not yet: there is no answer in the place of the dots")
     try:
-        with torch.no_grad():
+        with torch.enable_grad():  # an answer may differentiate
             exercise.check(answer)
     except NotYet as hint:
         return Verdict(False, f"not yet: {hint}")
-    except Exception as error:
-        said = str(error).splitlines() or [""]
-        return Verdict(
-            False, f"not yet: running your answer raised {type(error).__name__}: {said[0]}"
-        )
+    except KeyboardInterrupt:  # the reader's own
+        raise
+    except BaseException as error:  # exit() and its like end an answer, never the notebook
+        name = type(error).__name__
+        return Verdict(False, f"not yet: running your answer raised {name}: {first_line(error)}")
     return Verdict(True, "right")
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first; nothing where not even that works."""
+    try:
+        return next(iter(str(error).splitlines()), "")
+    except Exception:
+        return ""
 
 
 def numbers(found: object, shape: tuple[int, ...] | None = None) -> Tensor:
@@ -105,8 +115,10 @@ def numbers(found: object, shape: tuple[int, ...] | None = None) -> Tensor:
     if found is None or found is ...:
         raise NotYet("nothing is returned in the place of the dots")
     try:
-        values = torch.as_tensor(found, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError):
+        if isinstance(found, Tensor) and found.is_complex():
+            raise NotYet(f"expected real numbers, got {found.dtype}")
+        values = torch.as_tensor(found, dtype=torch.float64).detach()
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise NotYet(f"expected numbers, got {type(found).__name__}") from None
     if shape is not None and tuple(values.shape) != tuple(shape):
         raise NotYet(f"expected the shape {list(shape)}, got {list(values.shape)}")

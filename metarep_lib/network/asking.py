@@ -10,13 +10,16 @@ any other. Classes are abstract or final: nothing that stands here is overridden
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import AskedWrongly, unreadable
+from metarep_lib.contents import shown
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.layouts import Layout
 from metarep_lib.network.question import Question
@@ -40,10 +43,6 @@ PREDICTION = MappingProxyType({"prediction": slice(None)})
 
 class NotAvailable(TypeError):
     """Something this network cannot give; the message says what would."""
-
-
-class AskedWrongly(ValueError):
-    """A prompt that this network cannot read; the message lists every reason."""
 
 
 @dataclass(frozen=True)
@@ -166,12 +165,32 @@ class Decoder(Network):
     inputs: Basis
     name: str
 
-    def warn(self, resid: Tensor) -> None:
-        """Warn of numeric trouble in a stream [..., T, D]; a network that knows of none stays silent."""
+    def warn(self, question: Question, last: Tensor) -> None:
+        """Warn of numeric trouble, given the stream [..., T, D] after the last layer; a network that knows of none stays silent."""
+
+    def to(self, *args: torch.dtype | torch.device | str) -> "Decoder":
+        """The same network in another dtype or on another device; arguments as for `Tensor.to`. This one stays as it is.
+
+        A constructed network gets the guards of the new dtype, where `transformer.to` would make zeros of them.
+
+        Raises:
+            ValueError: a dtype in which it cannot work.
+        """
+        asked = self.transformer.W_E.new_empty(0).to(*args)
+        if not asked.dtype.is_floating_point:
+            raise ValueError(
+                f"{self.name}.to({', '.join(map(str, args))}): expected a floating-point dtype, e.g. network.to(torch.float32)"
+            )
+        return replace(self, transformer=self.transformer_in(asked.dtype, asked.device))
+
+    def transformer_in(self, dtype: torch.dtype, device: torch.device) -> Transformer:
+        """A copy of the transformer in a dtype, on a device."""
+        return deepcopy(self.transformer).to(dtype=dtype, device=device)
 
     def cure(self, what: str, n: int) -> str:
-        """How to come by a network that reads n features or outputs, as the end of an error; nothing where nobody knows."""
-        return ""
+        """How to come by a network that reads n features or outputs, as the end of an error."""
+        single = what == "n_outputs" and self.traits.n_outputs == 1 < n
+        return "; this would work: prompt.output(0), one output at a time" if single else ""
 
     @property
     def traits(self) -> Traits:
@@ -227,6 +246,8 @@ class Decoder(Network):
         """[*B, q] what the network says at the queries after its last layer; [*B, q, m] for several outputs.
 
         Warns:
+            DigitsLost: of a program that divides, targets outside the range in which it keeps half of its digits
+                (`metarep_lib.construct.digits`).
             SinkUnderflow: of a softmax program, a row whose kernel values exceed the ridge beyond the dtype's range.
         """
         question = self.question(prompt)
@@ -244,6 +265,11 @@ class Decoder(Network):
         Raises:
             ValueError: a layout in which the supports see one another.
         """
+        if not isinstance(x, Tensor) or x.ndim < 2 or unreadable(x):
+            raise AskedWrongly(
+                f"{self.name}.curve(x={shown(x)}, y={shown(y)}): expected x of shape [*B, n, p],"
+                " y of shape [*B, n]"
+            )
         sequence = Prompt(x, y, x[..., :0, :], ridge)
         self.check(sequence)
         question = self.layout.curve(sequence, self.inputs)
@@ -256,19 +282,36 @@ class Decoder(Network):
         groups: Sequence[str] = ("support", "query"),
         tap: Tap | None = None,
     ) -> Trace:
+        if isinstance(groups, str) or not isinstance(groups, Sequence):
+            raise AskedWrongly(
+                f"{self.name}.trace(prompt, groups={shown(groups)}): expected several names of"
+                " groups; this would work: groups=('support', 'query')"
+            )
         question = self.question(prompt)
         for group in groups:
             question.check(group)
         taps = () if tap is None else (partial(tapped, question, tap),)
         resid = torch.stack(list(self.transformer.stream(question.tokens, question.mask, *taps)))
-        self.warn(resid[-1])
+        self.warn(question, resid[-1])
         return self._trace(question, resid, groups, "query")
 
     def head(self, x: Tensor, prompt: Prompt | None = None) -> Tensor:
+        weight = self.transformer.W_U
+        fits = isinstance(x, Tensor) and x.dtype == weight.dtype and x.device == weight.device
+        if not fits or x.layout != torch.strided or x.shape[-1:] != (self.d_model,):
+            raise AskedWrongly(
+                f"{self.name}.head(x={shown(x)}): expected a stream [..., {self.d_model}] of"
+                f" {weight.dtype} on {weight.device}, e.g. network.trace(prompt).stream('query')"
+            )
         return self.transformer.read(x)
 
     def check(self, prompt: Prompt) -> None:
         """Refuse a prompt that this network cannot read, naming every reason."""
+        if not isinstance(prompt, Prompt):
+            raise AskedWrongly(
+                f"{self.name} asked with {shown(prompt)}: expected a prompt; this would work:"
+                " network.predict(Prompt(phi, y, phi_query, ridge=0.1))"
+            )
         traits, reasons = self.traits, []
         for what, ours, theirs in (
             ("n_features", traits.n_features, prompt.n_features),
@@ -279,17 +322,27 @@ class Decoder(Network):
                     f"it reads {what}={ours}, the prompt has {theirs}{self.cure(what, theirs)}"
                 )
         if prompt.phi.dtype != traits.dtype:
-            reasons.append(f"the weights are {traits.dtype}: use prompt.to({traits.dtype})")
+            reasons.append(
+                f"the weights are {traits.dtype}: use prompt.to({traits.dtype}) or network.to({prompt.phi.dtype})"
+            )
         if prompt.phi.device != traits.device:
             reasons.append(f"the weights are on {traits.device}: use prompt.to('{traits.device}')")
         if reasons:
             came = f"{self.name} asked with a prompt of {prompt.phi.dtype}{list(prompt.phi.shape)} on {prompt.phi.device}"
             raise AskedWrongly(came + "".join(f"\n  - {reason}" for reason in reasons))
 
+    def __repr__(self) -> str:
+        traits = self.traits
+        ridge = "" if traits.reads_ridge else ", does not read the ridge of a prompt"
+        return (
+            f"{type(self).__name__}({self.name!r}: {traits.n_features} features,"
+            f" {self.n_layers} layers, width {self.d_model}, {traits.dtype}{ridge})"
+        )
+
     def _last(self, question: Question) -> Tensor:
         for last in self.transformer.stream(question.tokens, question.mask):
             pass
-        self.warn(last)
+        self.warn(question, last)
         return last
 
     def _prediction(self, x: Tensor) -> Tensor:

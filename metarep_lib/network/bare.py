@@ -8,7 +8,7 @@ from metarep_lib.network.layouts import Layout
 from metarep_lib.network.transformer import Transformer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BareTransformer(Decoder):
     """Weights, layout and the channels of its tokens: no program, no recipe, no names in the stream.
 

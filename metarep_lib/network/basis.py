@@ -5,7 +5,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
+from metarep_lib.asked import asked, is_whole
 
+
+def is_name(name: object) -> bool:
+    return isinstance(name, str)
+
+
+def is_width(pair: object) -> bool:
+    return isinstance(pair, tuple) and len(pair) == 2 and is_name(pair[0]) and is_whole(pair[1])
+
+
+@asked()
 @dataclass(frozen=True)
 class Basis(Mapping[str, slice]):
     """name -> slice, in the order declared (never sorted); `name[2]` is one channel of a direction.
@@ -28,6 +39,11 @@ class Basis(Mapping[str, slice]):
     scratch: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not all(map(is_width, self.widths)) or not all(map(is_name, self.scratch)):
+            raise ValueError(
+                f"Basis(widths={self.widths!r}, scratch={self.scratch!r}): expected pairs of a name and"
+                " a width, and names; this would work: Basis((('phi', 2), ('y', 1)), scratch=('y',))"
+            )
         names = [name for name, _ in self.widths]
         twice = sorted({name for name in names if names.count(name) > 1})
         empty = [name for name, width in self.widths if width < 1]
@@ -53,6 +69,8 @@ class Basis(Mapping[str, slice]):
         return found.stop - found.start
 
     def __getitem__(self, name: str) -> slice:
+        if not isinstance(name, str):
+            raise KeyError(f"no direction {name!r}; there are {', '.join(self)}")
         direction, channel = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", name, re.DOTALL).groups()
         ends = accumulate(width for _, width in self.widths)
         for (known, width), end in zip(self.widths, ends):

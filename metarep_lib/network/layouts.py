@@ -17,7 +17,14 @@ from torch import Tensor
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.masks import CausalMask, PairCausalMask, PrefixMask
 from metarep_lib.network.question import Question
-from metarep_lib.network.tokens import N_REGISTERS, bare_tokens, prefix_mask, token_groups, tokenise
+from metarep_lib.network.tokens import (
+    N_REGISTERS,
+    bare_tokens,
+    prefix_mask,
+    rows,
+    token_groups,
+    tokenise,
+)
 from metarep_lib.prompt import Prompt
 
 __all__ = [
@@ -155,10 +162,8 @@ def passes(prompt: Prompt) -> tuple[Tensor, Tensor]:
 
 def alternating(x: Tensor, y: Tensor, inputs: Basis) -> Tensor:
     """[*B, 2 n, d_input] x_1, y_1, x_2, y_2, ... of x [*B, n, p] and y [*B, n]."""
-    *batch, n, _ = x.shape
-    tokens = x.new_zeros(*batch, n, 2, inputs.size)
-    tokens[..., 0, inputs["phi"]] = x
-    tokens[..., 0, inputs["is_query"]] = 1.0
-    tokens[..., 1, inputs["y"]] = y.reshape(*batch, n, inputs.width("y"))
-    tokens[..., 1, inputs["is_support"]] = 1.0
-    return tokens.flatten(-3, -2)
+    width = inputs.width("y")
+    flag = torch.ones_like(x[..., :1])
+    asked = rows(inputs, phi=x, is_query=flag)
+    told = rows(inputs, y=y.reshape(*x.shape[:-1], width), is_support=flag)
+    return torch.stack([asked, told], dim=-2).flatten(-3, -2)

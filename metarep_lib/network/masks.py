@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from metarep_lib.asked import is_whole
+
 
 @runtime_checkable
 class Mask(Protocol):
@@ -25,6 +27,12 @@ class Mask(Protocol):
 
     def contract(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """sum over visible j of (q_i . k_j) v_j, in time linear in T."""
+
+
+def count_tokens(kind: str, n: int) -> None:
+    """Refuse what is no number of tokens; masks are made in a compiler's trace, too, which reads no `asked`."""
+    if not torch.compiler.is_compiling() and not (is_whole(n) and n >= 0):
+        raise ValueError(f"{kind}({n!r}): expected a whole number of tokens >= 0, e.g. {kind}(2)")
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,11 @@ class PrefixMask:
     n_prefix: int
     sees_itself: bool = False
 
+    def __post_init__(self) -> None:
+        count_tokens("PrefixMask", self.n_prefix)
+
     def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
+        count_tokens("PrefixMask.dense", n_tokens)
         visible = torch.zeros(n_tokens, n_tokens, dtype=torch.bool)
         visible[:, : self.n_prefix] = True
         if self.sees_itself:
@@ -76,7 +88,11 @@ class CausalMask:
     strict: bool = False
     n_registers: int = 0
 
+    def __post_init__(self) -> None:
+        count_tokens("CausalMask", self.n_registers)
+
     def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
+        count_tokens("CausalMask.dense", n_tokens)
         visible = torch.ones(n_tokens, n_tokens, dtype=torch.bool).tril(-1 if self.strict else 0)
         visible[:, : self.n_registers] = True
         return visible
@@ -108,7 +124,11 @@ class PairCausalMask:
 
     n_pairs: int
 
+    def __post_init__(self) -> None:
+        count_tokens("PairCausalMask", self.n_pairs)
+
     def dense(self, n_tokens: int) -> Bool[Tensor, "T T"]:
+        count_tokens("PairCausalMask.dense", n_tokens)
         n = self.n_pairs
         self.check("dense", n_tokens)
         visible = torch.zeros(n_tokens, n_tokens, dtype=torch.bool)

@@ -5,9 +5,11 @@ from typing import Literal
 
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 
-@dataclass(frozen=True)
-class Stream:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Stream(Contents):
     """The residual stream after `block` blocks (0: the embedding), or of that block after its attention.
 
     direction: a name of the stream, a matrix [d_model, s] with orthonormal columns that span a subspace, or None for all channels.

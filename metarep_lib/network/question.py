@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.network.masks import Mask
 
 
-@dataclass(frozen=True)
-class Question:
+@dataclass(frozen=True, eq=False, repr=False)
+class Question(Contents):
     """Tokens [*B, T, d_input], or [*B, q, T, d_input] where each query has a pass of its own.
 
     Args:
@@ -66,7 +67,7 @@ class Question:
         return changed
 
     def check(self, group: str) -> None:
-        if group not in self.groups:
+        if not isinstance(group, str) or group not in self.groups:
             raise KeyError(f"no tokens {group!r}; there are {', '.join(self.groups)}")
 
     def check_passes(self, resid: Tensor, group: str) -> None:

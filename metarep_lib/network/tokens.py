@@ -8,6 +8,7 @@ one channel more, the logarithm of the ridge, which the sink carries.
 import math
 from types import MappingProxyType
 
+import torch
 from torch import Tensor
 
 from metarep_lib.network.basis import Basis
@@ -61,22 +62,38 @@ def tokenise(prompt: Prompt, inputs: Basis | None = None) -> Tensor:
 [2.0, 3.0, 0.5, 0.0, 0.0, 1.0, 0.0], [5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
     """
     basis = input_basis(prompt.n_features, prompt.n_outputs) if inputs is None else inputs
-    groups = token_groups(prompt)
-    *batch, _, _ = prompt.phi.shape
-    tokens = prompt.phi.new_zeros(
-        *batch, N_REGISTERS + prompt.n_support + prompt.n_query, basis.size
+    *batch, k, _ = prompt.phi.shape
+    one = prompt.phi.new_ones(*batch, 1, 1)
+    ridge = prompt.ridge * one
+    last = {"log_ridge": math.log(prompt.ridge) * one} if "log_ridge" in basis else {}
+    of_support = one.expand(*batch, k, 1)
+    return torch.cat(
+        [
+            rows(basis, ridge=ridge, is_aggregator=one),
+            rows(basis, ridge=ridge, is_sink=one, **last),
+            rows(
+                basis,
+                phi=prompt.phi,
+                y=prompt.y.reshape(*batch, k, prompt.n_outputs),
+                ridge=prompt.ridge * of_support,
+                is_support=of_support,
+            ),
+            rows(basis, phi=prompt.phi_query, is_query=one.expand(*batch, prompt.n_query, 1)),
+        ],
+        dim=-2,
     )
-    for group, of_group in groups.items():
-        tokens[..., of_group, basis[f"is_{group}"]] = 1.0
-    tokens[..., groups["support"], basis["phi"]] = prompt.phi
-    tokens[..., groups["query"], basis["phi"]] = prompt.phi_query
-    tokens[..., groups["support"], basis["y"]] = prompt.y.reshape(
-        *batch, prompt.n_support, prompt.n_outputs
+
+
+def rows(basis: Basis, **held: Tensor) -> Tensor:
+    """[*batch, n, d_input] n tokens that hold what is given under its name, and zeros elsewhere.
+
+    They are put together, not written into: under `torch.vmap` one part may be mapped over and another not.
+    """
+    *shape, _ = next(iter(held.values())).shape
+    like = next(iter(held.values()))
+    return torch.cat(
+        [held.get(name, like.new_zeros(*shape, basis.width(name))) for name in basis], dim=-1
     )
-    tokens[..., : groups["support"].stop, basis["ridge"]] = prompt.ridge
-    if "log_ridge" in basis:
-        tokens[..., SINK, basis["log_ridge"]] = math.log(prompt.ridge)
-    return tokens
 
 
 def bare_tokens(phi: Tensor, y: Tensor, phi_query: Tensor) -> Tensor:
@@ -92,14 +109,9 @@ def bare_tokens(phi: Tensor, y: Tensor, phi_query: Tensor) -> Tensor:
     [[2.0, 3.0, 0.0, 0.0, 0.0, 1.0, 0.0], [5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
     """
     basis = input_basis(phi.shape[-1])
-    *batch, k, _ = phi.shape
-    tokens = phi.new_zeros(*batch, k + phi_query.shape[-2], basis.size)
-    tokens[..., :k, basis["phi"]] = phi
-    tokens[..., k:, basis["phi"]] = phi_query
-    tokens[..., :k, basis["y"]] = y.unsqueeze(-1)
-    tokens[..., :k, basis["is_support"]] = 1.0
-    tokens[..., k:, basis["is_query"]] = 1.0
-    return tokens
+    supports = rows(basis, phi=phi, y=y.unsqueeze(-1), is_support=torch.ones_like(phi[..., :1]))
+    queries = rows(basis, phi=phi_query, is_query=torch.ones_like(phi_query[..., :1]))
+    return torch.cat([supports, queries], dim=-2)
 
 
 def token_groups(prompt: Prompt) -> MappingProxyType[str, slice]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 
-@dataclass(frozen=True)
-class Trace:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trace(Contents):
     """What the tokens of a prompt held after every layer, and what the network would have said.
 
     Args:
@@ -39,7 +41,7 @@ class Trace:
         Raises:
             KeyError: a group that was not kept, with those that were.
         """
-        if group not in self.streams:
+        if not isinstance(group, str) or group not in self.streams:
             raise KeyError(
                 f"trace has no {group!r}; it has {', '.join(self.streams)};"
                 " ask for it: network.trace(prompt, groups=(..., ))"
@@ -55,19 +57,27 @@ class Trace:
         Raises:
             KeyError: unknown name or group of tokens, with the ones there are.
         """
-        if isinstance(address, str) or len(address) != 2:
+        if not isinstance(address, tuple) or len(address) != 2:
             raise KeyError(
-                f"trace[{address!r}]: expected a name and a group of tokens; try trace['alpha', 'support']"
+                f"trace[{address!r}]: expected a name and a group of tokens; {self.example}"
             )
         return self.after_blocks(*address)[list(self.step_ends)]
+
+    @property
+    def example(self) -> str:
+        """A way to read this trace, as the end of an error."""
+        group = "support" if "support" in self.streams else next(iter(self.streams), "support")
+        if not self.channels:
+            return f"its stream has no names, try trace.stream({group!r})"
+        names = [name for name in ("alpha", *self.channels) if name in self.channels]
+        return f"try trace[{names[0]!r}, {group!r}]"
 
     def after_blocks(self, name: str, group: str) -> Tensor:
         """The same after every *block*: [L + 1, *B, n(, width)]."""
         for key, known in ((name, self.channels), (group, self.streams)):
-            if key not in known:
+            if not isinstance(key, str) or key not in known:
                 raise KeyError(
-                    f"trace has no {key!r}; it has {', '.join(known) or 'no names, its stream is trace.stream(group)'};"
-                    " of a constructed network, try trace['alpha', 'support']"
+                    f"trace has no {key!r}; it has {', '.join(known) or 'no names'}; {self.example}"
                 )
         return drop_single_channel(self.streams[group][..., self.channels[name]])
 
@@ -77,7 +87,7 @@ class Trace:
         Raises:
             KeyError: no output of that name, with those there are.
         """
-        if name not in self.outputs:
+        if not isinstance(name, str) or name not in self.outputs:
             raise KeyError(f"trace has no output {name!r}; it has {', '.join(self.outputs)}")
         return drop_single_channel(self.answers[list(self.step_ends)][..., self.outputs[name]])
 
@@ -87,7 +97,18 @@ class Trace:
         return self.output("prediction")
 
     def select(self, i: int) -> "Trace":
-        """The trace of prompt i of the first batch axis."""
+        """The trace of prompt i of the first batch axis.
+
+        Raises:
+            IndexError: one prompt without a batch axis, or fewer prompts.
+        """
+        n_prompts = self.answers.shape[1] if self.answers.ndim > 3 else 0
+        if not isinstance(i, int) or not -n_prompts <= i < n_prompts:
+            raise IndexError(
+                f"trace.select({i!r}): expected a prompt from 0 to {n_prompts - 1}"
+                if n_prompts
+                else f"trace.select({i!r}): of one prompt without a batch axis, the trace itself"
+            )
         return replace(
             self,
             streams={group: x[:, i] for group, x in self.streams.items()},

@@ -11,7 +11,8 @@ A pass can be watched, and edited, through a `tap`: a function that is handed ev
 returns the value to go on with. It is an argument of the pass; nothing is left behind in the network.
 """
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -20,7 +21,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from metarep_lib.asked import asked, at_least
+from metarep_lib.contents import Contents, shown
 from metarep_lib.network.masks import Mask
+from metarep_lib.warned import WeightsFlushed
 
 AttentionKind = Literal["linear", "normalised", "softmax"]
 Activation = Literal["identity", "gelu", "silu"]
@@ -48,6 +52,7 @@ def untouched(*place_and_value: int | str | Tensor) -> Tensor:
     return place_and_value[-1]
 
 
+@asked(n_heads=at_least(0), d_head=at_least(0), d_value=at_least(0))
 @dataclass(frozen=True)
 class AttentionConfig:
     """A group of heads that share kind and widths; a block may hold several groups.
@@ -68,6 +73,7 @@ class AttentionConfig:
     hidden_keys: tuple[int, ...] = ()
 
 
+@asked(d_mlp=at_least(0))
 @dataclass(frozen=True)
 class BlockConfig:
     attention: tuple[AttentionConfig, ...]
@@ -76,8 +82,9 @@ class BlockConfig:
     norm: Norm = "none"
 
 
-@dataclass(frozen=True)
-class TransformerConfig:
+@asked(d_input=at_least(1), d_model=at_least(1), d_output=at_least(1))
+@dataclass(frozen=True, repr=False)
+class TransformerConfig(Contents):
     """`blocks` are the distinct blocks; `schedule` is the order they run in.
 
     A block named twice in the schedule runs twice with the *same* tensors (a looped
@@ -218,6 +225,7 @@ class Transformer(nn.Module):
     torch.Size([5, 7, 1])
     """
 
+    @asked()
     def __init__(self, config: TransformerConfig, generator: torch.Generator | None = None):
         super().__init__()
         self.config = config
@@ -229,11 +237,24 @@ class Transformer(nn.Module):
             if name.rpartition(".")[2].startswith("W_"):  # norms keep their own ones and zeros
                 nn.init.normal_(weight, std=max(weight.shape[-2], 1) ** -0.5, generator=generator)
 
+    def __repr__(self) -> str:
+        """In place of the tree of modules, which has a line for every matrix."""
+        config, size = self.config, sum(weight.numel() for weight in self.parameters())
+        return (
+            f"Transformer({config.d_input} -> {config.d_model} -> {config.d_output},"
+            f" {len(config.schedule)} blocks, {len(config.blocks)} of them stored,"
+            f" {size} parameters in {self.W_E.dtype} on {self.W_E.device})"
+        )
+
     def stream(
         self, tokens: Tensor, mask: Mask, tap: Tap = untouched
     ) -> Iterator[Float[Tensor, "*B T d_model"]]:
         """Yield the residual stream: after the embedding, then after every block of the schedule."""
         self.check(tokens)
+        if not callable(getattr(mask, "contract", None)):
+            raise ValueError(
+                f"Transformer(mask={shown(mask)}): expected a mask, e.g. PrefixMask(n_prefix=2)"
+            )
         x = tap(0, "mlp", tokens @ self.W_E)
         yield x
         for block, index in enumerate(self.config.schedule, start=1):
@@ -248,12 +269,28 @@ class Transformer(nn.Module):
     def read(self, x: Float[Tensor, "*B T d_model"]) -> Float[Tensor, "*B T d_output"]:
         return self.norm(x) @ self.W_U
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Transformer":
+        """What `to`, `float`, `half` and the like do to every weight; those that do not survive it are said.
+
+        Warns:
+            WeightsFlushed: weights that became zero or infinite.
+        """
+        before = [weight.detach() for weight in self.parameters()]
+        moved = super()._apply(fn, recurse)
+        if before and before[0].dtype != self.W_E.dtype:
+            warn_of_flushed(before, list(self.parameters()), self.W_E.dtype)
+        return moved
+
     def check(self, tokens: Tensor) -> None:
         """Refuse tokens this network cannot read, naming every reason.
 
         Raises:
             ValueError: wrong number of channels, dtype or device.
         """
+        if not isinstance(tokens, Tensor):
+            raise ValueError(
+                f"Transformer(tokens={shown(tokens)}): expected a tensor, e.g. tokenise(prompt)"
+            )
         reasons = []
         if tokens.ndim < 2 or tokens.shape[-1] != self.config.d_input:
             reasons.append(
@@ -270,3 +307,23 @@ class Transformer(nn.Module):
         if reasons:
             came = f"Transformer(tokens={tokens.dtype}{list(tokens.shape)} on {tokens.device})"
             raise ValueError(came + "".join(f"\n  - {reason}" for reason in reasons))
+
+
+def warn_of_flushed(before: Sequence[Tensor], after: Sequence[Tensor], dtype: torch.dtype) -> None:
+    """Warn of weights that a cast made zero or infinite."""
+
+    def alive(weights: Sequence[Tensor]) -> int:
+        return sum(
+            int((torch.isfinite(weight) & (weight != 0)).sum())
+            for weight in weights
+            if not weight.is_meta
+        )
+
+    lost = alive(before) - alive(after)
+    if lost > 0:
+        warnings.warn(
+            f"Transformer.to({dtype}): {lost} weights that were neither are zero or infinite now, and a division without its guard makes NaN of 0 / 0;"
+            f" this would work: network.to({dtype}) of the whole network, or assemble(program, dtype={dtype})",
+            WeightsFlushed,
+            stacklevel=4,
+        )

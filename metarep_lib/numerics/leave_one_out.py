@@ -6,13 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, each, positive
+from metarep_lib.contents import Contents
 from metarep_lib.numerics.kernels.kernels import Kernel
 from metarep_lib.numerics.system import RidgeSystem
-from metarep_lib.prompt import Prompt
+from metarep_lib.numerics.system_asked import a_system
+from metarep_lib.prompt import Prompt, a_prompt
 
 
-@dataclass(frozen=True)
-class Tuned:
+@dataclass(frozen=True, eq=False, repr=False)
+class Tuned(Contents):
     """The kernel and ridge with the smallest leave-one-out error, and what they say.
 
     Args:
@@ -28,8 +31,9 @@ class Tuned:
     ridge: float
 
 
+@asked(system=a_system(single=False))
 def left_out(system: RidgeSystem) -> Tensor:
-    """What kernel ridge regression says at every support when that support is left out, [*batch, k].
+    """What kernel ridge regression says at every support when that support is left out, [*batch, k], or [*batch, k, m] for m outputs.
 
     y_i - alpha_i / (A^-1)_ii: no system is solved twice (Rasmussen and Williams 2006, eq. 5.12).
 
@@ -37,11 +41,14 @@ def left_out(system: RidgeSystem) -> Tensor:
     >>> left_out(system)  # a support alone predicts half its target
     tensor([2.0000, 0.5000], dtype=torch.float64)
     """
+    system.check_factored("left_out")
     inverse = torch.linalg.inv(system.A)
-    alpha = (inverse @ system.y.unsqueeze(-1)).squeeze(-1)
-    return system.y - alpha / inverse.diagonal(dim1=-2, dim2=-1)
+    diagonal = inverse.diagonal(dim1=-2, dim2=-1)
+    alpha = system.through(inverse, system.y)
+    return system.y - alpha / (diagonal.unsqueeze(-1) if system.has_outputs else diagonal)
 
 
+@asked(prompt=a_prompt(), ridges=each(positive, example="[0.1, 1.0]"))
 def tuned_ridge_regression(
     prompt: Prompt, kernels: Sequence[Kernel], ridges: Sequence[float]
 ) -> Tuned:
@@ -85,6 +92,11 @@ def tuned_ridge_regression(
             error = residual.square().mean()
             if error < best_error:
                 best, best_error = (kernel, ridge, alpha, residual), error
+    if best is None:
+        raise ValueError(
+            "tuned_ridge_regression(prompt): every leave-one-out error overflows; this would work:"
+            " targets of ordinary size"
+        )
     kernel, ridge, alpha, residual = best
     return Tuned(
         mean + kernel(prompt.phi_query, prompt.phi) @ alpha, prompt.y - residual, kernel, ridge

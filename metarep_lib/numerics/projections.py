@@ -7,10 +7,12 @@ regression with weights confined to the range of P.
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, indices
 from metarep_lib.numerics.kernels.kernels import ExponentialKernel
-from metarep_lib.prompt import Prompt
+from metarep_lib.prompt import Prompt, a_prompt
 
 
+@asked(prompt=a_prompt(single=False), W=floats("m p2", like="prompt"))
 def projected(prompt: Prompt, W: Tensor) -> Prompt:
     """The prompt a width-m network sees: W phi for phi, on supports and queries.
 
@@ -33,11 +35,13 @@ def projected(prompt: Prompt, W: Tensor) -> Prompt:
     )
 
 
+@asked(prompt=a_prompt(single=False), m=at_least(1))
 def best_projection(prompt: Prompt, m: int) -> Tensor:
     """[m, p] the m leading right singular vectors of Phi: the best rank-m approximation of K (Eckart and Young 1936)."""
     return torch.linalg.svd(prompt.phi, full_matrices=False).Vh[:m]
 
 
+@asked(prompt=a_prompt(axes="", single=False), landmarks=indices("k"))
 def landmark_projection(prompt: Prompt, landmarks: Tensor) -> Tensor:
     """[m, p] an orthonormal basis of the features of some supports: Nystrom's approximation of K (Williams and Seeger 2001).
 
@@ -49,6 +53,7 @@ def landmark_projection(prompt: Prompt, landmarks: Tensor) -> Tensor:
     return Vh[s > s[0] * len(landmarks) * torch.finfo(s.dtype).eps]
 
 
+@asked(n_features=at_least(1), m=at_least(1))
 def random_projection(
     n_features: int, m: int, generator: torch.Generator, dtype: torch.dtype = torch.float64
 ) -> Tensor:
@@ -56,6 +61,7 @@ def random_projection(
     return torch.linalg.qr(torch.randn(n_features, m, generator=generator, dtype=dtype)).Q.mT
 
 
+@asked(prompt=a_prompt(single=False), anchors=floats("n p", like="prompt"))
 def spanned_features(
     prompt: Prompt, kernel: ExponentialKernel, anchors: Tensor | None = None
 ) -> Prompt:

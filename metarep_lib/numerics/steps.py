@@ -8,6 +8,8 @@ solvers) and on arrays over a prime field (the certificates). A state maps names
 from collections.abc import Callable
 from typing import TypeVar
 
+from metarep_lib.asked import array_or_number, asked, holding
+
 Array = TypeVar("Array")
 State = dict[str, Array]
 MatVec = Callable[[Array], Array]
@@ -15,6 +17,7 @@ Inner = Callable[[Array, Array], Array]
 Divide = Callable[[Array, Array], Array]
 
 
+@asked(state=holding("alpha", "r"), step_size=array_or_number)
 def gradient_descent_step(state: State, matvec: MatVec, step_size: Array) -> State:
     """alpha <- alpha + eta r, r <- r - eta A r."""
     alpha, r = state["alpha"], state["r"]
@@ -40,6 +43,7 @@ def chebyshev_step(state: State, matvec: MatVec, c: Array, g: Array) -> State:
     return {"alpha": state["alpha"] + d, "r": r, "d": c * d + g * r}
 
 
+@asked(state=holding("alpha", "r", "p"))
 def conjugate_gradient_step(
     state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array | None = None
 ) -> State:
@@ -227,6 +231,7 @@ def newton_schulz_step(u: Array, phi: Array, n_support: int) -> Array:
     return u + u - (u @ phi[:n_support].T) @ u[:n_support]
 
 
+@asked()
 def look_ahead_step(
     state: State, matvec: MatVec, inner: Inner, divide: Divide, scale: Array, one: Array
 ) -> State:

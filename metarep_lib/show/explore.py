@@ -27,13 +27,15 @@ import numpy as np
 from matplotlib import pyplot as plt
 from PIL import Image
 
+from metarep_lib.contents import Contents
+
 MAX_FRAMES = 120  # a page carries them all
 DPI = 100
 LEVEL = 17  # 255 = 15 * 17: white and black stay what they are
 
 
-@dataclass(frozen=True)
-class Frame:
+@dataclass(frozen=True, eq=False, repr=False)
+class Frame(Contents):
     """One picture: a PNG, and the sentence for whoever cannot see it."""
 
     png: bytes
@@ -238,11 +240,13 @@ def _frame(call: str, f: Callable[..., str], values: dict[str, object]) -> Frame
         ", ".join(f"{name}={value!r}" for name, value in values.items()),
         set(plt.get_fignums()),
     )
-    text = f(**values)
-    drawn = sorted(set(plt.get_fignums()) - before)
-    pictures = [png(plt.figure(number)) for number in drawn[:1]]
-    for number in drawn:
-        plt.close(number)
+    try:
+        text = f(**values)
+        drawn = sorted(set(plt.get_fignums()) - before)
+        pictures = [png(plt.figure(number)) for number in drawn[:1]]
+    finally:  # f may raise between drawing and returning
+        for number in set(plt.get_fignums()) - before:
+            plt.close(number)
     if len(drawn) != 1:
         raise TypeError(
             f"{call}: at {here} it drew {len(drawn)} new figures; draw one, beginning with plt.subplots()"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.chebyshev import chebyshev
 from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
 from metarep_lib.construct.algorithms.momentum import gradient_descent_plus_plus, momentum
@@ -26,13 +27,14 @@ from metarep_lib.construct.algorithms.two_block_conjugate_gradient import (
 from metarep_lib.construct.assemble import assemble
 from metarep_lib.construct.program import Program
 from metarep_lib.construct.transforms.polynomial_features import on_polynomial_features
+from metarep_lib.contents import Contents
 from metarep_lib.network.transformer import Transformer
 
 NONE = "none"
 
 
-@dataclass(frozen=True)
-class Member:
+@dataclass(frozen=True, eq=False, repr=False)
+class Member(Contents):
     """A network of the line-up.
 
     Args:
@@ -54,6 +56,7 @@ def with_step_sizes(n_features: int, step_sizes: np.ndarray) -> Program:
     )
 
 
+@asked(n_features=at_least(1), n_support=at_least(1), steps=at_least(0), seeds=at_least(1))
 def lineup(n_features: int, n_support: int, steps: int, seeds: int) -> Iterator[Member]:
     """All members, for prompts whose features have variance about one.
 

@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits, load_iris, load_wine
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.prompt import Prompt
 from metarep_lib.tasks.diabetes import standardise
 
 DATA = {"digits": load_digits, "wine": load_wine, "iris": load_iris}
 
 
+@asked(seed=at_least(0))
 def class_prompt(
     data: Literal["digits", "wine", "iris"],
     n_support: int,

@@ -9,16 +9,20 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from metarep_lib.asked import asked, at_least, not_negative, positive
 from metarep_lib.prompt import Prompt
 
 Spectra = Callable[[np.random.Generator, int], np.ndarray]
 
 
+@asked(count=at_least(1), low=positive, high=positive, blur=not_negative)
 def clusters(count: int, low: float, high: float, blur: float = 0.01) -> Spectra:
     """`count` places, log-uniform in [low, high] and new for every prompt; every eigenvalue is within a part `blur` of one of them.
 
     Conjugate gradient is done in `count` steps. Scalars that are fixed beforehand cannot be right for places they do not know.
     """
+
+    check_interval("clusters", low, high)
 
     def draw(rng: np.random.Generator, p: int) -> np.ndarray:
         places = np.exp(rng.uniform(np.log(low), np.log(high), size=count))
@@ -27,11 +31,19 @@ def clusters(count: int, low: float, high: float, blur: float = 0.01) -> Spectra
     return draw
 
 
+def check_interval(call: str, low: float, high: float) -> None:
+    if low > high:
+        raise ValueError(f"{call}(low={low}, high={high}): expected low <= high, e.g. 0.5 and 2.0")
+
+
+@asked(low=positive, high=positive)
 def spread(low: float, high: float) -> Spectra:
     """Every eigenvalue log-uniform in [low, high] by itself."""
+    check_interval("spread", low, high)
     return lambda rng, p: np.exp(rng.uniform(np.log(low), np.log(high), size=p))
 
 
+@asked(n_support=at_least(1))
 def isotropic(n_support: int) -> Spectra:
     """The eigenvalues that n_support independent standard normal rows happen to have: what networks are usually trained on."""
     return lambda rng, p: np.linalg.eigvalsh(
@@ -39,6 +51,14 @@ def isotropic(n_support: int) -> Spectra:
     ).clip(1e-6)
 
 
+@asked(
+    n_prompts=at_least(1),
+    n_support=at_least(1),
+    n_query=at_least(0),
+    n_features=at_least(1),
+    seed=at_least(0),
+    noise=not_negative,
+)
 def designed_prompts(
     spectra: Spectra,
     n_prompts: int,

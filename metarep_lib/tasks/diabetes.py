@@ -8,9 +8,14 @@ import numpy as np
 import torch
 from sklearn.datasets import load_diabetes
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.prompt import Prompt
 
 
+@asked(
+    seed=at_least(0),
+    n_prompts=at_least(1),
+)
 def diabetes_prompt(
     n_support: int,
     n_query: int,

@@ -11,11 +11,13 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, each, floats, not_negative, positive, temperature
+from metarep_lib.contents import Contents
 from metarep_lib.rounding import redrawn
 
 
-@dataclass(frozen=True)
-class Draw:
+@dataclass(frozen=True, eq=False, repr=False)
+class Draw(Contents):
     """What a prior has drawn.
 
     Args:
@@ -42,6 +44,7 @@ class Prior(Protocol):
     def covariance(self, x: Tensor, x_other: Tensor) -> Tensor: ...
 
 
+@asked(n_inputs=at_least(1), condition=positive, noise=each(not_negative, example="(0.1,)"))
 @dataclass(frozen=True)
 class LinearPrior:
     """f(x) = w . x with w ~ N(0, I / d), x ~ N(0, S); the trace of S is d.
@@ -57,6 +60,7 @@ class LinearPrior:
     condition: float = 1.0
     noise: tuple[float, ...] = (0.1,)
 
+    @asked(n_prompts=at_least(1), n_tokens=at_least(1))
     def sample(self, n_prompts: int, n_tokens: int, generator: torch.Generator) -> Draw:
         d = self.n_inputs
         x = torch.randn(n_prompts, n_tokens, d, generator=generator)
@@ -69,10 +73,12 @@ class LinearPrior:
         w = torch.randn(n_prompts, d, 1, generator=generator) / d**0.5
         return with_noise(x, (x @ w).squeeze(-1), self.noise, generator)
 
+    @asked(x=floats("*B n d", empty="n"), x_other=floats("*B m d", empty="m", like="x"))
     def covariance(self, x: Tensor, x_other: Tensor) -> Tensor:
         return x @ x_other.mT / self.n_inputs
 
 
+@asked(n_inputs=at_least(1), tau=temperature, noise=each(not_negative, example="(0.1,)"))
 @dataclass(frozen=True)
 class ExponentialPrior:
     """f ~ GP(0, exp((<x, x'> - 1) / tau)), x uniform on the unit sphere: the Bayes predictor *is* exponential-kernel KRR.
@@ -87,12 +93,14 @@ class ExponentialPrior:
     tau: float = 0.3
     noise: tuple[float, ...] = (0.1,)
 
+    @asked(n_prompts=at_least(1), n_tokens=at_least(1))
     def sample(self, n_prompts: int, n_tokens: int, generator: torch.Generator) -> Draw:
         x = torch.randn(n_prompts, n_tokens, self.n_inputs, generator=generator)
         x = x / x.norm(dim=-1, keepdim=True)
         f = gaussian_process(self.covariance(x, x), generator)
         return with_noise(x, f, self.noise, generator)
 
+    @asked(x=floats("*B n d", empty="n"), x_other=floats("*B m d", empty="m", like="x"))
     def covariance(self, x: Tensor, x_other: Tensor) -> Tensor:
         return ((x @ x_other.mT - 1) / self.tau).exp()
 
@@ -112,6 +120,7 @@ def with_noise(x: Tensor, f: Tensor, levels: tuple[float, ...], generator: torch
     return Draw(redrawn(x), redrawn(f), redrawn(y), noise)
 
 
+@asked(n_support=at_least(0))
 def bayes(prior: Prior, draw: Draw, n_support: int) -> Tensor:
     """[B, n - n_support] posterior mean of f at the other tokens, given the first n_support targets and the noise level.
 
@@ -122,6 +131,7 @@ def bayes(prior: Prior, draw: Draw, n_support: int) -> Tensor:
     return posterior(prior, draw, n_support, draw.noise)[0]
 
 
+@asked(n_support=at_least(0))
 def bayes_untold(prior: Prior, draw: Draw, n_support: int) -> Tensor:
     """The same when the noise level is not given: the means for all levels, weighted by how well each explains the targets.
 
@@ -154,6 +164,7 @@ def posterior(prior: Prior, draw: Draw, n_support: int, noise: Tensor) -> tuple[
     return (prior.covariance(query, support) @ alpha.unsqueeze(-1)).squeeze(-1), evidence
 
 
+@asked(n_support=at_least(0))
 def bayes_risk(prior: Prior, draw: Draw, n_support: int) -> float:
     """Mean squared error of `bayes` on these prompts."""
     if n_support == 0:

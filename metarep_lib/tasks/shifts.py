@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, each, finite, not_negative, positive, temperature
 from metarep_lib.tasks.priors import (
     Draw,
     ExponentialPrior,
@@ -22,6 +23,13 @@ from metarep_lib.tasks.priors import (
 Functions = Literal["exponential", "linear", "step"]
 
 
+@asked(
+    n_inputs=at_least(1),
+    tau=temperature,
+    noise=each(not_negative, example="(0.1,)"),
+    condition=positive,
+    spread=finite,
+)
 @dataclass(frozen=True)
 class SpherePrior:
     """Functions of the direction of x, of variance one. As it stands, `ExponentialPrior`; each field moves one thing.
@@ -47,6 +55,7 @@ class SpherePrior:
     condition: float = 1.0
     spread: float = 0.0
 
+    @asked(n_prompts=at_least(1), n_tokens=at_least(1))
     def sample(self, n_prompts: int, n_tokens: int, generator: torch.Generator) -> Draw:
         d = self.n_inputs
         x = torch.randn(n_prompts, n_tokens, d, generator=generator)
@@ -73,6 +82,7 @@ class SpherePrior:
         return u if self.functions == "linear" else 1 - 2 * u.arccos() / math.pi
 
 
+@asked()
 @dataclass(frozen=True)
 class Rescaled:
     """The tasks of another prior, shown in other units: inputs times `x`, targets times `y`.
@@ -90,6 +100,7 @@ class Rescaled:
     def noise(self) -> tuple[float, ...]:
         return tuple(abs(self.y) * level for level in self.prior.noise)
 
+    @asked(n_prompts=at_least(1), n_tokens=at_least(1))
     def sample(self, n_prompts: int, n_tokens: int, generator: torch.Generator) -> Draw:
         draw = self.prior.sample(n_prompts, n_tokens, generator)
         return Draw(self.x * draw.x, self.y * draw.f, self.y * draw.y, abs(self.y) * draw.noise)
@@ -98,6 +109,7 @@ class Rescaled:
         return self.y**2 * self.prior.covariance(x / self.x, x_other / self.x)
 
 
+@asked()
 def shifted(prior: ExponentialPrior | LinearPrior, knob: str, value: float) -> Prior:
     """The law with one thing moved.
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from metarep_lib.asked import asked, at_least, positive
+
 
 def spread(kappa: float, n: int) -> np.ndarray:
     """Dense at both ends, as the extrema of a Chebyshev polynomial: the hardest for its number of eigenvalues.
@@ -58,6 +60,7 @@ def fast_decay(kappa: float, n: int) -> np.ndarray:
     return 1 + (kappa - 1) * np.exp(-np.arange(n - 1.0, -1, -1) / 2)
 
 
+@asked(kappa=positive, n=at_least(1), q=positive)
 def crowded(kappa: float, n: int, q: float = 0.7) -> np.ndarray:
     """1 + (i - 1) / (n - 1) (kappa - 1) q^(n - i): crowded below, lonely above, where rounding hurts most (Strakos 1991).
 
@@ -78,6 +81,7 @@ SPECTRA: dict[str, Callable[[float, int], np.ndarray]] = {
 }
 
 
+@asked(n=at_least(1), condition=positive)
 def geometric_spectrum(n: int, condition: float) -> np.ndarray:
     """n eigenvalues from 1 down to 1 / condition, evenly spaced on a log scale.
 

@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, not_negative, positive
+from metarep_lib.contents import Contents
 from metarep_lib.prompt import Prompt
 from metarep_lib.tasks.spectra import geometric_spectrum
 
 
-@dataclass(frozen=True)
-class SphereTask:
+@dataclass(frozen=True, eq=False, repr=False)
+class SphereTask(Contents):
     """A prompt, the truth at its queries, and the best anybody can say.
 
     Args:
@@ -30,6 +32,15 @@ class SphereTask:
     oracle: Tensor
 
 
+@asked(
+    n_support=at_least(1),
+    n_query=at_least(0),
+    n_features=at_least(1),
+    noise=not_negative,
+    seed=at_least(0),
+    condition=positive,
+    law_tau=positive,
+)
 def sphere_task(
     n_support: int,
     n_query: int,
@@ -94,6 +105,7 @@ def sphere_task(
     return SphereTask(prompt, torch.from_numpy(f[n_support:]), torch.from_numpy(oracle))
 
 
+@asked(seed=at_least(0), n_query=at_least(0))
 def random_sphere_task(seed: int, n_query: int = 200) -> tuple[SphereTask, float]:
     """A task with every knob drawn at random, and a temperature for the smoother that is to be judged on it.
 

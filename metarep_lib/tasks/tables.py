@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from sklearn.datasets import load_diabetes, load_wine
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.prompt import Prompt
 from metarep_lib.tasks.diabetes import standardise
 from metarep_lib.tasks.sphere import on_sphere
 
 
+@asked()
 def load_table(name: str) -> np.ndarray:
     """[rows, columns] the wine or the diabetes table, in its own units.
 
@@ -30,6 +32,7 @@ def load_table(name: str) -> np.ndarray:
     raise ValueError(f"load_table({name!r}): there are 'wine' and 'diabetes'")
 
 
+@asked(column=at_least(0), seed=at_least(0))
 def column_prompt(
     name: str, column: int, n_support: int, n_query: int, *, ridge: float = 1.0, seed: int
 ) -> Prompt:

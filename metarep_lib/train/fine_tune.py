@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.network.masks import PrefixMask
 from metarep_lib.network.tokens import bare_tokens
 from metarep_lib.network.transformer import Transformer
@@ -26,6 +27,7 @@ REMEDIES = ("none", "pull", "co-train", "freeze", "freeze at random")
 RIDGES = tuple(2.0**power for power in range(-16, 3))
 
 
+@asked()
 def network_features(network: Transformer, x: Tensor, block: int) -> Tensor:
     """[B, n, d_model + 1] phi(x) after `block` blocks, centred and scaled to mean square one over the batch, and a constant."""
     tokens = bare_tokens(x[..., :0, :], x[..., :0, 0], x)
@@ -45,6 +47,7 @@ def feature_regression(phi: Tensor, y: Tensor, ridge: float) -> Tensor:
     return system.predict(cholesky(system).alpha)
 
 
+@asked()
 def feature_alignment(said: Tensor, phi: Tensor, y: Tensor) -> tuple[float, float]:
     """(distance, ridge): relative root mean square between predictions and `feature_regression` with the ridge that brings it nearest."""
     of_ridge = [
@@ -62,6 +65,7 @@ def probed_subspace(stream: Tensor, targets: Tensor) -> Tensor:
     return torch.linalg.qr(probes).Q
 
 
+@asked()
 def context_stream(network: Transformer, draw: Draw, k: int, block: int) -> tuple[Tensor, Tensor]:
     """The stream after `block` blocks at all tokens of prompts with k supports, and the predictions at the queries."""
     tokens, mask = (
@@ -72,6 +76,7 @@ def context_stream(network: Transformer, draw: Draw, k: int, block: int) -> tupl
     return streams[block], network.read(streams[-1])[:, k:, 0]
 
 
+@asked(seed=at_least(0))
 def fine_tune(
     network: Transformer,
     recipe: Recipe,

@@ -2,10 +2,12 @@
 
 import torch
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.network.transformer import Transformer
 from metarep_lib.train.recipe import Recipe
 
 
+@asked(seed=at_least(0))
 def initial(recipe: Recipe, seed: int) -> Transformer:
     """The untrained network of a seed."""
     network = Transformer(recipe.config, torch.Generator().manual_seed(seed))

@@ -1,23 +1,23 @@
 """Training: one function runs a recipe with a seed, resumes where it stopped, and writes weights with a card."""
 
-import json
 import math
 import platform
 import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
 from metarep_lib.network.masks import PairCausalMask, PrefixMask
 from metarep_lib.network.tokens import bare_tokens
 from metarep_lib.network.transformer import Transformer
-from metarep_lib.storage import replace
+from metarep_lib.storage import alone, library_digest
 from metarep_lib.tasks.priors import Draw, bayes_risk
+from metarep_lib.train.checkpoint import Run, read_checkpoint, write_checkpoint
 from metarep_lib.train.initial import initial
 from metarep_lib.train.recipe import Recipe
+from metarep_lib.train.stored import Place, clear, read_card, write_network
 
 CHECKPOINT_EVERY = 500
 EVALUATION_SEED = 10**6  # far from every training seed
@@ -29,16 +29,52 @@ def train(
     """Train a recipe; write `NAME-SEED.safetensors` (half precision) and `NAME-SEED.json` (the card) into the folder.
 
     Interrupted, it goes on from the last checkpoint (`NAME-SEED.checkpoint`, removed at the end) with the very batches it would have seen.
+    While another process trains the same into the same folder it waits, and trains what that one leaves undone.
 
     Returns:
         The path of the weights.
 
     Raises:
-        FloatingPointError: the loss is no longer a number; nothing is written.
+        ValueError: a seed that is no whole number from 0 on.
+        CheckpointError: the checkpoint is broken or of another run: another recipe, seed or code.
+        FloatingPointError: the loss is no longer a number, or the weights do not fit half precision; no network is written.
     """
+    if type(seed) is not int or seed < 0:
+        raise ValueError(
+            f"train({recipe.name!r}, seed={seed!r}): expected a whole number from 0 on, seed=0 say"
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / f"{recipe.name}-{seed}"
-    schedule = recipe.schedule
+    place = Place(folder, recipe.name, seed)
+    made = {
+        "commit": commit,
+        "code": library_digest(),
+        "device": device_name(device),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    run = Run(recipe, seed, command, made)
+    with alone(place.weights) as waited:
+        clear(place)
+        if waited and has_made(place, run):
+            return place.weights
+        network, seconds = optimise(run, place.checkpoint, device)
+        finish(run, place, network, round(seconds))
+        place.checkpoint.unlink(missing_ok=True)
+    return place.weights
+
+
+def has_made(place: Place, run: Run) -> bool:
+    """Whether the network that this run would make is there."""
+    try:
+        card = read_card(place, "train")
+    except (FileNotFoundError, ValueError):
+        return False
+    return not [*run.differences(Run.of(card))]
+
+
+def optimise(run: Run, checkpoint: Path, device: str) -> tuple[Transformer, float]:
+    """The trained network, and the seconds it took, those before an interruption included."""
+    recipe, seed, schedule = run.recipe, run.seed, run.recipe.schedule
     network = initial(recipe, seed).to(device)
     optimizer = torch.optim.AdamW(
         network.parameters(),
@@ -49,14 +85,15 @@ def train(
     pace = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: rate(step, schedule.warmup, schedule.steps)
     )
-    start, seconds = resume(stem, network, optimizer, pace)
+    parts = {"network": network, "optimizer": optimizer, "pace": pace}
+    start, seconds = read_checkpoint(checkpoint, run, parts)
     weigh = loss_weights(recipe)
     began = time.monotonic()
     with tqdm(
         range(start, schedule.steps),
         initial=start,
         total=schedule.steps,
-        desc=stem.name,
+        desc=checkpoint.stem,
         mininterval=5,
     ) as progress:
         for step in progress:
@@ -79,29 +116,9 @@ def train(
             if step % 50 == 0:
                 progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
             if (step + 1) % CHECKPOINT_EVERY == 0:
-                state = {"step": step + 1, "seconds": seconds + time.monotonic() - began}
-                parts = {
-                    "network": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "pace": pace.state_dict(),
-                }
-                replace(
-                    stem.with_suffix(".checkpoint"),
-                    lambda path, held={**state, **parts}: torch.save(held, path),
-                )
-    seconds += time.monotonic() - began
-    return finish(
-        recipe,
-        seed,
-        stem,
-        network,
-        {
-            "command": command,
-            "commit": commit,
-            "device": device_name(device),
-            "seconds": round(seconds),
-        },
-    )
+                spent = seconds + time.monotonic() - began
+                write_checkpoint(checkpoint, run, parts, step + 1, spent)
+    return network, seconds + time.monotonic() - began
 
 
 def rate(step: int, warmup: int, steps: int) -> float:
@@ -182,49 +199,29 @@ def risks(network: Transformer, recipe: Recipe, n_prompts: int = 1000) -> list[d
     return table
 
 
-def finish(recipe: Recipe, seed: int, stem: Path, network: Transformer, run: dict) -> Path:
-    """Store the weights in half precision, then the card with the risk of what was stored, then drop the checkpoint."""
+def finish(run: Run, place: Place, network: Transformer, seconds: int) -> None:
+    """Store the weights in half precision, and a card with the risk of what was stored."""
     halves = {
         name: weight.detach().cpu().half().contiguous()
         for name, weight in network.state_dict().items()
     }
-    weights = stem.with_suffix(".safetensors")
-    replace(weights, lambda path: save_file(halves, path))
     network.load_state_dict({name: weight.float() for name, weight in halves.items()})
+    judged = risks(network, run.recipe)
+    if not all(math.isfinite(row["risk"]) for row in judged):
+        raise FloatingPointError(
+            f"train({run.recipe.name!r}, seed={run.seed}): in half precision, as they are stored, the weights give a risk that is no number;"
+            " lower learning_rate or output_gain"
+        )
     card = {
-        "recipe": recipe.asdict(),
-        "seed": seed,
-        **run,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-    card |= {
+        "recipe": run.recipe.asdict(),
+        "seed": run.seed,
+        "command": run.command,
+        **run.made,
+        "seconds": seconds,
         "n_parameters": sum(weight.numel() for weight in halves.values()),
-        "risks": risks(network, recipe),
+        "risks": judged,
     }
-    replace(
-        stem.with_suffix(".json"),
-        lambda path: path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8"),
-    )
-    stem.with_suffix(".checkpoint").unlink(missing_ok=True)
-    return weights
-
-
-def resume(
-    stem: Path,
-    network: Transformer,
-    optimizer: torch.optim.Optimizer,
-    pace: torch.optim.lr_scheduler.LambdaLR,
-) -> tuple[int, float]:
-    """The step to go on from and the seconds spent so far."""
-    path = stem.with_suffix(".checkpoint")
-    if not path.exists():
-        return 0, 0.0
-    held = torch.load(path, weights_only=True)
-    network.load_state_dict(held["network"])
-    optimizer.load_state_dict(held["optimizer"])
-    pace.load_state_dict(held["pace"])
-    return held["step"], held["seconds"]
+    write_network(place, halves, card)
 
 
 def device_name(device: str) -> str:

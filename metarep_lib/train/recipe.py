@@ -1,9 +1,10 @@
 """What to train and how: a TOML file, read into frozen data that says everything but the seed."""
 
 import tomllib
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from metarep_lib.network.tokens import input_basis
 from metarep_lib.network.transformer import (
@@ -14,7 +15,9 @@ from metarep_lib.network.transformer import (
     Norm,
     TransformerConfig,
 )
+from metarep_lib.storage import file_fault, name_faults, refusal
 from metarep_lib.tasks.priors import ExponentialPrior, LinearPrior, Prior
+from metarep_lib.train.fields import part_faults, value_faults
 
 PRIORS = {"linear": LinearPrior, "exponential": ExponentialPrior}
 Layout = Literal["prefix", "pair-causal"]
@@ -81,14 +84,40 @@ class Schedule:
     output_gain: float = 1.0
 
 
+WITH_RULES = (Shape, Schedule, *PRIORS.values())  # a prior of one's own has its own
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be trained; the message names its file and every reason."""
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """Everything about a training run but its seed."""
+    """Everything about a training run but its seed.
+
+    Args:
+        name: of the stored files, which also hold the seed.
+        prior, shape, schedule: what to learn, with what, how long.
+        seeds: those that are stored; two recipes that differ in them alone are equal.
+
+    Raises:
+        RecipeError: a name that no file can have, or values out of range, with every reason.
+    """
 
     name: str
     prior: Prior
     shape: Shape
     schedule: Schedule
+    seeds: tuple[int, ...] = field(default=(0, 1, 2), compare=False)
+
+    def __post_init__(self) -> None:
+        reasons = [*name_faults(self.name), *seed_faults(self.seeds)]
+        parts = {"prior": self.prior, "network": self.shape, "training": self.schedule}
+        for table, part in parts.items():
+            if type(part) in WITH_RULES:
+                reasons += value_faults(table, type(part), vars(part))
+        if reasons:
+            raise refused(f"Recipe({self.name!r}, ...)", reasons)
 
     @property
     def config(self) -> TransformerConfig:
@@ -105,30 +134,93 @@ class Recipe:
         }
 
 
-def recipe_of(name: str, table: dict) -> Recipe:
-    """The recipe a TOML table describes.
+def recipe_of(name: str, table: dict, call: str = "") -> Recipe:
+    """The recipe that plain data describe.
+
+    Args:
+        name: of the recipe.
+        table: the tables `prior`, `network`, `training` and, if it states them, `seeds`.
+        call: what the message of an error begins with; this call when empty.
 
     Raises:
-        ValueError: a table or key that is missing or unknown, with the names that exist.
+        RecipeError: tables, keys or values that are missing, unknown or wrong: all of them, with
+            what there is.
     """
-    try:
-        prior = dict(table["prior"])
-        return Recipe(
-            name,
-            PRIORS[prior.pop("kind")](**lists_to_tuples(prior)),
-            Shape(**table["network"]),
-            Schedule(**lists_to_tuples(table["training"])),
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"recipe {name!r}: {error!s}; expected tables [prior] (kind = {' or '.join(map(repr, PRIORS))}, and its fields), [network] with the fields"
-            f" {', '.join(Shape.__dataclass_fields__)}, [training] with the fields {', '.join(Schedule.__dataclass_fields__)}"
-        ) from error
+    call = call or f"recipe_of({name!r}, ...)"
+    if not isinstance(table, dict):
+        raise refused(call, [f"expected a table, got {table!r}"])
+    reasons = [*name_faults(name), *table_faults(table), *seed_faults(table.get("seeds", ()))]
+    if reasons:
+        raise refused(call, reasons)
+    prior = dict(table["prior"])
+    return Recipe(
+        name,
+        PRIORS[prior.pop("kind")](**lists_to_tuples(prior)),
+        Shape(**table["network"]),
+        Schedule(**lists_to_tuples(table["training"])),
+        **({"seeds": tuple(table["seeds"])} if "seeds" in table else {}),
+    )
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe of a TOML file, named after the file."""
-    return recipe_of(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
+    """The recipe of a TOML file, named after the file.
+
+    Raises:
+        FileNotFoundError: no such file, with the recipes beside it.
+        RecipeError: no TOML, or no recipe, with every reason.
+    """
+    path = Path(path)
+    call = f"read_recipe({str(path)!r})"
+    if not path.exists():
+        known = ", ".join(sorted(other.name for other in path.parent.glob("*.toml"))) or "none"
+        raise FileNotFoundError(f"{call}: no such recipe; in {path.parent} there are: {known}")
+    if path.suffix != ".toml":
+        raise refused(call, [f"its name ends in {path.suffix or 'nothing'!r}, expected '.toml'"])
+    if fault := file_fault(path):
+        raise refused(call, [fault])
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # an editor may mark it so
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise refused(call, [f"it is no TOML: {error}"]) from error
+    return recipe_of(path.stem, table, call)
+
+
+# ---------------------------------------------------------------- what may be wrong
+
+
+def table_faults(table: dict) -> Iterator[str]:
+    """What is wrong with the tables of a recipe."""
+    classes = {"network": Shape, "training": Schedule}
+    for name in sorted(table.keys() - {"name", "seeds", "prior", *classes}):
+        yield f"[{name}] is no table of a recipe; there are: prior, network, training"
+    prior = table.get("prior")
+    if isinstance(prior, dict):
+        kind = prior.get("kind")
+        if isinstance(kind, str) and kind in PRIORS:
+            fields = {key: value for key, value in prior.items() if key != "kind"}
+            yield from part_faults("prior", PRIORS[kind], fields)
+        else:
+            came = "is missing" if kind is None else f"is {kind!r}"
+            yield f"[prior] kind {came}, expected one of {', '.join(map(repr, PRIORS))}"
+    else:
+        yield "[prior] is missing, expected a table with a kind"
+    for name, cls in classes.items():
+        part = table.get(name)
+        if isinstance(part, dict):
+            yield from part_faults(name, cls, part)
+        else:
+            yield f"[{name}] is missing, expected a table with {', '.join(cls.__dataclass_fields__)}"
+
+
+def seed_faults(seeds: Any) -> Iterator[str]:
+    whole = isinstance(seeds, list | tuple) and all(type(seed) is int for seed in seeds)
+    if not whole or min(seeds, default=0) < 0 or len(set(seeds)) < len(seeds):
+        yield f"seeds is {seeds!r}, expected a list of different whole numbers from 0 on, [0, 1, 2] say"
+
+
+def refused(call: str, reasons: Iterable[str]) -> RecipeError:
+    remedy = "a file like those of training/; what the keys mean stands in Shape, Schedule and the priors"
+    return RecipeError(refusal(call, "no recipe", reasons, remedy))
 
 
 def lists_to_tuples(table: dict) -> dict:

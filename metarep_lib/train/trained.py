@@ -1,15 +1,15 @@
 """A trained network as the chapters use it: weights, the recipe they came from, and how it is asked.
 
-Weights are stored in half precision beside a card (JSON) that says what made them.
+Weights are stored in half precision beside a card (JSON) that says what made them and holds their
+SHA-256 (`metarep_lib.train.stored`).
 """
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.network.asking import Decoder
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.layouts import Interleaved, Layout, PairCausal, Prefix
@@ -17,6 +17,7 @@ from metarep_lib.network.tokens import input_basis
 from metarep_lib.network.transformer import Transformer
 from metarep_lib.train.initial import initial
 from metarep_lib.train.recipe import Recipe, recipe_of
+from metarep_lib.train.stored import Place, places, read_card, read_weights
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
@@ -28,9 +29,12 @@ LAYOUTS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainedTransformer(Decoder):
-    """A transformer with the recipe it was trained by; `card` records the run."""
+    """A transformer with the recipe it was trained by; `card` records the run.
+
+    Its tokens carry no ridge: the `ridge` of a prompt changes none of its answers, and `traits.reads_ridge` is False.
+    """
 
     transformer: Transformer
     recipe: Recipe
@@ -48,6 +52,7 @@ class TrainedTransformer(Decoder):
     def name(self) -> str:
         return self.recipe.name
 
+    @asked(seed=at_least(0))
     def twin(self, seed: int) -> "TrainedTransformer":
         """The same architecture before its first step."""
         transformer = initial(self.recipe, seed).to(self.transformer.W_E)
@@ -55,28 +60,31 @@ class TrainedTransformer(Decoder):
 
 
 def load_trained(
-    name: str, seed: int, *, device: torch.device | str = "cpu", folder: Path = WEIGHTS
+    name: str,
+    seed: int | None = None,
+    *,
+    device: torch.device | str = "cpu",
+    folder: Path = WEIGHTS,
 ) -> TrainedTransformer:
     """The committed network `name` of one seed, in float32, without gradients.
 
     Raises:
+        TypeError: no seed.
         FileNotFoundError: no such weights, with the names there are.
+        StoredNetworkError: weights or card broken, or not belonging together: their SHA-256 is
+            held against the card's.
     """
-    stem = folder / f"{name}-{seed}"
-    if not stem.with_suffix(".safetensors").exists():
-        known = ", ".join(sorted(path.stem for path in folder.glob("*.safetensors"))) or "none"
-        raise FileNotFoundError(
-            f"load_trained({name!r}, seed={seed}): no such weights; there are: {known}"
+    if type(seed) is not int:
+        raise TypeError(
+            f"load_trained({name!r}, seed={seed!r}): expected a whole number; name and seed are two"
+            " arguments: this would work: load_trained('softmax-gp', seed=0)"
         )
-    card = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
-    recipe = recipe_of(name, card["recipe"])
+    place, call = Place(folder, name, seed), f"load_trained({name!r}, seed={seed})"
+    card = read_card(place, call)
+    recipe = recipe_of(name, card["recipe"], f"{call}: {place.card}")
     transformer = Transformer(recipe.config)
-    transformer.load_state_dict(
-        {
-            name: weight.float()
-            for name, weight in load_file(stem.with_suffix(".safetensors")).items()
-        }
-    )
+    weights = read_weights(place, transformer.state_dict(), call, card)
+    transformer.load_state_dict({key: weight.float() for key, weight in weights.items()})
     return TrainedTransformer(transformer.requires_grad_(False).to(device), recipe, card)
 
 
@@ -87,22 +95,32 @@ def load_seeds(
 
     Raises:
         FileNotFoundError: no such weights, with the names there are.
+        StoredNetworkError: those of one seed are broken.
     """
-    seeds = sorted(
-        int(seed)
-        for seed in (
-            path.stem.removeprefix(f"{name}-") for path in folder.glob(f"{name}-*.safetensors")
-        )
-        if seed.isdigit()
-    )
+    seeds = [place.seed for place in places(folder) if place.name == name]
     return [load_trained(name, seed, device=device, folder=folder) for seed in seeds or [0]]
 
 
 def cards(folder: Path = WEIGHTS) -> list[dict]:
-    """The cards of all committed networks, by name and seed: recipe, command, commit, device, seconds, parameters, risks."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    """The cards of all committed networks, by name and seed: recipe, command, commit, device, seconds, parameters, sha256, risks.
+
+    Raises:
+        StoredNetworkError: a card without its weights, or of others.
+    """
+    return [read_card(place, "cards()") for place in places(folder)]
 
 
+def why_missing(recipe: Recipe, seed: int, folder: Path = WEIGHTS) -> str:
+    """Why a recipe's network of one seed has yet to be trained; nothing when it is stored and whole."""
+    place = Place(folder, recipe.name, seed)
+    try:
+        network = load_trained(recipe.name, seed, folder=folder)
+    except (FileNotFoundError, ValueError) as error:
+        return str(error)
+    return "" if network.recipe == recipe else f"{place.card} is the card of another recipe"
+
+
+@asked(seed=at_least(0))
 def untrained(
     network: TrainedTransformer, seed: int, output_gain: float | None = None
 ) -> TrainedTransformer:

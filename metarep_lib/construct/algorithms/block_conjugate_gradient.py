@@ -19,6 +19,7 @@ Differences from the paper: no m x m system is solved, since elimination on Sigm
 is carried along, so that beta is a sum like any other and the first step is no special case.
 """
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import ONE, clear, copy, reduce, times, update
@@ -26,6 +27,7 @@ from metarep_lib.construct.program import DIVISION_SCALE, GUARD, Form, Head, Lay
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0), n_outputs=at_least(1))
 def block_conjugate_gradient(
     n_features: int, steps: int, n_outputs: int, damping: float
 ) -> Program:

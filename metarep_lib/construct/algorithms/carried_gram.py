@@ -11,6 +11,7 @@ phi sums them. The ridge is one more token: the sink carries it as its value. G 
 takes p^2 gated units.
 """
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.chebyshev import chebyshev_coefficients
 from metarep_lib.construct.algorithms.krr_program import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
@@ -58,6 +59,7 @@ MOVED = {"p": "p_old", "s": "s_old", "phi_p": "phi_p_old"}
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0))
 def gram_chebyshev(
     n_features: int, steps: int, smallest: float, largest: float, causal: bool = False
 ) -> Program:
@@ -108,6 +110,7 @@ def gram_chebyshev(
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0))
 def gram_conjugate_gradient(n_features: int, steps: int, causal: bool = False) -> Program:
     """CG for (S + lambda I) w = b, three blocks per step; their heads divide, and read the registers alone.
 
@@ -148,6 +151,7 @@ def gram_conjugate_gradient(n_features: int, steps: int, causal: bool = False) -
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0))
 def gram_squaring(n_features: int, steps: int, step_size: float, causal: bool = False) -> Program:
     """2^t steps of gradient descent in t blocks: squaring the matrix squares the error.
 

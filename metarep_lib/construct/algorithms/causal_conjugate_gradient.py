@@ -17,6 +17,7 @@ Differences from the textbook: the curvature p . s is never summed; h follows fr
 Chronopoulos and Gear (1989). The prediction f = phi_i . w is carried along as a register.
 """
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.krr_program import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
@@ -61,6 +62,7 @@ SCRATCH = (
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0))
 def causal_conjugate_gradient(n_features: int, steps: int) -> Program:
     """`steps` steps of CG on the past of every token; the output at support i is f_t from supports before it.
 

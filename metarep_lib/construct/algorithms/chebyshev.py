@@ -6,6 +6,7 @@ with the coefficients of the Chebyshev semi-iteration (Saad 2003, algorithm 12.1
 with d_0 = r_0 / theta. Each step has coefficients of its own, so each block has tensors of its own.
 """
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import clear, copy, mat_vec, times, update
@@ -41,6 +42,7 @@ def chebyshev_coefficients(
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0), n_outputs=at_least(1))
 def chebyshev(
     n_features: int, steps: int, smallest: float, largest: float, n_outputs: int = 1
 ) -> Program:

@@ -13,6 +13,7 @@ the step before (same number, no stale register), and p moves to `p_old` before 
 Between steps only alpha, r and p are live; everything else is scratch, cleared in block 1.
 """
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.division import quotient, quotient_scores
@@ -24,6 +25,7 @@ DIVIDED = ("gamma_scores", "gamma", "beta_scores", "beta")
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0), n_outputs=at_least(1))
 def conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1) -> Program:
     """`steps` steps of CG for (K + lambda I) alpha = y; f_t(x) readable at every query after each.
 

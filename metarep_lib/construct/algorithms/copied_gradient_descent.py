@@ -12,15 +12,17 @@ v = y - f and copy j - 1 takes its own back. Everywhere else v is zero, so nobod
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import times, update
 from metarep_lib.construct.program import Form, Head, Layer, Product, Program, Write
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.tokens import input_basis
-from metarep_lib.prompt import Prompt
+from metarep_lib.prompt import Prompt, a_prompt
 
 
 @algorithm
+@asked(n_features=at_least(1), copies=at_least(1))
 def copied_gradient_descent(n_features: int, copies: int, step_size: float) -> Program:
     """`copies` steps of gradient descent on as many copies of the context, under the strictly causal mask.
 
@@ -70,6 +72,7 @@ def copied_gradient_descent(n_features: int, copies: int, step_size: float) -> P
     )
 
 
+@asked(prompt=a_prompt(single=False, half=True), copies=at_least(1))
 def repeat_context(prompt: Prompt, copies: int) -> Prompt:
     """The supports `copies` times over, each with a flag that says which copy it is, then the queries (y = 0, no flag).
 

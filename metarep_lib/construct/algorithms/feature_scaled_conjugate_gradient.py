@@ -14,6 +14,7 @@ that of the dual has one for every support. Every token holds the whole problem,
 The order is that of `gram_conjugate_gradient`, with a head for the matrix it carries. z is refreshed from d r in every step, as d r - gamma d s.
 """
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.carried_gram import BETA, CHI, GAMMA, gram_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import ONE, clear, copy, reduce, times, update
@@ -73,6 +74,7 @@ MOVED = {"p": "p_old", "s": "s_old", "phi_p": "phi_p_old"}
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0))
 def feature_scaled_conjugate_gradient(n_features: int, steps: int) -> Program:
     """`steps` steps of CG for (Phi^T Phi + lambda I) w = Phi^T y, preconditioned by d_a = 1 / (S_aa + lambda).
 

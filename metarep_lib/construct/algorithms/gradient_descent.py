@@ -5,6 +5,7 @@
 This is Richardson's iteration for (K + lambda I) alpha = y. The step size eta is a weight.
 """
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import clear, copy, mat_vec, times, update
@@ -12,6 +13,7 @@ from metarep_lib.construct.program import Layer, Program
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0), n_outputs=at_least(1))
 def gradient_descent(n_features: int, steps: int, step_size: float, n_outputs: int = 1) -> Program:
     """`steps` steps of gradient descent, f_t(x) = k(x)^T alpha_t readable at every query after each.
 

@@ -10,6 +10,7 @@ token can tell what the ridge would ask of it: it solves without one.
     r <- r - eta K r,   phi_j <- phi_j - gamma sum_i (phi_j . phi_i) phi_i
 """
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import clear, copy, mat_vec, times, update
@@ -17,6 +18,7 @@ from metarep_lib.construct.program import Form, Head, Layer, Program, Write
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0))
 def momentum(n_features: int, steps: int, step_size: float, momentum: float) -> Program:
     """`steps` steps of the heavy ball, f_t(x) readable at every query after each.
 
@@ -63,6 +65,7 @@ def momentum(n_features: int, steps: int, step_size: float, momentum: float) -> 
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0))
 def gradient_descent_plus_plus(
     n_features: int, steps: int, step_size: float, shrink: float
 ) -> Program:

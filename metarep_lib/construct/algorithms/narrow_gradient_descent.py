@@ -7,6 +7,7 @@ has minus the prediction. There is no room for the ridge either: it comes as p e
 (`Prompt.with_ridge_as_supports`), or, one channel wider, as a channel of its own.
 """
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import times, update
 from metarep_lib.construct.program import Form, Head, Layer, Program, Write
@@ -15,6 +16,7 @@ from metarep_lib.network.tokens import input_basis
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0))
 def narrow_gradient_descent(n_features: int, steps: int, step_size: float) -> Program:
     """`steps` steps of gradient descent on a prompt that brings its ridge as supports; f_t(x) at every query after each.
 
@@ -40,6 +42,7 @@ def narrow_gradient_descent(n_features: int, steps: int, step_size: float) -> Pr
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0))
 def narrow_ridge_gradient_descent(n_features: int, steps: int, step_size: float) -> Program:
     r"""The same with the ridge as a channel: a step on K, then every support shrinks, r <- (1 - eta lambda) r.
 

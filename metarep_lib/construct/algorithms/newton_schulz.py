@@ -10,6 +10,7 @@ The primitives have no place for lambda X u_j, which would need X^2 phi_j. So th
 p extra supports sqrt(lambda) e_a with target 0 (`Prompt.with_ridge_as_supports`), which add lambda I to S.
 """
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.krr_program import krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import copy, update
@@ -17,6 +18,7 @@ from metarep_lib.construct.program import Form, Head, Layer, Program, Write
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0), n_outputs=at_least(1))
 def newton_schulz(n_features: int, steps: int, scale: float, n_outputs: int = 1) -> Program:
     """`steps` Newton steps for (Phi^T Phi)^-1, then one block that predicts.
 

@@ -22,6 +22,7 @@ Difference from the literature: the identities v . v_old = 0 and v . A' v_older 
 paper only; using them costs five digits at condition number 100.
 """
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.krr_program import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
@@ -69,6 +70,7 @@ SCRATCH = (*SUMS, "theta", "omega", "f_next", "g")
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0))
 def one_block_conjugate_gradient(n_features: int, steps: int, scale: float = 1.0) -> Program:
     """CG for (K + lambda I) alpha = y, one block per step; f_t(x) is said one block after step t.
 

@@ -11,6 +11,7 @@ never formed. f is k(x)^T alpha at a query x. Two blocks beforehand make m and, 
 
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, temperature
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import clear, copy, times, update
@@ -27,6 +28,7 @@ REGISTERS = ("y", "mass", "inverse_mass", "lambda_alpha", "z", "f", "average")
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0), tau=temperature, U=floats("r p"))
 def richardson(n_features: int, steps: int, tau: float = 1.0, U: Tensor | None = None) -> Program:
     """`steps` steps of Richardson's iteration for the kernel exp(<U phi_i, U phi_j> / tau).
 

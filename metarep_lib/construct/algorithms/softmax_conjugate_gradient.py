@@ -24,6 +24,7 @@ Exactly the same iterates, but rounding errors in z and w are never corrected: t
 
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, temperature
 from metarep_lib.construct.algorithms.krr_program import ONE as ONE_ON_ANY_TOKEN
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.algorithms.softmax_preconditioner import (
@@ -64,6 +65,7 @@ PIPELINED_SCRATCH = ("n", "m_n", "m_v", "w_old", "m_w_old", "q_old", "v_old")
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0), tau=temperature, U=floats("r p"))
 def softmax_conjugate_gradient(
     n_features: int,
     steps: int,
@@ -79,6 +81,10 @@ def softmax_conjugate_gradient(
         tau: the temperature.
         U: [p', p] in front of the features; the identity when None.
         preconditioner: "normaliser" (the sink's mass), "jacobi" or "none".
+
+    Digits: the divisors are of degree four in the targets, as in two blocks a step, with the size sqrt(sum_i m_i y_i^2), where m_i is
+    about e^(-|U phi_i|^2 / tau). And where features differ in length the row sums are no substitute for the diagonal: "jacobi" then
+    keeps the digits that "normaliser" loses. A network warns of `DigitsLost` in either case (`metarep_lib.construct.digits`).
 
     Returns:
         A program of width p + 37 with 3 t + 2 blocks (Jacobi: p + 41 and 3 t + 3). `lambda_alpha` holds lambda alpha_t on
@@ -104,6 +110,7 @@ def softmax_conjugate_gradient(
 
 
 @algorithm
+@asked(n_features=at_least(1), steps=at_least(0), tau=temperature, U=floats("r p"))
 def pipelined_conjugate_gradient(
     n_features: int,
     steps: int,

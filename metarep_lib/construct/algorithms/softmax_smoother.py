@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, temperature
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import times, update
@@ -17,6 +18,7 @@ from metarep_lib.network.tokens import AGGREGATOR, SINK
 
 
 @algorithm
+@asked(n_features=at_least(1), tau=temperature, U=floats("r p"), n_outputs=at_least(1))
 def softmax_smoother(
     n_features: int, tau: float = 1.0, U: Tensor | None = None, n_outputs: int = 1
 ) -> Program:
@@ -54,6 +56,7 @@ def softmax_smoother(
 
 
 @algorithm
+@asked(n_features=at_least(1), tau=temperature, U=floats("r p"), n_outputs=at_least(1))
 def kernel_product(
     n_features: int, tau: float = 1.0, U: Tensor | None = None, n_outputs: int = 1
 ) -> Program:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from metarep_lib.asked import asked
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.division import quotient, quotient_scores
 from metarep_lib.construct.circuits.linear import ONE, REGISTERS, clear
@@ -15,6 +16,7 @@ Quotients = dict[str, tuple[str, str, float]]
 
 
 @algorithm
+@asked()
 def all_to_all(program: Program) -> Program:
     """The program with every sum read by every token, and every quotient formed on the token that needs it.
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from torch import nn
 
+from metarep_lib.asked import asked
 from metarep_lib.construct.assemble import ConstructedTransformer, assemble
 from metarep_lib.construct.circuits.linear import update
 from metarep_lib.construct.program import Form, Layer, Product, Program
@@ -12,6 +13,7 @@ from metarep_lib.network.basis import Basis
 from metarep_lib.network.transformer import Transformer
 
 
+@asked()
 def on_frozen_stack(program: Program, stack: Transformer) -> ConstructedTransformer:
     """The program on phi(x) = what another transformer says at a token, in one forward pass.
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import update
 from metarep_lib.construct.program import Form, Layer, Product, Program
@@ -11,6 +12,7 @@ ON_PROMPT = Form({"is_support": 1, "is_query": 1})
 
 
 @algorithm
+@asked(n_inputs=at_least(1))
 def on_polynomial_features(program: Program, n_inputs: int) -> Program:
     """The program on phi(x) = (1, x) (x) (1, x), all (d + 1)^2 products, made by one block.
 

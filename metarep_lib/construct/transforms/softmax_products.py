@@ -16,6 +16,7 @@ from dataclasses import replace
 from fractions import Fraction as Rational
 from math import factorial
 
+from metarep_lib.asked import asked, at_least, positive
 from metarep_lib.construct.circuits.linear import ONE, clear, mat_vec, times
 from metarep_lib.construct.circuits.token import Fraction, token_quotient
 from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Product, Program, Write
@@ -29,6 +30,7 @@ Exponentials = tuple[tuple[float, float], ...]
 FLAGS = {"is_aggregator": Form("is_aggregator"), "is_sink": Form("is_sink"), "on_prompt": ON_PROMPT}
 
 
+@asked(pairs=at_least(1), spacing=positive)
 def central_difference(pairs: int, spacing: float) -> Exponentials:
     """The 2 J exponentials with sum_h a_h exp(mu_h s) = s + O(spacing^{2J} s^{2J+1}).
 
@@ -59,6 +61,7 @@ def central_difference(pairs: int, spacing: float) -> Exponentials:
     return tuple(terms)
 
 
+@asked()
 def with_softmax_products(program: Program, exponentials: Exponentials) -> Program:
     """The program with every product K v made by softmax heads: two blocks more before the first step, none more per step.
 

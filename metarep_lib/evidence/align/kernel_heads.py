@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, floats
+from metarep_lib.contents import Contents
 from metarep_lib.network.masks import Mask
 from metarep_lib.network.transformer import Transformer
 
 
 @torch.no_grad()
+@asked(tokens=floats("*B T d", half=True))
 def head_logits(transformer: Transformer, tokens: Tensor, mask: Mask) -> Tensor:
     """[L, *B, H, T, T] scores of all heads before the mask and before softmax, reader by key; every block has one group of H softmax heads.
 
@@ -37,8 +40,8 @@ def head_logits(transformer: Transformer, tokens: Tensor, mask: Mask) -> Tensor:
     return torch.stack(logits)
 
 
-@dataclass(frozen=True)
-class KernelHead:
+@dataclass(frozen=True, eq=False, repr=False)
+class KernelHead(Contents):
     """How far the logits of heads are c <x, x'> plus a number of the reader's own: [...] of each.
 
     Args:
@@ -54,6 +57,11 @@ class KernelHead:
     distance: Tensor
 
 
+@asked(
+    logits=floats("*L B H r k", squared=True),
+    x=floats("B r d", like="logits"),
+    x_other=floats("B k d", like="logits"),
+)
 def kernel_heads(logits: Tensor, x: Tensor, x_other: Tensor) -> KernelHead:
     """Fit c by least squares, one number for all prompts.
 
@@ -65,12 +73,20 @@ def kernel_heads(logits: Tensor, x: Tensor, x_other: Tensor) -> KernelHead:
     Returns:
         [..., H] of every field.
 
+    Raises:
+        ValueError: inputs for which <x, x'> is the same for every key.
+
     >>> x = torch.eye(3).expand(1, 3, 3)
     >>> head = kernel_heads(5 * x.unsqueeze(1) + 2, x, x)
     >>> head.share, head.inverse_tau, bool(head.distance < 1e-6)
     (tensor([1.]), tensor([5.0000]), True)
     """
     inner = centred(x @ x_other.mT).unsqueeze(-3)  # [B, 1, r, k]
+    if not inner.any():
+        raise ValueError(
+            f"kernel_heads(x={list(x.shape)}, x_other={list(x_other.shape)}): <x, x'> is the same for"
+            " every key, so that no c can be found; expected inputs that vary"
+        )
     ours = centred(logits)
     over = (-4, -2, -1)  # prompts, readers, keys
     slope = (ours * inner).sum(over) / inner.square().sum((0, -2, -1))  # [..., H]
@@ -79,7 +95,9 @@ def kernel_heads(logits: Tensor, x: Tensor, x_other: Tensor) -> KernelHead:
         min=torch.finfo(ours.dtype).tiny
     )
     P, of_kernel = logits.softmax(-1), (slope[..., None, :, None, None] * inner).softmax(-1)
-    distance = operator_norm(P - of_kernel) / operator_norm(P - 1 / P.shape[-1])
+    apart, from_uniform = operator_norm(P - of_kernel), operator_norm(P - 1 / P.shape[-1])
+    # a head that averages uniformly is where it should be when P' does, too
+    distance = torch.where(apart == 0, apart, apart / from_uniform)
     return KernelHead(share, slope, ours.square().mean(over), distance.mean(-2))
 
 

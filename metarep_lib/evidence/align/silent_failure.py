@@ -6,6 +6,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from metarep_lib.asked import asked, floats
 from metarep_lib.numerics.kernels.kernels import ExponentialKernel
 from metarep_lib.numerics.kernels.smoothers import (
     effective_supports,
@@ -13,7 +14,7 @@ from metarep_lib.numerics.kernels.smoothers import (
     smoother_weights,
 )
 from metarep_lib.numerics.leave_one_out import Tuned, tuned_ridge_regression
-from metarep_lib.prompt import Prompt
+from metarep_lib.prompt import Prompt, a_prompt
 
 TOLERANCE = 0.1
 """An error looks fine within this part of the reference's."""
@@ -59,11 +60,15 @@ class Score:
         return self.fine and self.lost
 
 
+SCORED = floats(squared=True)
+
+
+@asked(prediction=SCORED, reference=SCORED, targets=SCORED, truth=SCORED)
 def score(prediction: Tensor, reference: Tensor, targets: Tensor, truth: Tensor) -> Score:
     """How a prediction compares with a reference's, all [q].
 
     Raises:
-        ValueError: fewer than three queries, or shapes that differ.
+        ValueError: fewer than three queries, shapes that differ, targets or truth that are all alike, or a reference without error.
 
     >>> truth = torch.tensor([0.0, 1.0, 2.0, 3.0])
     >>> scored = score(truth.flip(0), truth, truth + torch.tensor([4.0, -4.0, -4.0, 4.0]), truth)
@@ -74,6 +79,17 @@ def score(prediction: Tensor, reference: Tensor, targets: Tensor, truth: Tensor)
     if len(shapes) > 1 or prediction.ndim != 1 or len(prediction) < 3:
         raise ValueError(
             f"score: shapes {sorted(shapes)}, expected four vectors of one length of at least 3, e.g. those of one prompt with 200 queries"
+        )
+    for name, held in (("targets", targets), ("truth", truth)):
+        if not held.var(correction=0) > 0:
+            raise ValueError(
+                f"score({name}={list(held.shape)}): they are all alike, so that there is no order and"
+                " no R^2; expected values that vary"
+            )
+    if torch.equal(reference, targets):
+        raise ValueError(
+            "score(reference, targets): the reference is the targets, so that no error can be"
+            " compared with its own; expected a prediction"
         )
     error, best = ((f - targets).square().mean().sqrt().item() for f in (prediction, reference))
     return Score(
@@ -86,6 +102,7 @@ def score(prediction: Tensor, reference: Tensor, targets: Tensor, truth: Tensor)
     )
 
 
+@asked(a=floats("q"), b=floats("q"))
 def rank_correlation(a: Tensor, b: Tensor) -> float:
     """Spearman's; 0 when one of them is constant: it orders nothing."""
     if bool((a == a[0]).all()) or bool((b == b[0]).all()):
@@ -115,6 +132,7 @@ class Diagnosis:
         return self.error_ratio <= 1 + TOLERANCE and self.agreement < AGREEMENT
 
 
+@asked(prompt=a_prompt(axes="", supports=2))
 def reference_solver(prompt: Prompt) -> Tuned:
     """The solver a smoother is diagnosed against: exponential-kernel ridge regression, temperature and ridge by leave-one-out.
 
@@ -127,6 +145,7 @@ def reference_solver(prompt: Prompt) -> Tuned:
     )
 
 
+@asked(prompt=a_prompt(single=False))
 def diagnose(prompt: Prompt, kernel: ExponentialKernel, solver: Tuned | None = None) -> Diagnosis:
     """Compare a one-layer softmax smoother with a solver tuned on the same supports; no query's target is read.
 
@@ -138,7 +157,7 @@ def diagnose(prompt: Prompt, kernel: ExponentialKernel, solver: Tuned | None = N
         solver: what to compare with; `reference_solver(prompt)` when None.
 
     Raises:
-        ValueError: a batch, several outputs, fewer than two supports or three queries.
+        ValueError: a batch, several outputs, fewer than two supports or three queries, or targets that are all alike.
 
     >>> from metarep_lib.tasks.sphere import sphere_task
     >>> task = sphere_task(60, 40, 4, noise=0.5, seed=0)
@@ -149,6 +168,11 @@ def diagnose(prompt: Prompt, kernel: ExponentialKernel, solver: Tuned | None = N
         raise ValueError(
             f"diagnose(phi={list(prompt.phi.shape)}, phi_query={list(prompt.phi_query.shape)}, {prompt.n_outputs} outputs): expected one prompt with at"
             " least 3 queries and one output, [k, p] and [q, p]; for a batch call it for every prompt"
+        )
+    if not prompt.y.std() > 0:
+        raise ValueError(
+            "diagnose(prompt): the targets are all alike, so that there is no order to lose;"
+            " expected targets that vary"
         )
     solver = solver or reference_solver(prompt)
     weights = smoother_weights(prompt, kernel)

@@ -16,10 +16,11 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from metarep_lib.asked import asked, floats, temperature
 from metarep_lib.numerics.kernels.kernels import ExponentialKernel, GaussianKernel
 from metarep_lib.numerics.kernels.smoothers import smoother_weights
 from metarep_lib.numerics.system import ridge_system
-from metarep_lib.prompt import Prompt
+from metarep_lib.prompt import Prompt, a_prompt
 
 Family = Callable[[Prompt, float], Tensor]
 
@@ -44,6 +45,7 @@ def direction(x: Tensor) -> Tensor:
     return x / x.norm(dim=-1, keepdim=True)
 
 
+@asked(prompt=a_prompt(queries=1))
 def prediction_and_weights(
     predict: Callable[[Prompt], Tensor], prompt: Prompt
 ) -> tuple[Tensor, Tensor]:
@@ -75,15 +77,18 @@ class Fitted:
     tau: float
     ridge: float
 
+    @asked(prompt=a_prompt(single=False))
     def weights(self, prompt: Prompt) -> Tensor:
         """[*B, q, k] its s; the ridge of the prompt is not used."""
         return FAMILIES[self.family](replace(prompt, ridge=self.ridge), self.tau)
 
+    @asked(prompt=a_prompt())
     def predict(self, prompt: Prompt) -> Tensor:
         """[*B, q] its f."""
         return (self.weights(prompt) @ prompt.y.unsqueeze(-1)).squeeze(-1)
 
 
+@asked(prompt=a_prompt(axes="B", queries=1), weights=floats("B q k"), tau=temperature)
 def fit(family: str, prompt: Prompt, weights: Tensor, tau: float | None = None) -> Fitted:
     """The member of a family whose s comes nearest to the given one, in the sum of squares over all prompts.
 
@@ -102,6 +107,11 @@ def fit(family: str, prompt: Prompt, weights: Tensor, tau: float | None = None) 
     """
     if family not in FAMILIES:
         raise ValueError(f"fit({family!r}): no such family; there are: {', '.join(FAMILIES)}")
+    if weights.shape != (len(prompt.phi), prompt.n_query, prompt.n_support):
+        raise ValueError(
+            f"fit(weights={list(weights.shape)}): expected those of the prompts,"
+            f" {[len(prompt.phi), prompt.n_query, prompt.n_support]}"
+        )
     inputs = direction(prompt.phi) if family == "directions" else prompt.phi
     # a temperature of this size makes logits of size one
     typical = inputs.square().sum(-1).mean().item()
@@ -130,16 +140,19 @@ def fit(family: str, prompt: Prompt, weights: Tensor, tau: float | None = None) 
     return member(found.x)
 
 
+@asked(weights=floats("*B q k", squared=True), of_smoother=floats("*B q k", squared=True))
 def weight_error(weights: Tensor, of_smoother: Tensor) -> Tensor:
     """[*B] the hard metric: norm of the difference over norm of the network's s, over all queries of a prompt."""
     return (weights - of_smoother).flatten(-2).norm(dim=-1) / weights.flatten(-2).norm(dim=-1)
 
 
+@asked(weights=floats("*B q k"), of_smoother=floats("*B q k"))
 def weight_cosine(weights: Tensor, of_smoother: Tensor) -> Tensor:
     """[*B] cosine of the two s, mean over the queries of a prompt: blind to their length."""
     return torch.cosine_similarity(weights, of_smoother, dim=-1).mean(-1)
 
 
+@asked(f=floats("*B q", squared=True), of_smoother=floats("*B q", squared=True))
 def prediction_error(f: Tensor, of_smoother: Tensor) -> Tensor:
     """The soft metric: root mean square of the difference of predictions over that of the network's, over all prompts at once."""
     return (f - of_smoother).norm() / f.norm()

@@ -14,13 +14,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked
+from metarep_lib.contents import Contents
 from metarep_lib.numerics.kernels.kernels import ExponentialKernel, Kernel, linear_kernel
 from metarep_lib.numerics.solvers.iterations import divide, inner
 from metarep_lib.numerics.solvers.preconditioning import jacobi, scaled
 from metarep_lib.numerics.spectrum.filters import METHODS, Spectrum
 from metarep_lib.numerics.steps import chebyshev_step, conjugate_gradient_step
 from metarep_lib.numerics.system import RidgeSystem
-from metarep_lib.prompt import Prompt
+from metarep_lib.prompt import Prompt, a_prompt
 
 KernelName = Literal["linear", "exponential"]
 Scaling = Literal["none", "jacobi", "normaliser", "primal"]
@@ -116,8 +118,8 @@ PATHS: dict[str, tuple[Callable[[Spectrum, Scalars, int], Tensor], tuple[str, ..
 }
 
 
-@dataclass(frozen=True)
-class Posed:
+@dataclass(frozen=True, eq=False, repr=False)
+class Posed(Contents):
     """Prompts together with K = Phi Phi^T in its eigenvectors, found once.
 
     Args:
@@ -129,6 +131,7 @@ class Posed:
     linear: Spectrum
 
     @classmethod
+    @asked(prompt=a_prompt(axes="B"))
     def of(cls, prompt: Prompt) -> "Posed":
         return cls(prompt, plain_spectrum(prompt, linear_kernel))
 

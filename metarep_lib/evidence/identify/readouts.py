@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, floats, not_negative
+from metarep_lib.contents import Contents
 from metarep_lib.network.asking import Network
 from metarep_lib.prompt import Prompt
 
 
+@asked()
 def query_streams(network: Network, prompt: Prompt) -> Tensor:
     """[L + 1, B, q, D] the residual stream at the queries, after the embedding and after every layer.
 
@@ -26,14 +29,15 @@ def query_streams(network: Network, prompt: Prompt) -> Tensor:
         return network.trace(prompt, groups=("query",)).stream("query")
 
 
+@asked()
 def own_head(network: Network, streams: Tensor) -> Tensor:
     """[L + 1, B, q] what the network's own head reads off every layer, in double precision."""
     with torch.no_grad():
         return network.head(streams)[..., network.outputs["prediction"]].squeeze(-1).double()
 
 
-@dataclass(frozen=True)
-class Readout:
+@dataclass(frozen=True, eq=False, repr=False)
+class Readout(Contents):
     """Affine maps, one for every layer but the last: [L, d_model + 1]."""
 
     weights: Tensor
@@ -44,6 +48,7 @@ class Readout:
         return torch.cat([read, said.unsqueeze(0)])
 
 
+@asked(streams=floats("L B q D"), said=floats("B q"), rcond=not_negative)
 def fitted_readout(streams: Tensor, said: Tensor, rcond: float = 1e-9) -> Readout:
     """The least-squares readout of every layer, exactly converged.
 
@@ -54,7 +59,7 @@ def fitted_readout(streams: Tensor, said: Tensor, rcond: float = 1e-9) -> Readou
     """
     rows = [
         torch.linalg.lstsq(
-            with_one(x).flatten(0, 1), said.reshape(-1, 1), rcond=rcond, driver="gelsd"
+            with_one(x).flatten(0, 1), said.double().reshape(-1, 1), rcond=rcond, driver="gelsd"
         ).solution.squeeze(-1)
         for x in streams[:-1]
     ]

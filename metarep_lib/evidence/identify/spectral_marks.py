@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import ascending, asked, floats, in_range
+from metarep_lib.contents import Contents
 from metarep_lib.numerics.spectrum.filters import Spectrum, chebyshev_basis
 from metarep_lib.numerics.system import RidgeSystem
-from metarep_lib.prompt import Prompt
+from metarep_lib.prompt import Prompt, a_prompt
 
 
 def primal_spectrum(prompt: Prompt) -> Spectrum:
@@ -23,6 +25,7 @@ def primal_spectrum(prompt: Prompt) -> Spectrum:
     return Spectrum.of(RidgeSystem(prompt.phi.mT @ prompt.phi, moment, prompt.phi_query))
 
 
+@asked(prompt=a_prompt(axes="B", queries=1), other=floats("B k", like="prompt"))
 def additivity_gap(predict: Callable[[Prompt], Tensor], prompt: Prompt, other: Tensor) -> Tensor:
     """[L] how far predictions are from additive: ||f(y + y') - f(y) - f(y')||^2 / ||f(y + y')||^2, over all prompts.
 
@@ -38,12 +41,25 @@ def additivity_gap(predict: Callable[[Prompt], Tensor], prompt: Prompt, other: T
     tensor([0.2500])
     """
     y, other = prompt.y / 2**0.5, other / 2**0.5
+    if other.shape != y.shape:
+        raise ValueError(
+            f"additivity_gap(other={list(other.shape)}): expected targets for the prompts,"
+            f" {list(y.shape)}"
+        )
     both, one, two = (predict(replace(prompt, y=targets)) for targets in (y + other, y, other))
-    return (both - one - two).square().sum((-2, -1)) / both.square().sum((-2, -1))
+    if not all(torch.isfinite(said).all() for said in (both, one, two)):
+        raise ValueError(
+            "additivity_gap(predict, prompt, other): what is predicted is not finite; this would work:"
+            " smaller features or targets"
+        )
+    gap, size = (both - one - two).square().sum((-2, -1)), both.square().sum((-2, -1))
+    # who says nothing is additive
+    return in_range("additivity_gap", torch.where(gap == 0, gap, gap / size))
 
 
-@dataclass(frozen=True)
-class LogFilter:
+@asked(weights=floats("n"))
+@dataclass(frozen=True, eq=False, repr=False)
+class LogFilter(Contents):
     """c(s) = sum_j weights_j T_j(log s) / s with Chebyshev polynomials T_j on [low, high]: any smooth gain."""
 
     weights: Tensor
@@ -82,8 +98,8 @@ def log_basis(s: Tensor, size: int, low: float, high: float) -> Tensor:
     return chebyshev_basis(place, size, 1.0)
 
 
-@dataclass(frozen=True)
-class Gains:
+@dataclass(frozen=True, eq=False, repr=False)
+class Gains(Contents):
     """The gain in bins of the eigenvalue.
 
     Args:
@@ -97,6 +113,11 @@ class Gains:
     scatter: Tensor
 
 
+@asked(
+    prompt=a_prompt(axes="B", queries=1),
+    observed=floats("L B q", like="prompt"),
+    edges=ascending("n"),
+)
 def spectral_gains(prompt: Prompt, observed: Tensor, edges: Tensor) -> Gains:
     """The gain of every layer by eigenvalue.
 
@@ -107,12 +128,26 @@ def spectral_gains(prompt: Prompt, observed: Tensor, edges: Tensor) -> Gains:
         observed: [L, B, q] predictions.
         edges: [n + 1] ascending, for eigenvalues of S / k.
 
+    Returns:
+        The gains; NaN where no eigenvalue lies between two edges.
+
     Raises:
-        ValueError: fewer queries than features.
+        ValueError: fewer queries than features, or features or targets that are all zero.
     """
     if prompt.n_query < prompt.n_features:
         raise ValueError(
             f"spectral_gains(prompt with {prompt.n_query} queries, {prompt.n_features} features): expected at least as many queries as features"
+        )
+    expected = [len(prompt.phi), prompt.n_query]
+    if list(observed.shape[1:]) != expected:
+        raise ValueError(
+            f"spectral_gains(observed={list(observed.shape)}): expected predictions at every query,"
+            f" [L, {expected[0]}, {expected[1]}]"
+        )
+    if not prompt.phi.any() or not prompt.y.any():
+        raise ValueError(
+            "spectral_gains(prompt): its features or its targets are all zero, so that no gain has a"
+            " meaning; expected prompts that vary"
         )
     s, V = torch.linalg.eigh(prompt.phi.mT @ prompt.phi)
     weights = torch.linalg.lstsq(

@@ -14,6 +14,8 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, not_negative
+from metarep_lib.contents import Contents, describe
 from metarep_lib.evidence.identify.candidates import BOXES, Candidate, Posed
 
 SAME = 1e-8  # misfit up to which a network counts as running the candidate, where nothing but rounding and tuning stands between them
@@ -22,8 +24,8 @@ MOST_STEPS = 16  # a candidate's path is followed this far
 SILENT = 1e-8  # a layer whose predictions have less than this part of the last layer's energy says nothing yet
 
 
-@dataclass(frozen=True)
-class Fit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Contents):
     """A candidate tuned to a network.
 
     Args:
@@ -69,6 +71,13 @@ def speaking(observed: Tensor) -> Tensor:
     return energy > SILENT * energy[-1]
 
 
+@asked(
+    observed=floats("L B q"),
+    seed=at_least(0),
+    draws=at_least(1),
+    starts=at_least(1),
+    tolerance=not_negative,
+)
 def fit_candidate(
     candidate: Candidate,
     posed: Posed,
@@ -90,6 +99,12 @@ def fit_candidate(
         starts: how many of the best of them are descended from.
         tolerance: a descent ends when the logarithm of the misfit falls by less than this part.
     """
+    expected = [len(posed.prompt.phi), posed.prompt.n_query]
+    if list(observed.shape[1:]) != expected or observed.dtype != posed.prompt.phi.dtype:
+        raise ValueError(
+            f"fit_candidate(observed={describe(observed)}): expected predictions at every query,"
+            f" [L, {expected[0]}, {expected[1]}] of {posed.prompt.phi.dtype}"
+        )
     steps = min(len(observed), MOST_STEPS)
     boxes = np.array([BOXES[name] for name in candidate.free(steps)]).reshape(-1, 2)
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, floats
+from metarep_lib.contents import Contents
 from metarep_lib.evidence.identify.candidates import Posed
 from metarep_lib.evidence.identify.tuning import SAME, Fit
 from metarep_lib.evidence.intervals import paired_interval
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, eq=False, repr=False)
+class Verdict(Contents):
     """What can be said of one network.
 
     Args:
@@ -32,11 +34,23 @@ class Verdict:
         return min(self.misfits, key=self.misfits.get)
 
 
+@asked(observed=floats("L B q"))
 def judge(fits: Sequence[Fit], posed: Posed, observed: Tensor, *, same: float = SAME) -> Verdict:
     """Hold tuned candidates against a network on prompts that nothing was tuned on.
 
     The name is that of the candidate with the fewest scalars among those with a misfit of at most `same`.
     """
+    expected = [len(posed.prompt.phi), posed.prompt.n_query]
+    if list(observed.shape[1:]) != expected or not fits:
+        raise ValueError(
+            f"judge({len(fits)} fits, observed={list(observed.shape)}): expected one fit or more, and"
+            f" predictions at every query, [L, {expected[0]}, {expected[1]}]"
+        )
+    if any(len(observed) != len(one.steps) for one in fits):
+        raise ValueError(
+            f"judge(observed={list(observed.shape)}): the fits were tuned to"
+            f" {len(fits[0].steps)} layers, expected as many"
+        )
     per_prompt = {
         one.candidate.name: one.misfits(posed, observed).nan_to_num(1e6).numpy() for one in fits
     }

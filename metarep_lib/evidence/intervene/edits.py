@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from torch import Tensor, as_tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.network.places import Heads, Stream, Units
 
 
-@dataclass(frozen=True)
-class Put:
+@dataclass(frozen=True, eq=False, repr=False)
+class Put(Contents):
     """The value itself; `Put(0.0)` on heads or units is zero ablation."""
 
     value: Tensor | float
@@ -22,8 +23,8 @@ class Put:
         return as_tensor(self.value, dtype=held.dtype, device=held.device)
 
 
-@dataclass(frozen=True)
-class Add:
+@dataclass(frozen=True, eq=False, repr=False)
+class Add(Contents):
     """What is held plus a value."""
 
     value: Tensor | float
@@ -42,8 +43,8 @@ class Scale:
         return self.factor * held
 
 
-@dataclass(frozen=True)
-class Take:
+@dataclass(frozen=True, eq=False, repr=False)
+class Take(Contents):
     """What the clean pass holds there for other prompts: prompt b takes from prompt `prompts[b]` of the batch."""
 
     prompts: Sequence[int]
@@ -60,8 +61,8 @@ class Mean:
         return clean.mean(0, keepdim=True)
 
 
-@dataclass(frozen=True)
-class Edit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Edit(Contents):
     """One edit: what happens where."""
 
     where: Stream | Heads | Units

@@ -6,12 +6,14 @@ is taken from "another run" is taken from this very pass. Nothing is attached to
 Letters: V interventions, B batch of prompts, T tokens, H heads, L blocks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from metarep_lib.evidence.intervene.edits import Add, Edit, Intervention, Mean, Put, Take
+from metarep_lib.asked import is_number, unreadable
+from metarep_lib.contents import shown
+from metarep_lib.evidence.intervene.edits import Add, Edit, Intervention, Mean, Put, Scale, Take
 from metarep_lib.network.asking import Network
 from metarep_lib.network.places import Heads, Stream, Units
 from metarep_lib.network.trace import Trace, drop_single_channel
@@ -19,7 +21,8 @@ from metarep_lib.prompt import Prompt
 
 CLEAN = "clean"
 Place = Stream | Heads | Units
-EXAMPLE = 'intervene(network, prompt, {"no p": [Edit(Stream(block=5, direction="p", tokens="support"), Put(0.0))]})'
+What = Put | Add | Scale | Take | Mean
+EXAMPLE = 'intervene(network, prompt, {"no supports": [Edit(Stream(block=0, tokens="support"), Put(0.0))]})'
 
 
 class InterventionError(ValueError):
@@ -53,11 +56,13 @@ def intervene(
     >>> runs["clean"].prediction.tolist(), runs["twice y"].prediction.tolist()
     ([[0.0], [1.5], [2.25]], [[0.0], [3.0], [4.5]])
     """
-    why_not = list(reasons(network, prompt, interventions))
+    why_not = list(kind_reasons(network, prompt, interventions))
+    why_not = why_not or list(reasons(network, prompt, interventions))
     if why_not:
+        names = interventions if isinstance(interventions, Mapping) else ()
         listed = "".join(f"\n  - {reason}" for reason in why_not)
         raise InterventionError(
-            f"intervene with {', '.join(map(repr, interventions)) or 'nothing'}:{listed}\nthis would work: {EXAMPLE}"
+            f"intervene with {', '.join(map(repr, names)) or 'nothing'}:{listed}\nthis would work: {EXAMPLE}"
         )
 
     def tap(layer: int, part: str, group: str, value: Tensor) -> Tensor:
@@ -108,6 +113,28 @@ def index_of(where: Place, channels: Mapping[str, slice]) -> tuple:
     return (..., which, slice(None), slice(None)) if isinstance(where, Heads) else (..., which)
 
 
+def kind_reasons(network: object, prompt: object, interventions: object) -> Iterator[str]:
+    """What is of another kind than asked for."""
+    if not isinstance(network, Network):
+        yield f"network is {shown(network)}, expected a Network, e.g. assemble(program)"
+    if not isinstance(prompt, Prompt):
+        yield f"prompt is {shown(prompt)}, expected a Prompt"
+    if not isinstance(interventions, Mapping):
+        yield f"interventions is {shown(interventions)}, expected a mapping, name to edits"
+        return
+    for name, edits in interventions.items():
+        if not isinstance(edits, Sequence) or not all(isinstance(edit, Edit) for edit in edits):
+            yield f"{name!r} is {shown(edits)}, expected a list of Edit"
+            continue
+        for edit in edits:
+            if not isinstance(edit.where, Place) or not isinstance(edit.what, What):
+                yield f"{name!r}: {shown(edit)}, expected Edit(where, what) of a place and a change"
+            elif not isinstance(edit.where.tokens, str | None):
+                yield f"{name!r}: {type(edit.where).__name__}(tokens={shown(edit.where.tokens)}), expected the name of a group or None"
+            elif not isinstance(edit.where.block, int):
+                yield f"{name!r}: {type(edit.where).__name__}(block={shown(edit.where.block)}), expected a number"
+
+
 def reasons(
     network: Network, prompt: Prompt, interventions: Mapping[str, Intervention]
 ) -> Iterator[str]:
@@ -156,16 +183,33 @@ def value_reasons(
     if isinstance(edit.what, Take | Mean) and not batch:
         yield f"{type(edit.what).__name__} needs a batch of prompts, there is one prompt without a batch axis"
     elif isinstance(edit.what, Take):
-        if len(edit.what.prompts) != batch[0] or not all(
+        if not isinstance(edit.what.prompts, Sequence) or not all(
+            isinstance(b, int) for b in edit.what.prompts
+        ):
+            yield f"Take(prompts={shown(edit.what.prompts)}), expected a list of positions in the batch"
+        elif len(edit.what.prompts) != batch[0] or not all(
             0 <= b < batch[0] for b in edit.what.prompts
         ):
             yield f"Take has {len(edit.what.prompts)} prompts, expected one of 0 to {batch[0] - 1} for each of the {batch[0]} of the batch"
-    elif isinstance(edit.what, Put | Add) and isinstance(edit.what.value, Tensor):
-        given = list(edit.what.value.shape)
+    elif isinstance(edit.what, Put | Add | Scale) and (why := number_reason(edit.what)):
+        yield why
+    elif isinstance(value := getattr(edit.what, "value", getattr(edit.what, "factor", 0)), Tensor):
+        given = list(value.shape)
         for group in [edit.where.tokens] if edit.where.tokens else groups:
             shape = list(shape_of(edit.where, network, batch, groups[group]))
             if not broadcasts(given, shape):
                 yield f"a value of shape {given} does not broadcast to {shape}"
+
+
+def number_reason(what: Put | Add | Scale) -> str:
+    """Why a value is none that a stream can hold; nothing where it is one."""
+    value, name = (what.factor, "factor") if isinstance(what, Scale) else (what.value, "value")
+    call = f"{type(what).__name__}({name}={shown(value)})"
+    if not isinstance(value, Tensor):
+        return "" if is_number(value) else f"{call}, expected a finite number or a tensor"
+    if why := unreadable(value):
+        return f"{call} {why}"
+    return f"{call}, expected real numbers" if value.is_complex() else ""
 
 
 def shape_of(where: Place, network: Network, batch: torch.Size, n_tokens: int) -> torch.Size:

@@ -15,6 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, each, floats, not_negative, tensors
+from metarep_lib.contents import Contents
 from metarep_lib.evidence.probe.other_basis import in_other_basis
 from metarep_lib.evidence.probe.probes import Split, Targets, check
 from metarep_lib.network.asking import Decoder
@@ -23,6 +25,7 @@ from metarep_lib.network.transformer import Transformer
 D = TypeVar("D", bound=Decoder)
 
 
+@asked()
 def rotated(transformer: Transformer, generator: torch.Generator) -> Transformer:
     """A network that says the same and whose stream is that of `transformer` times a random orthogonal matrix.
 
@@ -37,6 +40,7 @@ def rotated(transformer: Transformer, generator: torch.Generator) -> Transformer
     return in_other_basis(transformer, Q.to(transformer.W_E))
 
 
+@asked(seed=at_least(0))
 def with_shuffled_weights(network: D, seed: int) -> D:
     """The weights of any decoder, each matrix with its entries in random order: the scales of training without what it learnt."""
     transformer, generator = copy.deepcopy(network.transformer), torch.Generator().manual_seed(seed)
@@ -46,6 +50,7 @@ def with_shuffled_weights(network: D, seed: int) -> D:
     return replace(network, transformer=transformer)
 
 
+@asked(targets=tensors(), seed=at_least(0))
 def other_tasks(targets: Targets, split: Split, seed: int) -> dict[str, Tensor]:
     """Every target exchanged between tasks, within each part of the split, by one permutation for all targets."""
     order, generator = (
@@ -58,6 +63,7 @@ def other_tasks(targets: Targets, split: Split, seed: int) -> dict[str, Tensor]:
     return {name: y[order] for name, y in targets.items()}
 
 
+@asked(tokens=floats("*B n c"), n_features=at_least(1), seed=at_least(0))
 def random_features(tokens: Tensor, n_features: int, seed: int) -> Tensor:
     """[..., n_features] cos(u . token + b) of standardised tokens [..., c] (Rahimi and Recht 2007): a reader of the token alone, as wide as wanted."""
     generator = torch.Generator().manual_seed(seed)
@@ -72,6 +78,7 @@ def random_features(tokens: Tensor, n_features: int, seed: int) -> Tensor:
     ).cos()
 
 
+@asked(tokens=floats("*B n c"), n_planes=at_least(1), seed=at_least(0))
 def control_task(tokens: Tensor, n_planes: int, seed: int) -> Tensor:
     """[...] a random number for every type of token: a target that says nothing of the task (Hewitt and Liang 2019).
 
@@ -89,8 +96,8 @@ def control_task(tokens: Tensor, n_planes: int, seed: int) -> Tensor:
     return torch.randn(2**n_planes, generator=generator).double()[types]
 
 
-@dataclass(frozen=True)
-class MLPProbe:
+@dataclass(frozen=True, eq=False, repr=False)
+class MLPProbe(Contents):
     """A small network from stream to one number; fields as `fit_mlp_probes` makes them."""
 
     network: MLPRegressor
@@ -104,6 +111,11 @@ class MLPProbe:
         return self.unit * torch.from_numpy(np.asarray(said)).reshape(x.shape[:2])
 
 
+@asked(
+    x=floats("...", half=True, finite=False),
+    hidden=at_least(1),
+    penalties=each(not_negative, example="(1e-2, 1.0)"),
+)
 def fit_mlp_probes(
     x: Tensor,
     targets: Targets,

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, unreadable
+from metarep_lib.contents import Contents
 from metarep_lib.network.asking import Network
 from metarep_lib.prompt import Prompt
 
@@ -23,6 +25,7 @@ Targets = Mapping[str, Tensor]
 Predictor = Callable[[Tensor], Tensor]
 
 
+@asked()
 def activations(network: Network, prompt: Prompt) -> dict[str, Tensor]:
     """Group of tokens -> [L + 1, *B, n, D], the stream there after the embedding and after every layer.
 
@@ -42,6 +45,7 @@ class Split:
     test: slice
 
     @classmethod
+    @asked(n_tasks=at_least(3, example=10))
     def of(cls, n_tasks: int) -> "Split":
         """Half, a fifth, and the rest, in order.
 
@@ -52,8 +56,8 @@ class Split:
         return cls(slice(0, first), slice(first, second), slice(second, n_tasks))
 
 
-@dataclass(frozen=True)
-class Recovery:
+@dataclass(frozen=True, eq=False, repr=False)
+class Recovery(Contents):
     """How well a target was predicted; kept per task, for intervals and comparisons.
 
     Args:
@@ -76,6 +80,7 @@ class Recovery:
         """Mean over the tasks."""
         return self.cosines.mean().item()
 
+    @asked(resamples=at_least(1), seed=at_least(0))
     def interval(
         self, than: "Recovery | None" = None, *, resamples: int = 2000, seed: int = 0
     ) -> tuple[float, float]:
@@ -91,12 +96,26 @@ class Recovery:
         return low, high
 
 
+@asked(predicted=floats("B n | B n m"), truth=floats("B n | B n m"))
 def recovery(predicted: Tensor, truth: Tensor) -> Recovery:
     """Score a prediction, both [B, n] or [B, n, m]: one vector per task.
+
+    Raises:
+        ValueError: shapes that differ, or a truth that is the same everywhere.
 
     >>> recovery(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, -1.0]])).r2
     0.5
     """
+    if predicted.shape != truth.shape:
+        raise ValueError(
+            f"recovery(predicted={list(predicted.shape)}, truth={list(truth.shape)}): expected one"
+            " shape, [B, n] or [B, n, m]"
+        )
+    if not (truth != truth[:1, :1]).any():
+        raise ValueError(
+            f"recovery(truth={list(truth.shape)}): it is the same at every token of every task, so"
+            " that R^2, the share of its variance, has no meaning; expected a target that varies"
+        )
     error = (predicted - truth).square().flatten(1).sum(1)
     spread = (truth - truth.mean(dim=(0, 1))).square().flatten(1).sum(1)
     return Recovery(
@@ -104,8 +123,8 @@ def recovery(predicted: Tensor, truth: Tensor) -> Recovery:
     )
 
 
-@dataclass(frozen=True)
-class Probe:
+@dataclass(frozen=True, eq=False, repr=False)
+class Probe(Contents):
     """An affine map of the stream, x W + b.
 
     Args:
@@ -123,6 +142,7 @@ class Probe:
         return (x.to(self.weights) @ self.weights + self.offset).squeeze(-1)
 
 
+@asked(x=floats("...", half=True, finite=False))
 def fit_probes(x: Tensor, targets: Targets, split: Split) -> dict[str, Probe]:
     """A ridge probe for every target; each takes the penalty that is best on the validation tasks.
 
@@ -139,7 +159,8 @@ def fit_probes(x: Tensor, targets: Targets, split: Split) -> dict[str, Probe]:
     rows = x[split.train].flatten(0, 1)
     mean = rows.mean(0)
     U, s, Vt = torch.linalg.svd(rows - mean, full_matrices=False)
-    unit = s.square().mean()
+    # a stream that is the same everywhere has s = 0 and is read as nothing: every probe then says the mean
+    unit = s.square().mean().clamp(min=torch.finfo(s.dtype).tiny)
     probes = {}
     for name, target in targets.items():
         y = target.double()
@@ -156,6 +177,7 @@ def fit_probes(x: Tensor, targets: Targets, split: Split) -> dict[str, Probe]:
     return probes
 
 
+@asked(x=floats("...", half=True, finite=False))
 def recover(
     x: Tensor,
     targets: Targets,
@@ -193,8 +215,8 @@ def remainder(values: Tensor, given: Tensor, split: Split) -> Tensor:
     return (flat - design @ coefficients).reshape(values.shape)
 
 
-@dataclass(frozen=True)
-class Partial:
+@dataclass(frozen=True, eq=False, repr=False)
+class Partial(Contents):
     """Recovery of what is left of a target once other quantities are known.
 
     Args:
@@ -206,6 +228,7 @@ class Partial:
     recovery: Recovery
 
 
+@asked(x=floats("...", half=True, finite=False), given=floats("B n g"))
 def partial_recovery(
     x: Tensor, targets: Targets, given: Tensor, split: Split
 ) -> dict[str, Partial]:
@@ -213,6 +236,12 @@ def partial_recovery(
 
     This is (SSE of `given` alone - SSE of `given` and stream) / SSE of `given` alone, with the penalty on the stream only.
     """
+    check(x, targets)
+    if given.shape[:2] != x.shape[:2]:
+        raise ValueError(
+            f"partial_recovery(x={list(x.shape)}, given={list(given.shape)}): expected what is given"
+            " at every token of every task, [B, n, g]"
+        )
     rests = {name: remainder(y, given, split) for name, y in targets.items()}
     recovered = recover(remainder(x, given, split), rests, split)
     left = {
@@ -223,14 +252,24 @@ def partial_recovery(
 
 
 def check(x: Tensor, targets: Targets) -> None:
+    if unfit := [name for name, y in targets.items() if isinstance(y, Tensor) and unreadable(y)]:
+        raise ValueError(
+            f"probe of {unfit[0]!r}: the target {unreadable(targets[unfit[0]])}; expected a dense"
+            " tensor of numbers"
+        )
     if not torch.isfinite(x).all():
         raise ValueError(
             f"probe on a stream of shape {list(x.shape)}: it holds NaN or infinite values, the network overflowed; this would work: smaller inputs or weights, or float64"
         )
     for name, y in targets.items():
-        if x.ndim != 3 or y.ndim not in (2, 3) or y.shape[:2] != x.shape[:2]:
+        if (
+            not isinstance(y, Tensor)
+            or x.ndim != 3
+            or y.ndim not in (2, 3)
+            or y.shape[:2] != x.shape[:2]
+        ):
             raise ValueError(
-                f"probe of {name!r} with shape {list(y.shape)} on a stream of shape {list(x.shape)}: expected one target for each token of each task;"
+                f"probe of {name!r} with shape {list(getattr(y, 'shape', []))} on a stream of shape {list(x.shape)}: expected one target for each token of each task;"
                 " this would work: x[B, n, D] and y[B, n] or y[B, n, m]"
             )
         if not torch.isfinite(y).all():

@@ -6,10 +6,13 @@ All are functions of a system alone, so that no network has a say in what is loo
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, positive
 from metarep_lib.numerics import solvers
 from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system_asked import a_system
 
 
+@asked(system=a_system(definite=True), ridge=positive, steps=at_least(0), seed=at_least(0))
 def states(system: RidgeSystem, ridge: float, steps: int = 4, seed: int = 4) -> dict[str, Tensor]:
     """What stands on the supports after t = 1, ..., steps, each [B, k].
 
@@ -38,6 +41,7 @@ def states(system: RidgeSystem, ridge: float, steps: int = 4, seed: int = 4) -> 
     return held | {"rest": ridge * solvers.cholesky(system).alpha}
 
 
+@asked(system=a_system(definite=True), ridge=positive)
 def predictions(system: RidgeSystem, ridge: float) -> dict[str, Tensor]:
     """What four families of algorithms say at the queries on their way to f*, each [B, q]; `exact` is f*.
 

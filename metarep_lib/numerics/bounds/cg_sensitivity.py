@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, definite, floats, in_range
 
+
+@asked(A=definite("k k"), y=floats("k", like="A"), steps=at_least(0))
 def conjugate_gradient_jacobian(A: Tensor, y: Tensor, steps: int) -> Tensor:
     """d alpha_t / d y = q_t(A) + 2 Pi_t pi_t(A), [k, k], from alpha_0 = 0.
 
@@ -27,6 +30,11 @@ def conjugate_gradient_jacobian(A: Tensor, y: Tensor, steps: int) -> Tensor:
         raise ValueError(
             f"conjugate_gradient_jacobian(A [{len(y)}, {len(y)}], steps={steps}): expected 1 <= steps <= {len(y)}, e.g. steps=1"
         )
+    if not y.norm() > 0:
+        raise ValueError(
+            "conjugate_gradient_jacobian(y): it is zero or too small to be scaled, and has no Krylov"
+            " space; expected a right-hand side of ordinary size"
+        )
     basis = [y / y.norm()]
     for _ in range(steps - 1):
         v = A @ basis[-1]
@@ -39,14 +47,21 @@ def conjugate_gradient_jacobian(A: Tensor, y: Tensor, steps: int) -> Tensor:
     for ritz in torch.linalg.eigvalsh(T):
         quotient = quotient + residual / ritz
         residual = residual - A @ residual / ritz
-    return quotient + 2 * V @ torch.linalg.solve(T, V.mT @ residual)
+    return in_range(
+        "conjugate_gradient_jacobian", quotient + 2 * V @ torch.linalg.solve(T, V.mT @ residual)
+    )
 
 
+@asked(kappa=floats("", least=1.0), steps=at_least(0))
 def conjugate_gradient_lipschitz(kappa: Tensor, steps: int) -> Tensor:
     """lambda_min(A) times a Lipschitz constant of y -> alpha_t: sum_{j < t} (kappa - 1)^j + 2 max(1, (kappa - 1)^t / sqrt(kappa)).
+
+    inf from the first step on where no digit of kappa is known, and kappa is inf.
 
     >>> conjugate_gradient_lipschitz(torch.tensor(4.0), 2).item()
     13.0
     """
     powers = (kappa - 1) ** torch.arange(steps, dtype=kappa.dtype, device=kappa.device)
-    return powers.sum() + 2 * ((kappa - 1) ** steps / kappa.sqrt()).clamp(min=1)
+    last = ((kappa - 1) ** steps / kappa.sqrt()).clamp(min=1)
+    unknown = torch.isinf(kappa) & (steps > 0)
+    return torch.where(unknown, torch.inf, powers.sum() + 2 * torch.nan_to_num(last, nan=1.0))

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.contents import Contents
+from metarep_lib.numerics.system import RidgeSystem, ridge_system
 from metarep_lib.prompt import Prompt
 
 __all__ = [
@@ -31,8 +32,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class RidgeFit:
+@dataclass(frozen=True, eq=False, repr=False)
+class RidgeFit(Contents):
     """A ridge regression taken apart into what says how it moves.
 
     Args:
@@ -63,10 +64,15 @@ class RidgeFit:
 def ridge_fit(prompt: Prompt) -> RidgeFit:
     """alpha, w, ell and psi of a prompt with one output, by Cholesky factorisation of A and of S + lambda I.
 
+    Raises:
+        ValueError: several outputs, or a prompt in half precision.
+
     >>> fit = ridge_fit(Prompt(torch.eye(1), torch.ones(1), torch.ones(1, 1), ridge=1.0))
     >>> fit.w.item(), fit.ell.item(), fit.objective.item(), fit.variance.item()
     (0.5, 0.5, 0.5, 0.5)
     """
+    ridge_system(prompt).check_factored("ridge_fit")
+    ridge_system(prompt).check_one_output("ridge_fit")
     phi, phi_query = prompt.phi, prompt.phi_query
     dual, primal = (cholesky_of(gram, prompt.ridge) for gram in (phi @ phi.mT, phi.mT @ phi))
     alpha = torch.cholesky_solve(prompt.y.unsqueeze(-1), dual).squeeze(-1)
@@ -99,10 +105,16 @@ def kernel_drift_bound(system: RidgeSystem, moved: RidgeSystem) -> Tensor:
     Args:
         system, moved: of the same targets and ridge, with two kernels; no features needed.
 
+    Raises:
+        ValueError: several outputs, or a system in half precision.
+
     >>> one = torch.ones(1, 1)
     >>> kernel_drift_bound(RidgeSystem(2 * one, one[0], one), RidgeSystem(3 * one, one[0], 2 * one)).item()  # 1/2 (1 + 1 * 2/3)
     0.8333333730697632
     """
+    for each in (system, moved):
+        each.check_factored("kernel_drift_bound")
+        each.check_one_output("kernel_drift_bound")
     alpha = torch.linalg.solve(system.A, system.y.unsqueeze(-1)).squeeze(-1)
     e = torch.linalg.matrix_norm(moved.A - system.A, ord=2)
     ell = torch.linalg.solve(moved.A, moved.K_query.mT).mT

@@ -2,7 +2,10 @@
 
 import math
 
+from metarep_lib.asked import asked, between, not_negative
 
+
+@asked()
 def hidden_order_bound(r_squared: float, tolerance: float) -> float:
     """sqrt(max(0, 1 - (1 + eps)^2 (1 - R^2))): how low a correlation with the targets an error may hide.
 
@@ -21,6 +24,7 @@ def hidden_order_bound(r_squared: float, tolerance: float) -> float:
     return math.sqrt(max(0.0, 1 - (1 + tolerance) ** 2 * (1 - r_squared)))
 
 
+@asked(tolerance=not_negative)
 def hiding_threshold(tolerance: float) -> float:
     """1 - (1 + eps)^-2: the R^2 up to which an error within a factor 1 + eps says nothing about the order.
 
@@ -30,6 +34,7 @@ def hiding_threshold(tolerance: float) -> float:
     return 1 - (1 + tolerance) ** -2
 
 
+@asked(kappa=between(1, math.inf, 10.0))
 def one_step_order_bound(kappa: float) -> float:
     """2 sqrt(kappa) / (kappa + 1): the least correlation of w . Sigma x with w . x, kappa the condition number of Sigma.
 

@@ -3,21 +3,32 @@
 import torch
 from torch import Tensor
 
-from metarep_lib.prompt import Prompt
+from metarep_lib.asked import asked, floats
+from metarep_lib.prompt import Prompt, a_prompt
 
 
+@asked(prompt=a_prompt(axes=""), W=floats("m p2", like="prompt"))
 def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
     """||(I - P) H^-1 phi(x)||_H ||(I - P) w*||_H at every query, [q]: how far the width-m prediction is off at most.
 
     H = Phi^T Phi + lambda I, w* = H^-1 Phi^T y, ||v||_H^2 = v^T H v; W has orthonormal rows.
 
     Raises:
-        ValueError: rows that are not orthonormal.
+        ValueError: rows that are not orthonormal, a batch, or several outputs.
 
     >>> prompt = Prompt(torch.eye(2), torch.tensor([0.0, 4.0]), torch.tensor([[0.0, 1.0]]), ridge=1.0)
     >>> width_bound(prompt, torch.eye(2)[:1]).round(decimals=4)  # f* = 4 / 2, and a network that drops the second feature says 0
     tensor([2.])
     """
+    if prompt.phi.ndim != 2 or prompt.y.ndim != 1:
+        raise ValueError(
+            f"width_bound(phi={list(prompt.phi.shape)}, y={list(prompt.y.shape)}): expected one prompt with one output, y of [k];"
+            " this would work: width_bound(prompt.output(0), W)"
+        )
+    if W.shape[-1] != prompt.n_features:
+        raise ValueError(
+            f"width_bound(W={list(W.shape)}): expected W of shape [m, {prompt.n_features}]"
+        )
     identity = torch.eye(len(W), dtype=W.dtype, device=W.device)
     if (W @ W.mT - identity).abs().max() > 1e3 * torch.finfo(W.dtype).eps:
         raise ValueError(

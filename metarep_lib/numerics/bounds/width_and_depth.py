@@ -6,15 +6,17 @@ W has orthonormal rows, K_hat = Phi W^T W Phi^T is what the narrow network sees 
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats
 from metarep_lib.numerics.bounds.rates import prediction_factor
 from metarep_lib.numerics.bounds.width import width_bound
 from metarep_lib.numerics.projections import projected
 from metarep_lib.numerics.solvers.iterations import cholesky
 from metarep_lib.numerics.spectrum.depth_laws import outlier_errors
 from metarep_lib.numerics.system import ridge_system
-from metarep_lib.prompt import Prompt
+from metarep_lib.prompt import Prompt, a_prompt
 
 
+@asked(prompt=a_prompt(axes=""), W=floats("m p2", like="prompt"), steps=at_least(0))
 def capacity_bound(prompt: Prompt, W: Tensor, steps: int) -> Tensor:
     """[steps + 1, q] what width loses + what depth loses after t steps, at every query: a bound on |f_(m,t)(x) - f*(x)|.
 
@@ -42,6 +44,7 @@ def capacity_bound(prompt: Prompt, W: Tensor, steps: int) -> Tensor:
     )
 
 
+@asked(prompt=a_prompt(axes="", single=False))
 def distinct_eigenvalues(prompt: Prompt) -> Tensor:
     """[n] of K + lambda I, n <= p + 1, from the singular values of Phi: those at lambda count once and are exactly lambda.
 

@@ -9,10 +9,20 @@ import torch
 from scipy.special import gammaln, ive
 from torch import Tensor
 
+from metarep_lib.asked import (
+    asked,
+    at_least,
+    finite,
+    floats,
+    in_range,
+    not_negative,
+    temperature,
+)
 from metarep_lib.numerics.kernels.kernels import ExponentialKernel
-from metarep_lib.prompt import Prompt
+from metarep_lib.prompt import Prompt, a_prompt
 
 
+@asked(prompt=a_prompt(single=False, half=True))
 def smoother_weights(prompt: Prompt, kernel: ExponentialKernel) -> Tensor:
     """s_i(x) = k_i(x) / sum_j k_j(x), [*batch, q, k]: positive, with sum one.
 
@@ -21,6 +31,7 @@ def smoother_weights(prompt: Prompt, kernel: ExponentialKernel) -> Tensor:
     return kernel.logits(prompt.phi_query, prompt.phi).softmax(-1)
 
 
+@asked(prompt=a_prompt(single=False, half=True))
 def nadaraya_watson(prompt: Prompt, kernel: ExponentialKernel) -> Tensor:
     """f(x) = sum_i s_i(x) y_i, [*batch, q] (Nadaraya 1964, Watson 1964); [*batch, q, m] for several outputs.
 
@@ -37,6 +48,7 @@ def nadaraya_watson(prompt: Prompt, kernel: ExponentialKernel) -> Tensor:
     )
 
 
+@asked(prompt=a_prompt(single=False, half=True))
 def smoother_left_out(prompt: Prompt, kernel: ExponentialKernel) -> Tensor:
     """What the smoother says at every support when that support is hidden from it, [*batch, k].
 
@@ -54,6 +66,7 @@ def smoother_left_out(prompt: Prompt, kernel: ExponentialKernel) -> Tensor:
     return (weights @ prompt.y.unsqueeze(-1)).squeeze(-1)
 
 
+@asked(weights=floats("*B k", half=True))
 def effective_supports(weights: Tensor) -> Tensor:
     """n_eff = 1 / sum_i s_i^2, between 1 (one-hot) and k (uniform), [..., k] to [...].
 
@@ -66,6 +79,7 @@ def effective_supports(weights: Tensor) -> Tensor:
     return 1 / weights.square().sum(-1)
 
 
+@asked(delta=not_negative)
 def flat_logits_bound(delta: float) -> float:
     """tanh(delta / 4): logits in an interval of length delta keep f within this part of range(y) of the mean of y.
 
@@ -75,11 +89,13 @@ def flat_logits_bound(delta: float) -> float:
     return math.tanh(delta / 4)
 
 
+@asked(delta=not_negative)
 def first_order_bound(delta: float) -> float:
     """delta^2 / (12 sqrt 3), as a part of range(y): the same logits keep f this close to mean(y) + cov(logits, y)."""
     return delta**2 / (12 * math.sqrt(3))
 
 
+@asked(gap=finite, n=at_least(1))
 def leading_logit_bound(gap: float, n: int) -> float:
     """(n - 1) / (n - 1 + e^gap): a logit ahead of all others by gap keeps f within this part of range(y) of its target.
 
@@ -89,6 +105,7 @@ def leading_logit_bound(gap: float, n: int) -> float:
     return (n - 1) / (n - 1 + math.exp(gap)) if gap < 700 else 0.0
 
 
+@asked(n_features=at_least(1), tau=temperature)
 def share_on_sphere(n_features: int, tau: float) -> float:
     """n_eff / n for many supports uniform on the unit sphere of R^p: E[w]^2 / E[w^2] for w = e^(u / tau), by the law of large numbers.
 
@@ -106,9 +123,10 @@ def share_on_sphere(n_features: int, tau: float) -> float:
             + c
         )
 
-    return math.exp(2 * log_mean(1 / tau) - log_mean(2 / tau))
+    return in_range("share_on_sphere", math.exp(2 * log_mean(1 / tau) - log_mean(2 / tau)))
 
 
+@asked(prompt=a_prompt(single=False, half=True))
 def log_sink_mass(prompt: Prompt, kernel: ExponentialKernel) -> Tensor:
     """log(lambda / (lambda + sum_j K_ij)) for supports and queries i, [*batch, k + q]: the share of a sink of logit log lambda.
 

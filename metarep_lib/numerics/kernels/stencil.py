@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
+
 __all__ = [
     "StencilKernel",
     "best_spacing",
@@ -56,8 +58,8 @@ def stencil_constant(pairs: int) -> Fraction:
     return Fraction(1, (2 * pairs + 1) * comb(2 * pairs, pairs))
 
 
-@dataclass(frozen=True)
-class StencilKernel:
+@dataclass(frozen=True, eq=False, repr=False)
+class StencilKernel(Contents):
     """K_ij = psi_J(eps s) / eps with s = <phi_i, phi'_j>; sinh(eps s) / eps for one pair.
 
     Formed with sinh, so that nothing cancels between exp(eps s) and exp(-eps s).

@@ -5,12 +5,21 @@ The right-hand sides Y stand in the columns of the system's `y`, [*batch, k, m].
 * `conjugate_gradient` keeps the residual as R = Q C with orthonormal Q (Dubrulle 2001, algorithm DR). How the residuals
   differ in size and how nearly they depend on each other stands in the small C, which is never inverted.
 * `textbook_conjugate_gradient` is O'Leary's, which divides by R^T R. It breaks down, and says so.
+
+Every output is divided by a power of two that makes its targets of ordinary size, as in `solution.solved`. For derivatives
+take `conjugate_gradient` of `metarep_lib.numerics.solvers`, column by column: those of a singular value decomposition do
+not exist where singular values meet.
 """
 
 import torch
 from torch import Tensor
 
-from metarep_lib.numerics.solvers.solution import Outcome, Solution
+from metarep_lib.numerics.solvers.solution import (
+    Outcome,
+    Solution,
+    power_of_two,
+    with_range,
+)
 from metarep_lib.numerics.system import RidgeSystem
 
 
@@ -39,7 +48,8 @@ def conjugate_gradient(
         outcomes [*batch, m], one for each output.
 
     Raises:
-        ValueError: y without columns, negative steps, or a rank tolerance outside [0, 1).
+        ValueError: y without columns, negative steps, a rank tolerance outside [0, 1), a system in half precision, or one
+            that asks for gradients.
 
     >>> from metarep_lib.numerics.system import ridge_system
     >>> from metarep_lib.prompt import Prompt
@@ -50,7 +60,13 @@ def conjugate_gradient(
     ('CONVERGED', [1, 1])
     """
     check("block.conjugate_gradient", system, steps)
-    A, Y = system.A, system.y
+    if torch.is_grad_enabled() and (system.A.requires_grad or system.y.requires_grad):
+        raise ValueError(
+            "block.conjugate_gradient(a system that requires a gradient): a singular value decomposition has none where singular values meet;"
+            " this would work: solvers.conjugate_gradient(system, steps), column by column, or torch.no_grad()"
+        )
+    unit = power_of_two(system.y.mT).mT  # [*batch, 1, m]
+    A, Y = system.A, system.y / unit
     threshold = (
         max(Y.shape[-2:]) * torch.finfo(Y.dtype).eps if rank_tolerance is None else rank_tolerance
     )
@@ -79,9 +95,9 @@ def conjugate_gradient(
         history["r"].append(Q @ C)
     stacked = {name: torch.stack(values) for name, values in history.items() if values}
     stacked |= {name: stacked[name] * length for name in ("alpha", "r")}
-    return Solution(
-        stacked["alpha"][-1], stacked, judge(system, stacked["alpha"][-1], broke_down, tolerance)
-    )
+    outcomes = judge(system, stacked["alpha"][-1], unit, broke_down, tolerance)
+    stacked |= {name: stacked[name] * unit for name in ("alpha", "r")}
+    return Solution(stacked["alpha"][-1], stacked, outcomes)
 
 
 def textbook_conjugate_gradient(
@@ -95,7 +111,8 @@ def textbook_conjugate_gradient(
     converged is BREAKDOWN. Arguments, returns and errors as for `conjugate_gradient`, without `rank`.
     """
     check("block.textbook_conjugate_gradient", system, steps)
-    A, r, p = system.A, system.y, system.y
+    unit = power_of_two(system.y.mT).mT  # [*batch, 1, m]
+    A, r, p = system.A, system.y / unit, system.y / unit
     alpha, broke_down = torch.zeros_like(r), torch.zeros_like(A[..., 0, 0], dtype=torch.bool)
     history = {"alpha": [alpha], "r": [r], "p": []}
     for _ in range(steps):
@@ -116,8 +133,9 @@ def textbook_conjugate_gradient(
         )
         history["alpha"].append(alpha)
         history["r"].append(r)
-    stacked = {name: torch.stack(values) for name, values in history.items() if values}
-    return Solution(alpha, stacked, judge(system, alpha, broke_down, tolerance))
+    stacked = {name: torch.stack(values) * unit for name, values in history.items() if values}
+    outcomes = judge(system, alpha, unit, broke_down, tolerance)
+    return Solution(stacked["alpha"][-1], stacked, outcomes)
 
 
 def rate_bound(system: RidgeSystem, t: Tensor) -> Tensor:
@@ -142,8 +160,9 @@ def rate_bound(system: RidgeSystem, t: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(system.A)
     U, star = vectors[:, :m], torch.linalg.solve(system.A, system.y)
     v = star - system.y @ torch.linalg.solve(U.T @ system.y, U.T @ star)
-    root = (values[-1] / values[m]).sqrt()
-    return 2 * ((root - 1) / (root + 1)) ** (t.unsqueeze(-1) - 1) * system.norm(v.mT)
+    # no more than one where rounding leaves nothing of the eigenvalue
+    root = (values[-1] / values[m].clamp(min=0)).sqrt()
+    return 2 * (1 - 2 / (root + 1)) ** (t.unsqueeze(-1) - 1) * system.norm(v)
 
 
 def orthonormal_factor(z: Tensor, floor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -160,16 +179,22 @@ def size(z: Tensor) -> Tensor:
     return z.flatten(-2).norm(dim=-1).clamp(min=torch.finfo(z.dtype).tiny)
 
 
-def judge(system: RidgeSystem, alpha: Tensor, broke_down: Tensor, tolerance: float) -> Tensor:
-    """[*batch, m] the outcome of every output, from its recomputed residual."""
-    converged = (system.y - system.A @ alpha).norm(dim=-2) <= tolerance * system.y.norm(dim=-2)
+def judge(
+    system: RidgeSystem, alpha: Tensor, unit: Tensor, broke_down: Tensor, tolerance: float
+) -> Tensor:
+    """[*batch, m] the outcome of every output, from its recomputed residual; alpha is that of the targets divided by their units."""
+    y = system.y / unit
+    converged = (y - system.A @ alpha).norm(dim=-2) <= tolerance * y.norm(dim=-2)
     outcomes = torch.where(converged, int(Outcome.CONVERGED), int(Outcome.NOT_CONVERGED))
     outcomes = torch.where(torch.isfinite(alpha).all(-2), outcomes, int(Outcome.NON_FINITE))
-    return torch.where(broke_down.unsqueeze(-1) & ~converged, int(Outcome.BREAKDOWN), outcomes)
+    broken = broke_down.unsqueeze(-1) & ~converged
+    outcomes = torch.where(broken, int(Outcome.BREAKDOWN), outcomes)
+    return with_range(outcomes, alpha.mT, unit.mT)
 
 
 def check(name: str, system: RidgeSystem, steps: int) -> None:
-    if system.y.ndim != system.A.ndim:
+    system.check_factored(name)
+    if not system.has_outputs:
         raise ValueError(
             f"{name}(y with shape {list(system.y.shape)}): expected [*batch, k, m], a column for each output; system.y.unsqueeze(-1) would work"
         )

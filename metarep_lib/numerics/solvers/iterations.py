@@ -1,7 +1,8 @@
 """Textbook solvers for (K + lambda I) alpha = y, each with its full history and a typed outcome.
 
 They know nothing of networks. A solver never raises for numeric trouble and never hides it: the
-outcome says what happened, once for every system of the batch.
+outcome says what happened, once for every system of the batch and every output. All are
+differentiable in A and y, before convergence and after.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from metarep_lib.numerics.solvers.solution import Solution, judge
+from metarep_lib.asked import array_or_number, asked, beside, finite, floats, not_negative, whole
+from metarep_lib.numerics.solvers.solution import Solution, solved
 from metarep_lib.numerics.steps import (
     State,
     chebyshev_step,
@@ -17,10 +19,15 @@ from metarep_lib.numerics.steps import (
     gradient_descent_step,
 )
 from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system_asked import a_system
 
 
+@asked(system=a_system(single=False, half=True), tolerance=not_negative)
 def cholesky(system: RidgeSystem, tolerance: float = 1e-8) -> Solution:
     """alpha* = (K + lambda I)^-1 y by Cholesky factorisation: the oracle.
+
+    Raises:
+        ValueError: a system in half precision.
 
     >>> from metarep_lib.numerics.system import ridge_system
     >>> from metarep_lib.prompt import Prompt
@@ -28,13 +35,22 @@ def cholesky(system: RidgeSystem, tolerance: float = 1e-8) -> Solution:
     >>> cholesky(system).alpha.tolist(), cholesky(system).outcome.name
     ([0.5, 0.5], 'CONVERGED')
     """
-    factor, info = torch.linalg.cholesky_ex(system.A)
-    alpha = torch.cholesky_solve(system.y.unsqueeze(-1), factor).squeeze(-1)
-    return Solution(
-        alpha, {"alpha": alpha.unsqueeze(0)}, judge(system, alpha, info != 0, tolerance)
-    )
+    system.check_factored("cholesky")
+
+    def run(system: RidgeSystem) -> tuple[dict[str, Tensor], Tensor]:
+        factor, info = torch.linalg.cholesky_ex(system.A)
+        alpha = torch.cholesky_solve(system.y.unsqueeze(-1), factor).squeeze(-1)
+        return {"alpha": alpha.unsqueeze(0)}, info != 0
+
+    return solved(system, run, tolerance)
 
 
+@asked(
+    system=a_system(single=False, half=True),
+    steps=whole,
+    step_size=array_or_number,
+    tolerance=not_negative,
+)
 def gradient_descent(
     system: RidgeSystem, steps: int, step_size: float, tolerance: float = 1e-8
 ) -> Solution:
@@ -49,21 +65,26 @@ def gradient_descent(
     Raises:
         ValueError: negative steps.
     """
-    start = {"alpha": torch.zeros_like(system.y), "r": system.y}
-    history = iterate(
-        lambda state: gradient_descent_step(state, system.matvec, step_size),
-        start,
-        steps,
-        "gradient_descent",
-    )
-    alpha = history["alpha"][-1]
-    return Solution(
-        alpha,
-        history,
-        judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance),
-    )
+    check_steps("gradient_descent", steps)
+
+    def run(system: RidgeSystem) -> tuple[dict[str, Tensor], Tensor]:
+        history = iterate(
+            lambda state: gradient_descent_step(state, system.matvec, step_size),
+            {"alpha": torch.zeros_like(system.y), "r": system.y},
+            steps,
+        )
+        return history, never(system)
+
+    return solved(system, run, tolerance)
 
 
+@asked(
+    system=a_system(single=False, half=True),
+    steps=whole,
+    smallest=finite,
+    largest=finite,
+    tolerance=not_negative,
+)
 def chebyshev(
     system: RidgeSystem, steps: int, smallest: float, largest: float, tolerance: float = 1e-8
 ) -> Solution:
@@ -82,36 +103,38 @@ def chebyshev(
         raise ValueError(
             f"chebyshev(smallest={smallest}, largest={largest}): expected 0 < smallest < largest, e.g. system.eigenvalues[[0, -1]]"
         )
+    check_steps("chebyshev", steps)
     theta, delta = (largest + smallest) / 2, (largest - smallest) / 2
-    rho = delta / theta
 
-    def step(state: State) -> State:
-        nonlocal rho
-        rho_old, rho = rho, 1 / (2 * theta / delta - rho)
-        return chebyshev_step(state, system.matvec, rho * rho_old, 2 * rho / delta)
+    def run(system: RidgeSystem) -> tuple[dict[str, Tensor], Tensor]:
+        rho = delta / theta
 
-    history = iterate(
-        step,
-        {"alpha": torch.zeros_like(system.y), "r": system.y, "d": system.y / theta},
-        steps,
-        "chebyshev",
-    )
-    alpha = history["alpha"][-1]
-    return Solution(
-        alpha,
-        history,
-        judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance),
-    )
+        def step(state: State) -> State:
+            nonlocal rho
+            rho_old, rho = rho, 1 / (2 * theta / delta - rho)
+            return chebyshev_step(state, system.matvec, rho * rho_old, 2 * rho / delta)
+
+        start = {"alpha": torch.zeros_like(system.y), "r": system.y, "d": system.y / theta}
+        return iterate(step, start, steps), never(system)
+
+    return solved(system, run, tolerance)
 
 
+@asked(
+    system=a_system(single=False, half=True),
+    steps=whole,
+    tolerance=not_negative,
+    preconditioner=floats("*A k", half=True, above=0.0, like="system"),
+)
 def conjugate_gradient(
     system: RidgeSystem, steps: int, tolerance: float = 1e-8, preconditioner: Tensor | None = None
 ) -> Solution:
     """t steps of CG (Hestenes and Stiefel 1952) from alpha_0 = 0, preconditioned by a diagonal if one is given.
 
     Differences from the textbook: it does not stop by itself, since the history of a fixed number
-    of steps is what a network is compared with; a numerator below the dtype's smallest normal
-    number counts as zero and 0 / 0 as 0, so that steps past convergence change nothing.
+    of steps is what a network is compared with; with targets of ordinary size, a numerator below
+    the dtype's smallest normal number counts as zero and 0 / 0 as 0, so that steps past
+    convergence change nothing.
 
     Args:
         system: what to solve.
@@ -128,33 +151,43 @@ def conjugate_gradient(
     >>> conjugate_gradient(system, steps=3).history["alpha"].tolist()
     [[0.0, 0.0], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
     """
-    m = preconditioner
-    start = {
-        "alpha": torch.zeros_like(system.y),
-        "r": system.y,
-        "p": system.y if m is None else m * system.y,
-    }
-    history = iterate(
-        lambda state: conjugate_gradient_step(state, system.matvec, inner, divide, m),
-        start,
-        steps,
-        "conjugate_gradient",
+    check_steps("conjugate_gradient", steps)
+    m = (
+        preconditioner.unsqueeze(-2)
+        if preconditioner is not None and system.has_outputs
+        else preconditioner
     )
-    alpha = history["alpha"][-1]
-    broke_down = torch.zeros_like(alpha[..., 0], dtype=torch.bool)
-    if steps:
-        broke_down = (
-            (history["sigma"] <= 0) & (history["rho"] >= torch.finfo(alpha.dtype).tiny)
-        ).any(0)
-    return Solution(alpha, history, judge(system, alpha, broke_down, tolerance))
+
+    def run(system: RidgeSystem) -> tuple[dict[str, Tensor], Tensor]:
+        history = iterate(
+            lambda state: conjugate_gradient_step(state, system.matvec, inner, divide, m),
+            {
+                "alpha": torch.zeros_like(system.y),
+                "r": system.y,
+                "p": system.y if m is None else m * system.y,
+            },
+            steps,
+        )
+        if not steps:
+            return history, never(system)
+        smallest = torch.finfo(system.y.dtype).tiny
+        return history, ((history["sigma"] <= 0) & (history["rho"] >= smallest)).any(0)
+
+    return solved(system, run, tolerance)
 
 
-def iterate(
-    step: Callable[[State], State], start: State, steps: int, name: str
-) -> dict[str, Tensor]:
-    """Run a recurrence and stack what every name held: vectors from step 0 on, scalars per step."""
+def check_steps(call: str, steps: int) -> None:
     if steps < 0:
-        raise ValueError(f"{name}(steps={steps}): expected steps >= 0, e.g. steps=10")
+        raise ValueError(f"{call}(steps={steps}): expected steps >= 0, e.g. steps=10")
+
+
+def never(system: RidgeSystem) -> Tensor:
+    """[*batch] no system breaks down."""
+    return torch.zeros_like(system.y[..., 0], dtype=torch.bool)
+
+
+def iterate(step: Callable[[State], State], start: State, steps: int) -> dict[str, Tensor]:
+    """Run a recurrence and stack what every name held: vectors from step 0 on, scalars per step."""
     states = [start]
     for _ in range(steps):
         states.append(step(states[-1]))
@@ -169,6 +202,20 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(-1, keepdim=True)
 
 
+@asked(
+    numerator=floats("...", half=True, finite=False),
+    denominator=beside("numerator", floats("...", half=True, finite=False, like="numerator")),
+)
 def divide(numerator: Tensor, denominator: Tensor) -> Tensor:
-    negligible = numerator.abs() < torch.finfo(numerator.dtype).tiny
-    return torch.where(negligible, torch.zeros_like(numerator), numerator / denominator)
+    """The quotient, 0 where the numerator is negligible.
+
+    Its derivatives are 0 already where the numerator is faint, since theirs has the square of the denominator below the
+    line. The denominator is replaced before the division: what `where` leaves out has derivatives, too, and 0 / 0 has NaN.
+    """
+    info = torch.finfo(numerator.dtype)
+    faint = numerator.abs() < info.tiny / info.eps**2
+    numerator = torch.where(faint, numerator.detach(), numerator)
+    denominator = torch.where(faint, denominator.detach(), denominator)
+    negligible = numerator.abs() < info.tiny
+    quotient = numerator / torch.where(negligible, torch.ones_like(denominator), denominator)
+    return torch.where(negligible, torch.zeros_like(numerator), quotient)

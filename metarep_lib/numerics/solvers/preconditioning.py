@@ -7,11 +7,14 @@ positive definite P = L L^T in the place of 1 / m, for L^-1 A L^-T.
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, indices
 from metarep_lib.numerics.projections import landmark_projection, projected
 from metarep_lib.numerics.system import RidgeSystem
-from metarep_lib.prompt import Prompt
+from metarep_lib.numerics.system_asked import a_system
+from metarep_lib.prompt import Prompt, a_prompt
 
 
+@asked(system=a_system(single=False, half=True))
 def jacobi(system: RidgeSystem) -> Tensor:
     """m_i = 1 / A_ii, [*batch, k] (Jacobi 1845).
 
@@ -21,6 +24,7 @@ def jacobi(system: RidgeSystem) -> Tensor:
     return 1 / system.A.diagonal(dim1=-2, dim2=-1)
 
 
+@asked(system=a_system(single=False, half=True), m=floats("*A k", half=True, like="system"))
 def scaled(system: RidgeSystem, m: Tensor) -> RidgeSystem:
     """The system m^1/2 A m^1/2 of unknown alpha / m^1/2, with the same predictions.
 
@@ -42,11 +46,12 @@ def scaled(system: RidgeSystem, m: Tensor) -> RidgeSystem:
     root = m.sqrt()
     return RidgeSystem(
         root.unsqueeze(-1) * system.A * root.unsqueeze(-2),
-        root * system.y,
+        (root.unsqueeze(-1) if system.has_outputs else root) * system.y,
         system.K_query * root.unsqueeze(-2),
     )
 
 
+@asked(system=a_system(single=False, half=True), P=floats("*A k k", like="system"))
 def whitened(system: RidgeSystem, P: Tensor) -> RidgeSystem:
     """The system L^-1 A L^-T of unknown L^T alpha, P = L L^T, with the same predictions: CG on it is CG preconditioned by P^-1.
 
@@ -56,11 +61,13 @@ def whitened(system: RidgeSystem, P: Tensor) -> RidgeSystem:
 
     Raises:
         torch.linalg.LinAlgError: a P that is not positive definite.
+        ValueError: a system in half precision.
 
     >>> system = RidgeSystem(torch.tensor([[2.0, 1.0], [1.0, 2.0]]), torch.ones(2), torch.ones(1, 2))
     >>> whitened(system, system.A).condition_number.round().item()  # nothing is left to do
     1.0
     """
+    system.check_factored("whitened")
     L = torch.linalg.cholesky(P)
 
     def solve(B: Tensor) -> Tensor:
@@ -68,11 +75,12 @@ def whitened(system: RidgeSystem, P: Tensor) -> RidgeSystem:
 
     return RidgeSystem(
         solve(solve(system.A).mT),
-        solve(system.y.unsqueeze(-1)).squeeze(-1),
+        solve(system.y) if system.has_outputs else solve(system.y.unsqueeze(-1)).squeeze(-1),
         solve(system.K_query.mT).mT,
     )
 
 
+@asked(prompt=a_prompt(axes="", single=False), landmarks=indices("k"))
 def landmark_preconditioner(prompt: Prompt, landmarks: Tensor) -> Tensor:
     """P = Phi W^T W Phi^T + lambda I, W an orthonormal basis of the landmarks' features (Nystrom's K in the place of K), [k, k].
 
@@ -93,6 +101,7 @@ def landmark_preconditioner(prompt: Prompt, landmarks: Tensor) -> Tensor:
     )
 
 
+@asked(system=a_system(single=False, half=True), size=at_least(1))
 def block_diagonal(system: RidgeSystem, size: int) -> Tensor:
     """P = A with everything outside blocks of `size` neighbouring supports set to zero (block Jacobi), [*batch, k, k].
 
@@ -103,6 +112,7 @@ def block_diagonal(system: RidgeSystem, size: int) -> Tensor:
     return system.A * (block == block.unsqueeze(-1))
 
 
+@asked(prompt=a_prompt())
 def row_normalised(prompt: Prompt) -> tuple[Prompt, Tensor]:
     """What an RMSNorm without gain makes of the features: phi_i / ||phi_i||, and the lengths ||phi_i|| of the supports.
 

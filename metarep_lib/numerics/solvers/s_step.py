@@ -14,13 +14,21 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metarep_lib.numerics.solvers.iterations import divide
-from metarep_lib.numerics.solvers.solution import Solution, judge
+from metarep_lib.asked import asked, finite, not_negative
+from metarep_lib.numerics.solvers.iterations import divide, never
+from metarep_lib.numerics.solvers.solution import Solution, solved
 from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system_asked import a_system
 
 KrylovBasis = Literal["monomial", "newton", "chebyshev"]
 
 
+@asked(
+    system=a_system(single=False, half=True),
+    smallest=finite,
+    largest=finite,
+    tolerance=not_negative,
+)
 def s_step_conjugate_gradient(
     system: RidgeSystem,
     cycles: int,
@@ -58,30 +66,31 @@ def s_step_conjugate_gradient(
             f"s_step_conjugate_gradient(cycles={cycles}, s={s}): expected cycles >= 0 and s >= 1, e.g. cycles=10, s=4"
         )
     up, here, down = basis_recurrence(basis, s, smallest, largest)
-    B = change_of_basis(up, here, down).to(system.y)
-    alpha, r, p = torch.zeros_like(system.y), system.y, system.y
-    history = [alpha]
-    for _ in range(cycles):
-        columns = krylov(system, p, s + 1, up, here, down) + krylov(system, r, s, up, here, down)
-        Y = torch.stack(columns, dim=-1)
-        G = Y.mT @ Y
-        start = torch.zeros_like(G[..., 0])
-        x_c, r_c, p_c = start, start.clone(), start.clone()
-        r_c[..., s + 1], p_c[..., 0] = 1.0, 1.0
-        for _ in range(s):
-            Bp = p_c @ B.T
-            rho = form(r_c, G, r_c)
-            gamma = divide(rho, form(p_c, G, Bp))
-            x_c, r_c = x_c + gamma * p_c, r_c - gamma * Bp
-            p_c = r_c + divide(form(r_c, G, r_c), rho) * p_c
-            history.append(alpha + (Y @ x_c.unsqueeze(-1)).squeeze(-1))
-        alpha = history[-1]
-        r, p = ((Y @ v.unsqueeze(-1)).squeeze(-1) for v in (r_c, p_c))
-    return Solution(
-        alpha,
-        {"alpha": torch.stack(history)},
-        judge(system, alpha, torch.zeros_like(alpha[..., 0], dtype=torch.bool), tolerance),
-    )
+    B = change_of_basis(up, here, down).to(system.A)
+
+    def run(system: RidgeSystem) -> tuple[dict[str, Tensor], Tensor]:
+        alpha, r, p = torch.zeros_like(system.y), system.y, system.y
+        history = [alpha]
+        for _ in range(cycles):
+            columns = krylov(system, p, s + 1, up, here, down)
+            columns += krylov(system, r, s, up, here, down)
+            Y = torch.stack(columns, dim=-1)
+            G = Y.mT @ Y
+            start = torch.zeros_like(G[..., 0])
+            x_c, r_c, p_c = start, start.clone(), start.clone()
+            r_c[..., s + 1], p_c[..., 0] = 1.0, 1.0
+            for _ in range(s):
+                Bp = p_c @ B.T
+                rho = form(r_c, G, r_c)
+                gamma = divide(rho, form(p_c, G, Bp))
+                x_c, r_c = x_c + gamma * p_c, r_c - gamma * Bp
+                p_c = r_c + divide(form(r_c, G, r_c), rho) * p_c
+                history.append(alpha + (Y @ x_c.unsqueeze(-1)).squeeze(-1))
+            alpha = history[-1]
+            r, p = ((Y @ v.unsqueeze(-1)).squeeze(-1) for v in (r_c, p_c))
+        return {"alpha": torch.stack(history)}, never(system)
+
+    return solved(system, run, tolerance)
 
 
 def form(a: Tensor, G: Tensor, b: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, positive
+
 # blocks per step of the constructed networks, and blocks they need once
 BLOCKS = {
     "gradient descent": (1, 0),
@@ -20,6 +22,7 @@ BLOCKS = {
 }
 
 
+@asked(steps=at_least(0))
 def blocks(algorithm: str, steps: int) -> int:
     """Depth of the constructed network that takes so many steps.
 
@@ -35,6 +38,7 @@ def blocks(algorithm: str, steps: int) -> int:
     return per_step * steps + once
 
 
+@asked()
 def gradient_descent_steps(kappa: float, accuracy: float) -> int:
     """Least t with ((kappa - 1) / (kappa + 1))^t <= accuracy, about (kappa / 2) ln(1 / accuracy); best fixed step size.
 
@@ -45,6 +49,7 @@ def gradient_descent_steps(kappa: float, accuracy: float) -> int:
     return count(math.log(1 / accuracy), math.log1p(2 / (kappa - 1)) if kappa > 1 else math.inf)
 
 
+@asked()
 def krylov_steps(kappa: float, accuracy: float) -> int:
     """Least t with 1 / T_t((kappa + 1) / (kappa - 1)) <= accuracy, about (sqrt kappa / 2) ln(2 / accuracy).
 
@@ -58,6 +63,7 @@ def krylov_steps(kappa: float, accuracy: float) -> int:
     return count(arcosh(1 / accuracy), interval_rate(kappa))
 
 
+@asked()
 def newton_steps(kappa: float, accuracy: float) -> int:
     """Least s with ((kappa - 1) / (kappa + 1))^(2^s) <= accuracy, about log2 kappa + log2 ln(1 / accuracy) - 1.
 
@@ -70,6 +76,7 @@ def newton_steps(kappa: float, accuracy: float) -> int:
     return max(0, math.ceil(math.log2(steps))) if steps else 0
 
 
+@asked(eigenvalues=floats("n"))
 def outlier_steps(eigenvalues: Tensor, accuracy: float) -> int:
     """The fewest steps over all windows [a, b] of the spectrum: one for each eigenvalue outside, Chebyshev's count inside.
 
@@ -126,6 +133,7 @@ def windows(eigenvalues: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return of_below + of_above, rate, index[:, None] + (n - 1 - index), index[:, None] <= index
 
 
+@asked(K_eigenvalues=floats("*B n"), ridge=positive)
 def effective_dimension(K_eigenvalues: Tensor, ridge: float) -> Tensor:
     """d_eff = tr K (K + lambda I)^-1 = sum_i mu_i / (mu_i + lambda), [*batch]: how many directions the ridge leaves free.
 
@@ -140,6 +148,7 @@ def effective_dimension(K_eigenvalues: Tensor, ridge: float) -> Tensor:
     return (mu / (mu + ridge)).sum(-1)
 
 
+@asked()
 def effective_dimension_steps(d_eff: float, accuracy: float, threshold: float | None = None) -> int:
     """t = (how many eigenvalues of K can exceed c lambda) + Chebyshev's count for kappa = 1 + c, free of n and kappa.
 
@@ -166,6 +175,7 @@ def effective_dimension_steps(d_eff: float, accuracy: float, threshold: float | 
     return outliers + krylov_steps(1 + threshold, accuracy)
 
 
+@asked()
 def bai_layers(kappa: float, accuracy: float) -> int:
     """Layers that Bai et al. (2023, theorem 4) give for ridge regression: ceil(2 kappa ln(B_x B_w / 2 eps)) + 1.
 
@@ -202,5 +212,5 @@ def count(needed: float, rate: float) -> int:
 def check(kappa: float, accuracy: float) -> None:
     if not kappa >= 1 or not accuracy > 0:
         raise ValueError(
-            f"kappa={kappa}, accuracy={accuracy}: expected kappa >= 1 and accuracy > 0, e.g. kappa=100.0, accuracy=1e-6"
+            f"a depth law with kappa={kappa}, accuracy={accuracy}: expected kappa >= 1 and accuracy > 0, e.g. kappa=100.0, accuracy=1e-6"
         )

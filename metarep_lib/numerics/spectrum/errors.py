@@ -16,25 +16,34 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, in_range, positive
 from metarep_lib.numerics.solvers.iterations import divide, inner
 from metarep_lib.numerics.steps import conjugate_gradient_step
 from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system_asked import a_system
 
 MOST_STEPS = 2**60
 
 
+@asked(system=a_system(definite=True))
 def spectral_shares(system: RidgeSystem) -> tuple[Tensor, Tensor]:
     """(eigenvalues, shares), both [*batch, n]: lambda_i ascending and (v_i . y)^2 / lambda_i, scaled to sum one.
+
+    Raises:
+        ValueError: several outputs, or a system in half precision.
 
     >>> system = RidgeSystem(torch.diag(torch.tensor([1.0, 4.0])), torch.tensor([1.0, 2.0]), torch.zeros(1, 2))
     >>> [values.tolist() for values in spectral_shares(system)]
     [[1.0, 4.0], [0.5, 0.5]]
     """
+    system.check_factored("spectral_shares")
+    system.check_one_output("spectral_shares")
     eigenvalues, vectors = torch.linalg.eigh(system.A)
     shares = (vectors.mT @ system.y.unsqueeze(-1)).squeeze(-1).square() / eigenvalues
     return eigenvalues, shares / shares.sum(-1, keepdim=True)
 
 
+@asked()
 def gradient_descent_errors(
     eigenvalues: Tensor, shares: Tensor, t: Tensor, step_size: Tensor | float
 ) -> Tensor:
@@ -61,6 +70,7 @@ def gradient_descent_errors(
     return root_mean(factors.abs() ** t.view(-1, *[1] * factors.ndim), shares)
 
 
+@asked()
 def chebyshev_errors(
     eigenvalues: Tensor, shares: Tensor, t: Tensor, smallest: float, largest: float
 ) -> Tensor:
@@ -106,6 +116,7 @@ def chebyshev_errors(
     return root_mean(P.view(len(t), *[1] * (shares.ndim - 1), -1), shares)
 
 
+@asked(eigenvalues=floats("*B n", above=0.0), shares=floats("*S n", least=0.0), steps=at_least(0))
 def conjugate_gradient_errors(eigenvalues: Tensor, shares: Tensor, steps: int) -> Tensor:
     """Relative A-norm error after 0 ... steps steps of CG on the diagonal system, in the dtype handed in.
 
@@ -127,9 +138,16 @@ def conjugate_gradient_errors(eigenvalues: Tensor, shares: Tensor, steps: int) -
     for _ in range(steps):
         state = conjugate_gradient_step(state, lambda v: eigenvalues * v, inner, divide)
         squares.append(eigenvalues * (state["alpha"] - star).square())
-    return (torch.stack(squares).sum(-1) / shares.sum(-1)).sqrt()
+    if not (shares.sum(-1) > 0).all():
+        raise ValueError(
+            f"conjugate_gradient_errors(shares={list(shares.shape)}): they are all zero, so that there"
+            " is no error to divide by; expected one share > 0, e.g. torch.ones(n) / n"
+        )
+    errors = (torch.stack(squares).sum(-1) / shares.sum(-1)).sqrt()
+    return in_range("conjugate_gradient_errors", errors)
 
 
+@asked(eigenvalues=floats("n", above=0.0), shares=floats("*B n", least=0.0), accuracy=positive)
 def gradient_descent_needs(eigenvalues: Tensor, shares: Tensor, accuracy: float) -> Tensor:
     """[*B] steps after which the relative A-norm error is at most the accuracy, step size 2 / (lambda_min + lambda_max).
 
@@ -155,6 +173,7 @@ def gradient_descent_needs(eigenvalues: Tensor, shares: Tensor, accuracy: float)
     )
 
 
+@asked()
 def chebyshev_needs(
     eigenvalues: Tensor, shares: Tensor, accuracy: float, smallest: float, largest: float, most: int
 ) -> Tensor:
@@ -185,6 +204,7 @@ def lagrange_weights(eigenvalues: Tensor) -> Tensor:
     return log_lagrange_weights(eigenvalues).exp()
 
 
+@asked(eigenvalues=floats("*B n", above=0.0))
 def worst_error(eigenvalues: Tensor) -> Tensor:
     """[*B] 1 / sum_i l_i: the relative A-norm error of CG after n - 1 steps on n distinct eigenvalues, targets at their worst.
 
@@ -222,7 +242,7 @@ def first_step(error: Callable[[int], float], accuracy: float) -> int:
         below, reached = reached, max(1, 2 * reached)
         if reached > MOST_STEPS:
             raise ArithmeticError(
-                f"first_step(accuracy={accuracy}): the error is still {error(below):g} after {below} steps; does it fall at all?"
+                f"first_step(accuracy={accuracy}): the error is still {error(below):g} after {below} steps; does it fall at all? expected an iteration that converges, on shares that are not all zero"
             )
     while reached - below > 1:
         middle = (below + reached) // 2

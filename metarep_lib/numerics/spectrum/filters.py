@@ -13,7 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.asked import asked, at_least, floats, one_of, tensors, whole
+from metarep_lib.contents import Contents
 from metarep_lib.numerics.system import RidgeSystem
+from metarep_lib.numerics.system_asked import a_system
 
 
 def descend(s: Tensor, eta: Tensor) -> Tensor:
@@ -50,8 +53,9 @@ METHODS: dict[str, tuple[Callable[..., Tensor], tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Filter:
+@asked(method=one_of(*METHODS), scalars=tensors("L", finite=False))
+@dataclass(frozen=True, eq=False, repr=False)
+class Filter(Contents):
     """A method with its scalars: call it with eigenvalues of A for c(s).
 
     Args:
@@ -65,23 +69,26 @@ class Filter:
     method: str
     scalars: dict[str, Tensor]
 
+    @asked(s=floats("..."))
     def __call__(self, s: Tensor) -> Tensor:
         return METHODS[self.method][0](s, **self.scalars)
 
 
-@dataclass(frozen=True)
-class PolynomialFilter:
+@asked(weights=floats("n"))
+@dataclass(frozen=True, eq=False, repr=False)
+class PolynomialFilter(Contents):
     """c(s) = sum_j weights_j T_j(2 s / largest - 1), Chebyshev polynomials on [0, largest]; [degree of 1 - s c(s)] weights."""
 
     weights: Tensor
     largest: float
 
+    @asked(s=floats("...", like="self"))
     def __call__(self, s: Tensor) -> Tensor:
         return chebyshev_basis(s, len(self.weights), self.largest) @ self.weights
 
 
-@dataclass(frozen=True)
-class Spectrum:
+@dataclass(frozen=True, eq=False, repr=False)
+class Spectrum(Contents):
     """A batch of systems in the eigenvectors of A, which is all a filter sees.
 
     Args:
@@ -95,8 +102,15 @@ class Spectrum:
     K_query: Tensor
 
     @classmethod
+    @asked(system=a_system())
     def of(cls, system: RidgeSystem) -> "Spectrum":
-        """Of any symmetric systems: K, K + lambda I, or the primal X^T X with right-hand side X^T y and queries x."""
+        """Of any symmetric systems: K, K + lambda I, or the primal X^T X with right-hand side X^T y and queries x.
+
+        Raises:
+            ValueError: several outputs, or a system in half precision.
+        """
+        system.check_factored("Spectrum.of")
+        system.check_one_output("Spectrum.of")
         eigenvalues, vectors = torch.linalg.eigh(system.A)
         return cls(
             eigenvalues, (vectors.mT @ system.y.unsqueeze(-1)).squeeze(-1), system.K_query @ vectors
@@ -106,11 +120,22 @@ class Spectrum:
         """[B, q] k(x)^T c(A) y."""
         return (self.K_query @ (c(self.eigenvalues) * self.y).unsqueeze(-1)).squeeze(-1)
 
+    @asked(f=floats("*B q", like="self"))
     def risk(self, c: Callable[[Tensor], Tensor], f: Tensor) -> Tensor:
         """Mean squared error of the predictions against f, [B, q]."""
+        self.check_said("risk", f)
         return (self.predict(c) - f).square().mean()
 
+    def check_said(self, call: str, f: Tensor) -> None:
+        """Refuse numbers that are not one for each query of each prompt."""
+        expected = self.K_query.shape[:-1]
+        if f.shape != expected:
+            raise ValueError(
+                f"{call}(f={list(f.shape)}): expected a number for every query, {list(expected)}"
+            )
 
+
+@asked(steps=at_least(0))
 def krylov_degree(method: str, steps: int) -> int:
     """The degree of 1 - s c(s) after L steps: L, and (3^L - 1) / 2 for GD++, whose features carry powers of S along.
 
@@ -129,6 +154,7 @@ def krylov_degree(method: str, steps: int) -> int:
     return (3**steps - 1) // 2 if method == "GD++" else steps
 
 
+@asked(f=floats("B q", like="spectrum"), steps=at_least(0), restarts=at_least(1), seed=at_least(0))
 def tune(
     method: str,
     spectrum: Spectrum,
@@ -157,6 +183,7 @@ def tune(
     >>> tune("gradient descent", spectrum, torch.full((1, 1), 0.5).double(), 1).scalars["eta"]  # one number, fitted
     tensor([0.5000], dtype=torch.float64)
     """
+    spectrum.check_said("tune", f)
     if method not in METHODS or steps < 1:
         raise ValueError(
             f"tune({method!r}, steps={steps}): expected steps >= 1 and one of {', '.join(map(repr, METHODS))}"
@@ -212,6 +239,7 @@ def descent(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
     return free.detach()
 
 
+@asked(f=floats("B q", like="spectrum"), degree=whole)
 def best_polynomial(spectrum: Spectrum, f: Tensor, degree: int) -> PolynomialFilter:
     """The filter of smallest risk among *all* with 1 - s c(s) of at most this degree, the same for every prompt: least squares, no search.
 
@@ -226,6 +254,7 @@ def best_polynomial(spectrum: Spectrum, f: Tensor, degree: int) -> PolynomialFil
     Raises:
         ValueError: a degree below one.
     """
+    spectrum.check_said("best_polynomial", f)
     if degree < 1:
         raise ValueError(
             f"best_polynomial(degree={degree}): expected degree >= 1, e.g. krylov_degree('GD++', 2)"

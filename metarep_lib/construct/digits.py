@@ -1,0 +1,271 @@
+r"""In which range a network with guarded divisions keeps its digits, computed from the prompt before anything is lost.
+
+A division is N / (D + g) with a guard g of the dtype (`guard_of`). The divisors are homogeneous in the targets: those of targets
+c y are c^d D. As a solver converges they fall with its residual r, and below g nothing moves any more: the residual stays at
+
+    ||r|| = (g / D_0)^(1/d) ||y||,       D_0 the divisor at the start.
+
+D_0 = s^d with the size s = sqrt(sum_i m_i y_i^2) of the targets, m the diagonal that the program preconditions with or 1. For d = 4, the
+price of two blocks a step (`delta c - rho^2`), features and ridge cancel; for d = 2 D_0 has a factor of the size of K + lambda I, taken to
+be of order one. In range are targets for which at most sqrt(u) of y is left, u the unit roundoff: half of the digits. The range ends
+above where a product of degree d may overflow; what does overflow is NaN or infinite, which needs no warning.
+
+A softmax program can lose digits to its diagonal as well: a positive definite matrix has at least the condition number
+max_i d_i / min_i d_i of its diagonal, and with d_i = m_i (1 + K_ii / lambda) that is the matrix such a program solves with.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from metarep_lib.construct.program import Form, Head, Program, Weight, Write, guard_of
+from metarep_lib.network.tokens import N_REGISTERS, SINK
+from metarep_lib.warned import DigitsLost, NumericalWarning, SinkUnderflow, seen
+
+__all__ = [
+    "digits_range",
+    "divisor_degree",
+    "trouble",
+]
+
+HEADROOM = 2.0**16
+"""How far a product of degree d may exceed D_0: condition numbers, sums over features."""
+
+CARRIED = 2.0**10
+"""What a program that carries A p, A q ... by recurrences of their own adds to the error: from a few to 2^20, measured."""
+
+
+def digits_range(program: Program, dtype: torch.dtype) -> tuple[float, float]:
+    """(least, most) of the size sqrt(sum_i m_i y_i^2) of the targets for which the network keeps at least half of its digits.
+
+    m is the diagonal that the program preconditions with, 1 where it does not: then the size is ||y||. Outside, `predict`, `trace`
+    and `run` warn of `DigitsLost`. Networks that solve are homogeneous in y: other units of y are a way out.
+
+    Args:
+        program: any; one whose divisors do not depend on the targets has no limits.
+        dtype: of the weights.
+
+    >>> from metarep_lib.construct.algorithms import conjugate_gradient, two_block_conjugate_gradient
+    >>> for make in (two_block_conjugate_gradient, conjugate_gradient):
+    ...     least, most = digits_range(make(n_features=3, steps=5), torch.float32)
+    ...     print(f"{make.__name__}: ||y|| from {least:.1e} to {most:.1e}")
+    two_block_conjugate_gradient: ||y|| from 1.4e-03 to 2.7e+08
+    conjugate_gradient: ||y|| from 4.7e-10 to 7.2e+16
+    """
+    return range_of(divisor_degree(program), dtype)
+
+
+def range_of(degree: int, dtype: torch.dtype) -> tuple[float, float]:
+    if not degree:
+        return 0.0, torch.inf
+    info = torch.finfo(dtype)
+    return (
+        guard_of(dtype) ** (1 / degree) / half_the_digits(dtype),
+        (info.max / HEADROOM) ** (1 / degree),
+    )
+
+
+def half_the_digits(dtype: torch.dtype) -> float:
+    """sqrt(u): the relative error that leaves half of the digits."""
+    return (torch.finfo(dtype).eps / 2) ** 0.5
+
+
+def trouble(program: Program, degree: int, tokens: Tensor, x: Tensor) -> NumericalWarning | None:
+    """The first of what there is to warn of after a pass; None where the digits are kept.
+
+    Args:
+        program: what ran.
+        degree: its `divisor_degree`.
+        tokens: [..., T, d_input] what it read.
+        x: [..., T, D] the stream after the last block.
+    """
+    prompts, on_prompt = tokens[..., N_REGISTERS:, :], x[..., N_REGISTERS:, :]
+    if "mass" in program.stream:
+        mass, smallest = on_prompt[..., program.stream["mass"]], torch.finfo(x.dtype).tiny
+        if seen(~(mass >= smallest).all()):  # NaN is lost, too
+            return SinkUnderflow(
+                f"{program.name}: the sink's weight, ridge / (ridge + sum of kernel values), is somewhere below {smallest:.1e}, the"
+                f" smallest normal number of {x.dtype}, and what is divided by it is lost;"
+                " this would work: float64, a larger ridge or tau, smaller features"
+            )
+    if not degree:
+        return None
+    return of_size(program, degree, prompts, on_prompt) or of_diagonal(program, x)
+
+
+def of_size(program: Program, degree: int, prompts: Tensor, x: Tensor) -> DigitsLost | None:
+    """Targets outside the range; those that are all zero have an answer without digits."""
+    least, most = range_of(degree, x.dtype)
+    m = preconditioner(program, x)
+    size = length(prompts[..., program.inputs["y"]].double() * m.double().sqrt())
+    outside = (size > 0) & ((size < least) | (size > most))
+    if not seen(outside.any()):
+        return None
+    came = float(size[outside].flatten()[0])
+    other = (
+        "conjugate_gradient, five blocks a step, whose range is wider, or "
+        if program.name == "two_block_conjugate_gradient"
+        else ""
+    )
+    return DigitsLost(
+        f"{program.name}: targets of size {came:.1e} in {x.dtype}, which keeps half of its digits from {least:.1e} to {most:.1e}:"
+        f" its divisors are of degree {degree} in them; this would work: {other}float64, or targets in other units,"
+        " network.predict(replace(prompt, y=prompt.y / c)) * c"
+    )
+
+
+def of_diagonal(program: Program, x: Tensor) -> DigitsLost | None:
+    """A preconditioned matrix whose diagonal alone says that half of the digits are at stake."""
+    own = own_weights(program, x)
+    if own is None:
+        return None
+    m = preconditioner(program, x).squeeze(-1).double()[..., N_REGISTERS:]
+    log_d = m.log() + torch.nn.functional.softplus(own.double()[..., N_REGISTERS:])
+    unknown = m == 0  # a query
+    spread = log_d.masked_fill(unknown, -torch.inf).amax(-1) - log_d.masked_fill(
+        unknown, torch.inf
+    ).amin(-1)
+    at_stake = spread.exp() * torch.finfo(x.dtype).eps / 2
+    if "m_w" in program.stream and "m_w" not in program.scratch:
+        at_stake = at_stake * CARRIED
+    if not seen((at_stake > half_the_digits(x.dtype)).any()):
+        return None
+    return DigitsLost(
+        f"{program.name}: the diagonal of the matrix it solves with spreads by a factor of {float(spread.max().exp()):.0e}, which costs"
+        f" more than half of the digits of {x.dtype}; this would work: preconditioner='jacobi', float64, a larger tau, features of equal length"
+    )
+
+
+def preconditioner(program: Program, x: Tensor) -> Tensor:
+    """[..., T, 1] the diagonal m on every token, zero on queries; 1 for a program without one."""
+    is_held = "m" in program.stream and program.stream.width("m") == 1
+    return x[..., program.stream["m"]] if is_held else torch.ones_like(x[..., :1])
+
+
+def length(z: Tensor) -> Tensor:
+    """[..., m] the norms over the tokens of [..., T, m], whose squares may be out of range."""
+    largest = z.abs().amax(-2, keepdim=True) if z.shape[-2] else z.new_zeros(z.shape[-1:])
+    unit = torch.where((largest > 0) & torch.isfinite(largest), largest, torch.ones_like(largest))
+    return (z / unit).norm(dim=-2) * unit.squeeze(-2)
+
+
+def own_weights(program: Program, x: Tensor) -> Tensor | None:
+    """[..., T] log of K_ii / lambda, where `mass` is what a softmax head gives to the sink; None where nothing is.
+
+    Only what no block changes is read of the stream x, [..., T, D].
+    """
+    made = next((write for write in writes(program) if write.target == "mass"), None)
+    if made is None:
+        return None
+    own = torch.zeros_like(x[..., 0])
+    for query, key in made.terms[0].score:
+        # on a support the key of the sink's logit is zero
+        own = own + (read(query, program, x) * read(key, program, x)).sum(-1)
+    return own - x[..., SINK : SINK + 1, program.stream["log_ridge"]].squeeze(-1)
+
+
+def read(form: Form, program: Program, x: Tensor) -> Tensor:
+    """[..., T, width] a form of the stream."""
+    return sum(weight * x[..., program.stream[name]] for name, weight in form.terms)
+
+
+# ---------------------------------------------------------------- degrees
+
+
+def divisor_degree(program: Program) -> int:
+    """d, the largest degree in the targets of a guarded divisor; 0 where none depends on them.
+
+    Degrees are read off the program: those of phi, flags and constants are 0, that of y is 1, of products the sum. A name that
+    starts at a constant and is written later has the degree of what is written.
+
+    >>> from metarep_lib.construct.algorithms import gradient_descent, two_block_conjugate_gradient
+    >>> divisor_degree(two_block_conjugate_gradient(3, steps=5)), divisor_degree(gradient_descent(3, steps=5, step_size=0.1))
+    (4, 0)
+    """
+    known = degrees(program)
+    found = [
+        degree
+        for head in heads(program)
+        if is_guarded(head)
+        for query, key in head.score
+        if not is_numerator(key) and (degree := sum_of(known, query, key)) is not None
+    ]
+    return max(found, default=0)
+
+
+def degrees(program: Program) -> dict[str, int]:
+    """Direction -> degree in the targets, of those whose degree follows from what is written to them."""
+    written = {plain(write.target) for write in writes(program)}
+    known = {
+        name: max(int(part == "y") for part, _ in form.terms)
+        for name, form in program.embedding
+        if name not in written or any(part == "y" for part, _ in form.terms)
+    }
+    known |= {name: 0 for name in program.stream if name not in written and name not in known}
+    before = None
+    while before != len(known):
+        before = len(known)
+        for write in writes(program):
+            name = plain(write.target)
+            if name not in known:
+                found = [
+                    degree for term in write.terms if (degree := of_term(known, term)) is not None
+                ]
+                known |= {name: max(found)} if found else {}
+    return known
+
+
+def of_term(known: dict[str, int], term: object) -> int | None:
+    """The degree of a head or a product; None while it is not known."""
+    if not isinstance(term, Head):
+        return sum_of(known, term.left, term.right)
+    value = of_form(known, term.value)
+    if term.kind == "linear":
+        scores = [sum_of(known, query, key) for query, key in term.score]
+        return None if value is None or None in scores else max(scores) + value
+    if not is_guarded(term):
+        return value  # an average
+    above = [sum_of(known, query, key) for query, key in term.score if is_numerator(key)]
+    below = [sum_of(known, query, key) for query, key in term.score if not is_numerator(key)]
+    below = [degree for degree in below if degree is not None]
+    return max(above) - max(below) if above and below and None not in above else None
+
+
+def sum_of(known: dict[str, int], *forms: Form) -> int | None:
+    found = [of_form(known, form) for form in forms]
+    return None if None in found else sum(found)
+
+
+def of_form(known: dict[str, int], form: Form) -> int | None:
+    """The largest degree of what a form reads, guards apart; None while nothing of it is known."""
+    names = [plain(name) for name, weight in form.terms if not isinstance(weight, Weight)]
+    return max((known[name] for name in names if name in known), default=None)
+
+
+def is_guarded(head: Head) -> bool:
+    """Whether a head divides with a guard."""
+    return head.kind == "normalised" and any(
+        weight is Weight.GUARD for _, key in head.score for _, weight in key.terms
+    )
+
+
+def is_numerator(key: Form) -> bool:
+    """Whether what a key adds to the sink it takes from the aggregator: the sum of the scores, the divisor, does not hold it."""
+    weights = [weight for _, weight in key.terms]
+    return len(weights) > 1 and not any(isinstance(w, Weight) for w in weights) and not sum(weights)
+
+
+def writes(program: Program) -> Iterator[Write]:
+    for attention, mlp in program.distinct_layers:
+        yield from attention
+        yield from mlp
+
+
+def heads(program: Program) -> Iterator[Head]:
+    return (term for write in writes(program) for term in write.terms if isinstance(term, Head))
+
+
+def plain(name: str) -> str:
+    """A direction without its channel."""
+    return name.partition("[")[0]

@@ -1,0 +1,52 @@
+"""What the library warns of: numbers that are no longer what they stand for. One vocabulary, for networks and whatever else computes.
+
+    NumericalWarning
+        DigitsLost       an answer with fewer digits than its dtype holds
+        SinkUnderflow    of a softmax head: the sink's weight, and with it the row's scale
+        WeightsFlushed   weights that a cast turned into zero or infinity
+
+A message names the call, what came and what to do. To stop at the first of them:
+`warnings.simplefilter("error", NumericalWarning)`.
+"""
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "DigitsLost",
+    "NumericalWarning",
+    "SinkUnderflow",
+    "WeightsFlushed",
+    "seen",
+]
+
+
+class NumericalWarning(RuntimeWarning):
+    """Numbers that left the range in which they keep their digits."""
+
+
+class DigitsLost(NumericalWarning):
+    """The prompt lies outside the range in which the network keeps at least half of its dtype's digits."""
+
+
+class SinkUnderflow(NumericalWarning):
+    """The weight of the sink in a softmax head fell below the smallest normal number of the dtype: what it carried is lost."""
+
+
+class WeightsFlushed(NumericalWarning):
+    """A cast made zero or infinity of weights that were neither: guards, and what divides by them."""
+
+
+def seen(condition: Tensor) -> bool:
+    """Whether a condition on values holds and can be looked at: not under `torch.vmap`, nor in a compiler's trace.
+
+    >>> import torch
+    >>> seen(torch.tensor(1.0) > 0), torch.vmap(lambda x: torch.tensor(seen(x > 0)))(torch.ones(2)).tolist()
+    (True, [False, False])
+    """
+    if torch.compiler.is_compiling():
+        return False
+    try:
+        return bool(condition)
+    except RuntimeError:  # a batched tensor has no one value
+        return False
