@@ -128,7 +128,11 @@ def fit_candidate(
             end = min(
                 end,
                 scipy.optimize.minimize(
-                    loss, end.x, method="Nelder-Mead", bounds=boxes, options={"maxiter": 200}
+                    loss,
+                    end.x,
+                    method="Nelder-Mead",
+                    bounds=boxes,
+                    options={"maxiter": 800, "xatol": 1e-10, "fatol": 1e-10},
                 ),
                 key=lambda end: end.fun,
             )
