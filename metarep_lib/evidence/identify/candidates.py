@@ -325,7 +325,6 @@ MATCHED = (
     *(Candidate(f"{pace} ridge path") for pace in ("fourfold", "tenfold", "falling")),
 )
 MATCHED_KERNEL = (
-    Candidate("conjugate gradient", kernel="exponential"),
     Candidate("conjugate gradient", kernel="exponential", ridge_each_layer=True),
     *(Candidate(f"{pace} ridge path", kernel="exponential") for pace in ("fourfold", "tenfold")),
 )
