@@ -42,6 +42,7 @@ from metarep_lib.train import load_trained
 from metarep_lib.train.trained import WEIGHTS
 
 Q, TUNING, JUDGING = 8, 48, 64
+MANY = 128  # prompts for filters and polynomials: fitted to few, they diverge on a prompt with a larger eigenvalue
 EDGES = torch.logspace(-1.2, 0.6, 10, dtype=torch.float64)
 CLUSTERS = {"linear-attention": clusters(2, 0.3, 2.2), "softmax-linear": clusters(2, 0.1, 2.2)}
 WANTED = r"(linear-attention-(looped-)?[1-4]|softmax-linear|softmax-gp)-\d"
@@ -90,11 +91,11 @@ def run(network: str, seed: int) -> dict:
     candidates, matched = ((*LINEAR, *SCHEDULED), MATCHED) if is_linear else ((*KERNEL, LINEAR[-1]), MATCHED_KERNEL)
     result = {}
     for design in ["prior"] + ["clusters"] * is_linear:
-        tuning, judging = (
+        tuning, judging, many = (
             own_prompts(prior, n, k, seed + i)
             if design == "prior"
             else designed_prompts(CLUSTERS[family], n, k, Q, prior.n_inputs, seed=seed + i, ridge=0.05)
-            for i, n in ((1, TUNING), (2, JUDGING))
+            for i, n in ((1, TUNING), (2, JUDGING), (4, MANY))
         )
         seen, judged = heads(tuning), heads(judging)
         tune_on, judge_on = Posed.of(tuning), Posed.of(judging)
@@ -111,10 +112,10 @@ def run(network: str, seed: int) -> dict:
         if is_linear:  # two numbers each
             result[f"gdpp_{design}"] = compared(fits["GD++"], fits["falling ridge path"], judge_on, judged)
         if is_linear:
-            tune, test = primal_spectrum(tuning), primal_spectrum(judging)
+            tune, test = primal_spectrum(many), primal_spectrum(judging)
             energy = judged.square().sum((-2, -1))
             smooth, limited = [], []
-            for layer, (f, g) in enumerate(zip(seen, judged), start=1):
+            for layer, (f, g) in enumerate(zip(heads(many), judged), start=1):
                 smooth.append(float((g - test.predict(best_filter(tune, f))).square().sum() / energy[layer - 1]))
                 limited.append(float((g - test.predict(best_polynomial(tune, f, layer))).square().sum() / energy[layer - 1]))
             gains = spectral_gains(judging, judged, EDGES)

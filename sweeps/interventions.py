@@ -28,7 +28,7 @@ from metarep_lib.train.trained import WEIGHTS
 
 NAMES = ("linear-attention-2", "linear-attention-3", "linear-attention-4", "linear-attention-looped-4", "softmax-gp", "softmax-linear", "softmax-mixed-noise")
 N_PROMPTS, AT_ONCE = 120, 8
-N_INJECTED = 480  # what an injection gains is small, so more prompts
+N_INJECTED = 360  # what an injection gains is small, so more prompts
 Edits = dict[str, list[Edit]]
 
 
