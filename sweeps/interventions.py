@@ -123,7 +123,7 @@ def inject(network: TrainedTransformer, seed: int) -> dict[str, list[float]]:
 
     At a query the probe is for the Bayes prediction; at a support for y - f there, noise^2 times the dual solution. Three ways to move: along the
     probe's weights (the shortest), along the regression of the stream on what is probed (the way the stream itself moves with it), and as far as either in
-    a random direction. Also the same against the probe, and the whole stream of the block after (`ahead`; `ahead_better`: share of prompts whose error falls).
+    a random direction. Also the same against the probe, and the whole stream of the block after (`ahead`).
     """
     fit, test = ask(network, seed + 1), ask(network, seed + 2, n_prompts=N_INJECTED)
     depth = network.recipe.shape.n_layers
@@ -159,7 +159,6 @@ def inject(network: TrainedTransformer, seed: int) -> dict[str, list[float]]:
             after = [(runs[f"{how} {b}"] - test.truth).square().mean(-1) for b in range(1, depth)]
             found |= {f"{tokens}_{how}": [e.mean() for e in after], f"{tokens}_{how}_se": [standard_error(e - error) for e in after]}
         if tokens == "query":
-            found["query_ahead_better"] = [((runs[f"ahead {b}"] - test.truth).square().mean(-1) < error).double().mean() for b in range(1, depth)]
             for how in ("probe", "pattern"):  # how much of the shift is still there at the end
                 pairs = [((runs[f"{how} {b}"] - clean), shifts[b].reshape(clean.shape)) for b in range(1, depth)]
                 found[f"query_{how}_gain"] = [(moved * shift).sum() / shift.square().sum() for moved, shift in pairs]

@@ -25,7 +25,7 @@ from metarep_lib.construct.algorithms import (
     gram_conjugate_gradient,
     momentum,
 )
-from metarep_lib.evidence import paired_interval
+from metarep_lib.evidence import over_seeds, paired_interval, ratio_over_seeds
 from metarep_lib.evidence.identify import (
     KERNEL,
     LINEAR,
@@ -366,6 +366,22 @@ def test_paired_intervals_see_what_is_common_and_cover():
     assert 0 < low < 0.005 < high
     covered = [low <= 0 <= high for _, low, high in (paired_interval(torch.from_numpy(rng.standard_normal(40)), 400) for i in range(100))]
     assert 85 <= sum(covered) <= 100
+
+
+def test_intervals_over_seeds_are_those_of_student_and_welch_and_cover():
+    from scipy import stats
+
+    rng = np.random.default_rng(1)
+    values, others = np.exp(rng.standard_normal(3)), np.exp(rng.standard_normal(5))
+    mean, low, high = over_seeds(values)
+    theirs = stats.ttest_1samp(np.log(values), 0.0).confidence_interval()
+    np.testing.assert_allclose([mean, low, high], np.exp([np.log(values).mean(), *theirs]))
+    ratio, low, high = ratio_over_seeds(values, others)
+    theirs = stats.ttest_ind(np.log(values), np.log(others), equal_var=False).confidence_interval()
+    np.testing.assert_allclose([ratio, low, high], [stats.gmean(values) / stats.gmean(others), *np.exp(theirs)])
+    assert np.isnan([over_seeds([2.0])[1:], ratio_over_seeds([2.0], values)[1:]]).all()
+    covered = [low <= 1 <= high for _, low, high in (over_seeds(np.exp(0.3 * rng.standard_normal(3))) for _ in range(1000))]
+    assert 925 < sum(covered) < 975
 
 
 # marks

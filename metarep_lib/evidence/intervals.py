@@ -19,7 +19,7 @@ def paired_interval(difference: Tensor, n_resamples: int = 2000) -> list[float]:
     return [float(values.mean()), *np.quantile(values[picks].mean(1), [0.025, 0.975]).tolist()]
 
 
-def over_seeds(values: Sequence[float]) -> tuple[float, float, float]:
+def over_seeds(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
     """Geometric mean of positive values, one for each seed, and the ends of its 95 % interval; NaN ends for a single seed.
 
     Logarithms are taken as normal (Student 1908). With three seeds the interval is wide, as it should be.
@@ -37,7 +37,7 @@ def over_seeds(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def ratio_over_seeds(
-    values: Sequence[float], others: Sequence[float]
+    values: Sequence[float] | np.ndarray, others: Sequence[float] | np.ndarray
 ) -> tuple[float, float, float]:
     """Ratio of the geometric means of two groups of seeds and the ends of its 95 % interval (Welch 1947); NaN ends if one group is a single seed.
 
