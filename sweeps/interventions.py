@@ -28,6 +28,7 @@ from metarep_lib.train.trained import WEIGHTS
 
 NAMES = ("linear-attention-2", "linear-attention-3", "linear-attention-4", "linear-attention-looped-4", "softmax-gp", "softmax-linear", "softmax-mixed-noise")
 N_PROMPTS, AT_ONCE = 120, 8
+N_INJECTED = 360  # what an injection gains is small, so more prompts
 Edits = dict[str, list[Edit]]
 
 
@@ -56,10 +57,10 @@ class Asked:
         return {name: (says - self.truth).square().mean(-1) for name, says in self.run(edits).items()}
 
 
-def ask(network: TrainedTransformer, seed: int, n_support: int | None = None) -> Asked:
+def ask(network: TrainedTransformer, seed: int, n_support: int | None = None, n_prompts: int = N_PROMPTS) -> Asked:
     k = n_support or network.recipe.schedule.n_support[1]
     n_query = 1 if network.layout.has_passes else 4
-    return Asked(network, network.recipe.prior.sample(N_PROMPTS, k + n_query, torch.Generator().manual_seed(5 * 10**5 + seed)), k)
+    return Asked(network, network.recipe.prior.sample(n_prompts, k + n_query, torch.Generator().manual_seed(5 * 10**5 + seed)), k)
 
 
 def places(network: TrainedTransformer) -> dict[str, list[Heads | Units]]:
@@ -122,9 +123,9 @@ def inject(network: TrainedTransformer, seed: int) -> dict[str, list[float]]:
 
     At a query the probe is for the Bayes prediction; at a support for y - f there, noise^2 times the dual solution. Three ways to move: along the
     probe's weights (the shortest), along the regression of the stream on what is probed (the way the stream itself moves with it), and as far as either in
-    a random direction. Also the same against the probe, and the whole stream of the block after.
+    a random direction. Also the same against the probe, and the whole stream of the block after (`ahead`).
     """
-    fit, test = ask(network, seed + 1), ask(network, seed + 2)
+    fit, test = ask(network, seed + 1), ask(network, seed + 2, n_prompts=N_INJECTED)
     depth = network.recipe.shape.n_layers
     found = {}
     streams, probes = fit.run({}, keep=True)["clean"], test.run({}, keep=True)["clean"]

@@ -20,14 +20,20 @@ from metarep_lib import (
     solvers,
     two_block_conjugate_gradient,
 )
-from metarep_lib.construct.algorithms import gradient_descent_plus_plus, momentum
-from metarep_lib.evidence import paired_interval
+from metarep_lib.construct.algorithms import (
+    gradient_descent_plus_plus,
+    gram_conjugate_gradient,
+    momentum,
+)
+from metarep_lib.evidence import over_seeds, paired_interval, ratio_over_seeds
 from metarep_lib.evidence.identify import (
     KERNEL,
     LINEAR,
+    MATCHED,
     SCHEDULED,
     Posed,
     additivity_gap,
+    compared,
     fit_candidate,
     fitted_readout,
     judge,
@@ -35,7 +41,8 @@ from metarep_lib.evidence.identify import (
     query_streams,
     spectral_gains,
 )
-from metarep_lib.evidence.identify.candidates import Candidate
+from metarep_lib.evidence.identify.by_ridge import by_ridge
+from metarep_lib.evidence.identify.candidates import MATCHED_KERNEL, RIDGE_PATH, Candidate
 from metarep_lib.evidence.identify.spectral_marks import best_filter, primal_spectrum
 from metarep_lib.evidence.identify.tuning import best_steps
 from metarep_lib.evidence.probe.other_basis import in_other_basis, signed_permutation
@@ -124,6 +131,90 @@ def test_steps_of_the_same_scalars_are_the_scheduled_method(exponential):
     torch.testing.assert_close(tied.path(prompts, shared, 4, prompts), own.path(prompts, repeated, 4, prompts))
 
 
+# rivals of equal count
+
+NOTHING = torch.zeros(0, dtype=torch.float64)
+
+
+def test_a_falling_ridge_path_is_ridge_regression_with_ridges_in_geometric_progression():
+    from sklearn.linear_model import Ridge
+
+    prompts = posed(4, 2)
+    unit = prompts.linear.eigenvalues[:, -1].mean().item()
+    logs = {"fourfold ridge path": [-0.5], "tenfold ridge path": [-0.5], "falling ridge path": [-0.5, -0.3]}
+    for candidate in (candidate for candidate in MATCHED if "ridge path" in candidate.method):
+        factor = {"fourfold ridge path": 1 / 4, "tenfold ridge path": 1 / 10, "falling ridge path": 10**-0.3}[candidate.method]
+        path = candidate.path(prompts, torch.tensor(logs[candidate.method], dtype=torch.float64), 4, prompts)
+        assert not candidate.may_jump and (path[0] == 0).all() and len(path) == 5
+        for t in range(1, 5):
+            ridge = Ridge(alpha=unit * 10**-0.5 * factor ** (t - 1), fit_intercept=False).fit(prompts.prompt.phi[1].numpy(), prompts.prompt.y[1].numpy())
+            np.testing.assert_allclose(path[t, 1], ridge.predict(prompts.prompt.phi_query[1].numpy()), rtol=1e-6)
+
+
+@pytest.mark.parametrize("scaling", ["none", "primal", "jacobi"])
+def test_conjugate_gradient_with_a_ridge_each_layer_holds_that_of_every_ridge(scaling):
+    one, many = (Candidate("conjugate gradient", scaling=scaling, ridge_each_layer=each) for each in (False, True))
+    prompts = posed(5, 3)
+    path = many.path(prompts, NOTHING, 3, prompts).view(4, many.at_once, 3, Q)
+    for r in (0, 30, 60):
+        torch.testing.assert_close(path[:, r], one.path(prompts, RIDGE_PATH[[r]].log10(), 3, prompts), rtol=1e-8, atol=1e-10)
+
+
+def test_rivals_have_as_many_numbers_as_the_ridge_path_or_one():
+    names = [candidate.name for candidate in (*LINEAR, *SCHEDULED, *MATCHED, *KERNEL, *MATCHED_KERNEL)]
+    assert len(set(names)) == len(names)
+    counts = {candidate.name: candidate.numbers(6) for candidate in (*LINEAR, *SCHEDULED, *MATCHED)}
+    assert counts["ridge path"] == counts["conjugate gradient (a ridge each layer)"] == counts["conjugate gradient (primal, a ridge each layer)"] == 6
+    assert counts["conjugate gradient"] == counts["tenfold ridge path"] == 1
+    assert counts["GD++"] == counts["falling ridge path"] == 2
+    assert counts["gradient descent (scheduled)"] == 7
+    assert sorted(candidate.numbers(6) for candidate in MATCHED_KERNEL) == [2, 2, 7] and KERNEL[-1].numbers(6) == 7
+
+
+@given(seed=seeds)
+@settings(max_examples=30)
+def test_best_places_among_several_ridges_are_those_of_brute_force(seed):
+    rng = np.random.default_rng(seed)
+    table = rng.random((3, 4, 5))  # layers, steps, ridges
+    if seed % 2:
+        table[1] = np.nan
+    allowed = [steps for steps in itertools.product(range(4), repeat=3) if all(b - a in (0, 1) for a, b in zip((0, *steps), steps))]
+    least = min(np.nansum([table[layer, t].min() for layer, t in enumerate(steps)]) for steps in allowed)
+    places, misfit = best_steps(table.reshape(3, -1), may_jump=False, at_once=5)
+    assert np.isclose(misfit, least / (2 if seed % 2 else 3))
+    assert np.isclose(np.nansum(table.reshape(3, -1)[range(3), list(places)]), least)
+
+
+def test_a_name_goes_to_the_candidate_of_fewest_numbers_and_a_ridge_path_has_one_each_layer():
+    tuning, judging = posed(1, 16), posed(2, 24)
+    truth = Candidate("tenfold ridge path")
+    said = [truth.path(x, torch.tensor([-0.5], dtype=torch.float64), 3, tuning)[1:] for x in (tuning, judging)]
+    fits = {name: fit_candidate(Candidate(name), tuning, said[0], seed=0) for name in ("ridge path", "tenfold ridge path", "conjugate gradient")}
+    assert judge(list(fits.values()), judging, said[1], same=1e-2).name == "tenfold ridge path"
+    mean, low, high = compared(fits["conjugate gradient"], fits["tenfold ridge path"], judging, said[1])
+    assert 0 < low < mean < high
+    np.testing.assert_allclose(compared(fits["tenfold ridge path"], fits["conjugate gradient"], judging, said[1])[0], -mean)
+
+
+@pytest.mark.parametrize("scaling", ["none", "primal"])
+def test_by_ridge_finds_the_ridge_and_the_gap_is_that_of_the_solver_there(scaling):
+    many = Candidate("conjugate gradient", scaling=scaling, ridge_each_layer=True)
+    one = replace(many, ridge_each_layer=False)
+    tuning, judging, other = posed(1, 16), posed(2, 24), posed(3, 24).prompt.y
+    at = RIDGE_PATH[[30]].log10()
+    seen, judged = (3 * one.path(x, at, 2, tuning)[2] for x in (tuning, judging))
+    held = by_ridge(many, NOTHING, tuning, seen, judging, judged, other, 2)
+    misfit, gap = held.best
+    assert misfit < 1e-12 and held.tuned.argmin() == len(RIDGE_PATH) + 30
+    alone = additivity_gap(lambda prompt: one.path(Posed.of(prompt), at, 2, tuning)[2:], judging.prompt, other)
+    np.testing.assert_allclose(gap, alone.item(), rtol=1e-6)
+    assert held.as_additive(1.0) < 1e-12 < held.as_additive(gap / 2)  # what is more additive describes it less well
+    assert held.as_additive(0.0) == float("inf")
+    assert (held.gap[:, 0] < held.gap.amax(-1) / 2).all()  # a gap at one ridge says nothing of another
+    with pytest.raises(ValueError, match="ridge_each_layer=True"):
+        by_ridge(one, at, tuning, seen, judging, judged, other, 2)
+
+
 # networks for momentum and GD++: the recurrences of numerics.filters
 
 @pytest.mark.parametrize(
@@ -193,7 +284,14 @@ def test_best_steps_are_those_of_brute_force(seed, may_jump):
 
 # the method on networks it should know
 
-@pytest.mark.parametrize("label, program", [("gradient descent", gradient_descent(P, 3, 0.04)), ("conjugate gradient", two_block_conjugate_gradient(P, 3))])
+@pytest.mark.parametrize(
+    "label, program",
+    [
+        ("gradient descent", gradient_descent(P, 3, 0.04)),
+        ("conjugate gradient", two_block_conjugate_gradient(P, 3)),
+        ("conjugate gradient (primal)", gram_conjugate_gradient(P, 3)),
+    ],
+)
 def test_a_constructed_network_is_named_in_any_basis_and_the_readout_makes_no_difference_to_that(label, program):
     tuning, judging = posed(1, 16), posed(2, 24)
     network = assemble(program)
@@ -203,7 +301,7 @@ def test_a_constructed_network_is_named_in_any_basis_and_the_readout_makes_no_di
     assert (own_head(turned, query_streams(turned, judging.prompt)) == own_head(subject, query_streams(subject, judging.prompt))).all()
     assert (query_streams(turned, judging.prompt) != query_streams(subject, judging.prompt)).any()
     seen, judged = (own_head(turned, query_streams(turned, x.prompt))[1:] for x in (tuning, judging))
-    some = [candidate for candidate in LINEAR if candidate.name in ("gradient descent", "conjugate gradient", "ridge path")]
+    some = [candidate for candidate in LINEAR if candidate.name in ("gradient descent", "conjugate gradient", "conjugate gradient (primal)", "ridge path")]
     verdict = judge([fit_candidate(candidate, tuning, seen, seed=0) for candidate in some], judging, judged)
     assert verdict.name == label
     for other, (low, high) in verdict.intervals.items():
@@ -231,7 +329,7 @@ def test_the_line_up_names_candidates_and_its_mutants_keep_every_number():
     members = list(lineup(3, 4, 2, 1))
     names = {candidate.name for candidate in (*LINEAR, *SCHEDULED, *KERNEL)}
     assert {member.label for member in members} <= names | {"none"}
-    assert len({member.label for member in members}) >= 10
+    assert len({member.label for member in members}) >= 10 and "conjugate gradient (primal)" in {member.label for member in members}
     same_shape = [member for member in members if member.program.name == "gradient_descent" and not any(layer.step > 2 for layer in member.program.layers)]
     plain, mixed = same_shape[0].transformer.state_dict(), same_shape[-1].transformer.state_dict()
     assert same_shape[0].label == "gradient descent" and same_shape[-1].label == "none"
@@ -268,6 +366,22 @@ def test_paired_intervals_see_what_is_common_and_cover():
     assert 0 < low < 0.005 < high
     covered = [low <= 0 <= high for _, low, high in (paired_interval(torch.from_numpy(rng.standard_normal(40)), 400) for i in range(100))]
     assert 85 <= sum(covered) <= 100
+
+
+def test_intervals_over_seeds_are_those_of_student_and_welch_and_cover():
+    from scipy import stats
+
+    rng = np.random.default_rng(1)
+    values, others = np.exp(rng.standard_normal(3)), np.exp(rng.standard_normal(5))
+    mean, low, high = over_seeds(values)
+    theirs = stats.ttest_1samp(np.log(values), 0.0).confidence_interval()
+    np.testing.assert_allclose([mean, low, high], np.exp([np.log(values).mean(), *theirs]))
+    ratio, low, high = ratio_over_seeds(values, others)
+    theirs = stats.ttest_ind(np.log(values), np.log(others), equal_var=False).confidence_interval()
+    np.testing.assert_allclose([ratio, low, high], [stats.gmean(values) / stats.gmean(others), *np.exp(theirs)])
+    assert np.isnan([over_seeds([2.0])[1:], ratio_over_seeds([2.0], values)[1:]]).all()
+    covered = [low <= 1 <= high for _, low, high in (over_seeds(np.exp(0.3 * rng.standard_normal(3))) for _ in range(1000))]
+    assert 925 < sum(covered) < 975
 
 
 # marks

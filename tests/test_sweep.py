@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metarep_lib.studies import Sweep, load_sweep, run_sweep
+from metarep_lib.studies import Cases, Sweep, Swept, load_sweep, run_sweep, won
 from metarep_lib.train import load_trained
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,3 +95,22 @@ def test_a_point_of_the_interventions_is_its_stored_row():
     assert len(found) > 20
     for name, values in found.items():
         np.testing.assert_allclose(np.ravel(values), np.ravel(stored[name]), rtol=1e-3, atol=1e-5)
+
+
+def test_cases_are_networks_times_draws_and_nothing_is_averaged_over_draws():
+    rows = [
+        {"network": network, "seed": seed, "misfits_prior": [0.1 * seed, 0.2], "low_prior": [0.0, 0.1 * n], "filter_prior": [1.0, 0.5][n:], "polynomial_prior": [3.0, 2.0][n:]}
+        | {"equal_prior": [[1.0, 0.5 - seed, 2.0], [2.0, 1.0, 3.0], [-1.0, -2.0, -0.5], [4.0, 3.0, 5.0]]}
+        for n, network in enumerate("ab")
+        for seed in (0, 1, 3)
+    ]
+    cases = Cases(Swept({"network": ["a", "b"], "seed": [0, 1, 3]}, rows, {}), ["one", "other"], ["a", "b"])
+    assert cases.count == 6
+    np.testing.assert_allclose(cases.misfit("one"), [[0.0, 0.1, 0.3]] * 2)
+    np.testing.assert_allclose(cases.above_best("other"), [[0.0] * 3, [0.1] * 3])
+    assert not cases.steady("prior").any()  # the nearest is another one under the third draw
+    np.testing.assert_allclose(cases.last("filter_prior"), np.full((2, 3), 0.5))  # of one layer and of two
+    np.testing.assert_allclose(cases.beyond_one_product(), np.full((2, 3), 4.0))
+    assert won(cases.equal_counts("prior", each_layer=False, kind=0)) == (2, 0)
+    assert won(cases.equal_counts("prior", each_layer=True, kind=0)) == (0, 6)
+    np.testing.assert_allclose(cases.equal_counts("prior", each_layer=True), [[4.0, 3.0, 5.0]] * 6)

@@ -13,6 +13,7 @@ from sklearn.linear_model import Ridge
 import metarep_lib.train.loop as training
 from metarep_lib import Prompt
 from metarep_lib.tasks import ExponentialPrior, LinearPrior, bayes, bayes_risk, bayes_untold
+from metarep_lib.tasks.priors import TwoCirclesPrior
 from metarep_lib.train import load_seeds, load_trained, train
 from metarep_lib.train.loop import risks
 from metarep_lib.train.recipe import recipe_of
@@ -54,6 +55,20 @@ def test_the_bayes_predictor_on_the_sphere_is_the_posterior_mean_of_a_gaussian_p
         np.testing.assert_allclose(ours[b], process.fit(x[:10], y[:10]).predict(x[10:]), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("seen", [0, 1])
+def test_of_two_circles_one_is_seen_and_the_other_changes_nothing(seen):
+    prior, circle = TwoCirclesPrior(seen, tau=0.4, noise=(0.2,)), slice(2 * seen, 2 * seen + 2)
+    draw = prior.sample(3, 12, torch.Generator().manual_seed(4))
+    kernel = ConstantKernel(1.0, "fixed") * RBF(0.4**0.5, "fixed")  # on the unit circle exp((x.x' - 1) / tau) is a Gaussian kernel
+    for b in range(3):
+        theirs = GaussianProcessRegressor(kernel, alpha=0.04).fit(draw.x[b, :8, circle].double(), draw.y[b, :8].double()).predict(draw.x[b, 8:, circle].double())
+        np.testing.assert_allclose(bayes(prior, draw, 8)[b], theirs, rtol=1e-4, atol=1e-5)
+    turned = draw.x.clone()
+    turned[..., 2 - 2 * seen : 4 - 2 * seen] = turned[..., 2 - 2 * seen : 4 - 2 * seen].flip(1)
+    assert torch.equal(prior.covariance(turned, turned), prior.covariance(draw.x, draw.x))
+    assert (prior.covariance(draw.x, draw.x) != TwoCirclesPrior(1 - seen, tau=0.4).covariance(draw.x, draw.x)).any()
+
+
 @pytest.mark.parametrize("prior", [LinearPrior(3, noise=(0.1, 0.5, 1.0)), ExponentialPrior(2, 0.4, (0.1, 0.5))])
 def test_whoever_is_not_told_the_noise_weighs_the_levels_by_their_likelihood(prior):
     draw = prior.sample(5, 9, torch.Generator().manual_seed(3))
@@ -74,7 +89,7 @@ def test_being_told_the_noise_is_better_than_not_and_that_better_than_one_ridge_
     assert told < untold < ((bayes(prior, middling, 8) - draw.f[:, 8:]) ** 2).mean()
 
 
-@pytest.mark.parametrize("prior", [LinearPrior(4, 30.0, (0.1, 0.5)), ExponentialPrior(3, 0.3, (0.1, 0.5))])
+@pytest.mark.parametrize("prior", [LinearPrior(4, 30.0, (0.1, 0.5)), ExponentialPrior(3, 0.3, (0.1, 0.5)), TwoCirclesPrior(1, 0.3, (0.1, 0.5))])
 def test_draws_have_variance_one_the_stated_noise_and_a_risk_that_falls(prior):
     draw = prior.sample(3000, 12, torch.Generator().manual_seed(2))
     assert abs(draw.f.square().mean() - 1) < 0.1

@@ -1,7 +1,8 @@
 """The line-up: networks whose algorithm is known, to try a method of identification on before it speaks of trained ones.
 
 Every entry has a few members that differ in scalars, depth, or seed. The last entries run nothing that is among the candidates: conjugate
-gradient for another kernel, shuffled weights, random weights. Newton's and GD++ networks read no ridge and solve without one.
+gradient for another kernel, conjugate gradient in the primal with a preconditioner that the list does not have, shuffled weights, random
+weights. Newton's and GD++ networks read no ridge and solve without one. There is no network for the ridge path, which is no algorithm.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,11 @@ import numpy as np
 import torch
 
 from metarep_lib.asked import asked, at_least
+from metarep_lib.construct.algorithms.carried_gram import gram_chebyshev, gram_conjugate_gradient
 from metarep_lib.construct.algorithms.chebyshev import chebyshev
+from metarep_lib.construct.algorithms.feature_scaled_conjugate_gradient import (
+    feature_scaled_conjugate_gradient,
+)
 from metarep_lib.construct.algorithms.gradient_descent import gradient_descent
 from metarep_lib.construct.algorithms.momentum import gradient_descent_plus_plus, momentum
 from metarep_lib.construct.algorithms.newton_schulz import newton_schulz
@@ -86,6 +91,7 @@ def lineup(n_features: int, n_support: int, steps: int, seeds: int) -> Iterator[
         yield built("conjugate gradient", two_block_conjugate_gradient(p, t + seed % 2))
         yield built("conjugate gradient", one_block_conjugate_gradient(p, t, scale=1 / n_support))
         yield built("conjugate gradient (jacobi)", jacobi_conjugate_gradient(p, t))
+        yield built("conjugate gradient (primal)", gram_conjugate_gradient(p, t - seed % 2))
         yield built("Newton", newton_schulz(p, t - seed % 2, eta))
         yield built(
             "gradient descent (scheduled)",
@@ -98,6 +104,9 @@ def lineup(n_features: int, n_support: int, steps: int, seeds: int) -> Iterator[
             "conjugate gradient (exponential kernel)",
             softmax_conjugate_gradient(p, t, tau=float(rng.uniform(4.0, 8.0))),
         )
+        ends = float(rng.uniform(0.02, 0.1)) * n_support, float(rng.uniform(3.5, 4.5)) * n_support
+        yield built("Chebyshev", gram_chebyshev(p, t, *ends))  # in the primal: the same polynomial
+        yield built(NONE, feature_scaled_conjugate_gradient(p, t))
         yield built(NONE, on_polynomial_features(two_block_conjugate_gradient((p + 1) ** 2, t), p))
         for made in (
             gradient_descent(p, t, eta),

@@ -105,6 +105,34 @@ class ExponentialPrior:
         return ((x @ x_other.mT - 1) / self.tau).exp()
 
 
+@dataclass(frozen=True)
+class TwoCirclesPrior:
+    """x = (u, v), two points of the unit circle, of which f sees one: f ~ GP(0, exp((<u, u'> - 1) / tau)), or the same of v.
+
+    Two such laws have the same inputs, and what serves one is of no use to the other.
+
+    Args:
+        seen: 0 for u, 1 for v.
+        tau: temperature of the kernel.
+        noise: standard deviations; every prompt draws one of them.
+    """
+
+    seen: int
+    tau: float = 0.5
+    noise: tuple[float, ...] = (0.2,)
+    n_inputs = 4
+
+    def sample(self, n_prompts: int, n_tokens: int, generator: torch.Generator) -> Draw:
+        x = torch.randn(n_prompts, n_tokens, 2, 2, generator=generator)
+        x = (x / x.norm(dim=-1, keepdim=True)).flatten(-2)
+        f = gaussian_process(self.covariance(x, x), generator)
+        return with_noise(x, f, self.noise, generator)
+
+    def covariance(self, x: Tensor, x_other: Tensor) -> Tensor:
+        circle = slice(2 * self.seen, 2 * self.seen + 2)
+        return ((x[..., circle] @ x_other[..., circle].mT - 1) / self.tau).exp()
+
+
 def gaussian_process(K: Tensor, generator: torch.Generator) -> Tensor:
     """[B, n] a draw of N(0, K) for every prompt, K [B, n, n] in float32 or float64."""
     # K is singular to rounding, so no Cholesky factor

@@ -3,12 +3,15 @@
 Letters: B prompts, k supports, n eigenvalues, q queries, T steps.
 
 A candidate is a *system* and a *method*. The system says what is solved: the kernel, the ridge, and the scaling (none, Jacobi's, that
-of a softmax head's normaliser, or the primal). The method says how, in the eigenvectors of the system, which is all it ever sees. The
-last method is no algorithm: the ridge path, exact solutions for smaller and smaller ridges.
+of a softmax head's normaliser, or the primal). The method says how, in the eigenvectors of the system, which is all it ever sees.
+
+The ridge path is no algorithm: exact solutions for smaller and smaller ridges, one for every layer. It has as many free numbers as there
+are layers, conjugate gradient has one. So there are rivals of equal count: a ridge that falls from layer to layer by a fixed factor has one
+number, conjugate gradient with a ridge of its own for every layer as many as the ridge path.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -37,6 +40,8 @@ BOXES = {
     "gamma": (-3.0, 0.0),
     "smallest": (-4.0, -0.3),
     "largest": (-0.6, 0.6),
+    "first": (-6.0, 1.0),
+    "factor": (-2.0, -0.02),
 }
 # in units of the largest eigenvalue of K
 RIDGE_PATH = torch.logspace(1, -6, 85, dtype=torch.float64)
@@ -103,6 +108,24 @@ def ridge_path(spectrum: Spectrum, scalars: Scalars, steps: int) -> Tensor:
     return torch.cat([torch.zeros_like(exact[:1]), exact])
 
 
+def falling_ridge_path(spectrum: Spectrum, scalars: Scalars, steps: int) -> Tensor:
+    """(K + mu_t I)^-1 y with mu_t = first * factor^(t - 1), and 0 before it."""
+    power = torch.arange(steps).to(spectrum.y).view(-1, 1, 1)
+    mu = scalars["first"] * scalars["factor"] ** power
+    exact = spectrum.y / (spectrum.eigenvalues + mu)
+    return torch.cat([torch.zeros_like(exact[:1]), exact])
+
+
+def falling_by(factor: float) -> Callable[[Spectrum, Scalars, int], Tensor]:
+    """The falling ridge path whose factor is fixed."""
+
+    def path(spectrum: Spectrum, scalars: Scalars, steps: int) -> Tensor:
+        fixed = torch.tensor(factor).to(spectrum.y)
+        return falling_ridge_path(spectrum, scalars | {"factor": fixed}, steps)
+
+    return path
+
+
 PATHS: dict[str, tuple[Callable[[Spectrum, Scalars, int], Tensor], tuple[str, ...]]] = {
     **{name: (filtered(name), names) for name, (_, names) in METHODS.items()},
     "Chebyshev": (chebyshev_path, ("smallest", "largest")),
@@ -115,6 +138,9 @@ PATHS: dict[str, tuple[Callable[[Spectrum, Scalars, int], Tensor], tuple[str, ..
         (),
     ),
     "ridge path": (ridge_path, ()),
+    "fourfold ridge path": (falling_by(1 / 4), ("first",)),
+    "tenfold ridge path": (falling_by(1 / 10), ("first",)),
+    "falling ridge path": (falling_ridge_path, ("first", "factor")),
 }
 
 
@@ -152,6 +178,7 @@ class Candidate:
         kernel: "linear", or "exponential" with a temperature that is free.
         scaling: of the system: "jacobi" and "normaliser" precondition by a diagonal, "primal" solves for w in place of alpha.
         scheduled: every step has scalars of its own.
+        ridge_each_layer: every layer is held against the method at a ridge of its own, one of `RIDGE_PATH`, as the ridge path is.
 
     >>> Candidate("conjugate gradient", scaling="jacobi").name
     'conjugate gradient (jacobi)'
@@ -161,19 +188,22 @@ class Candidate:
     kernel: KernelName = "linear"
     scaling: Scaling = "none"
     scheduled: bool = False
+    ridge_each_layer: bool = False
 
     @property
     def name(self) -> str:
         notes = (
             [self.scaling] * (self.scaling not in ("none", "normaliser"))
             + ["scheduled"] * self.scheduled
+            + ["a ridge each layer"] * self.ridge_each_layer
             + ["exponential kernel"] * (self.kernel == "exponential")
         )
         return self.method + (f" ({', '.join(notes)})" if notes else "")
 
     @property
     def has_ridge(self) -> bool:
-        return self.method not in ("ridge path", "GD++")
+        """Whether one ridge is free."""
+        return not ("ridge path" in self.method or self.method == "GD++" or self.ridge_each_layer)
 
     @property
     def may_jump(self) -> bool:
@@ -186,8 +216,22 @@ class Candidate:
         own = [name for name in names for _ in range(steps)] if self.scheduled else list(names)
         return ["ridge"] * self.has_ridge + ["tau"] * (self.kernel == "exponential") + own
 
+    def numbers(self, n_layers: int) -> int:
+        """How many real numbers are fitted to a network of so many layers; every candidate has a scale for each layer besides.
+
+        >>> [candidate.numbers(6) for candidate in (Candidate("conjugate gradient"), Candidate("ridge path"))]
+        [1, 6]
+        """
+        of_layers = n_layers * (self.may_jump or self.ridge_each_layer)
+        return len(self.free(n_layers)) + of_layers
+
+    @property
+    def at_once(self) -> int:
+        """How many ridges the path holds for every step."""
+        return len(RIDGE_PATH) if self.ridge_each_layer else 1
+
     def spectrum(self, posed: Posed, ridge: Tensor, tau: Tensor | None) -> Spectrum:
-        """The system that is solved, in its eigenvectors, which is all a method sees."""
+        """The system that is solved, in its eigenvectors, which is all a method sees; of several ridges, [R, 1, 1], that many times."""
         prompt, kernel = (
             posed.prompt,
             linear_kernel if tau is None else ExponentialKernel(float(tau)),
@@ -195,7 +239,7 @@ class Candidate:
         if self.scaling in ("jacobi", "normaliser"):
             K = kernel(prompt.phi, prompt.phi)
             system = RidgeSystem(
-                K + ridge * torch.eye(K.shape[-1]).to(K),
+                K + ridge.unsqueeze(-1) * torch.eye(K.shape[-1]).to(K),
                 prompt.y,
                 kernel(prompt.phi_query, prompt.phi),
             )
@@ -215,12 +259,12 @@ class Candidate:
         return Spectrum(plain.eigenvalues + ridge, plain.y, plain.K_query)
 
     def path(self, posed: Posed, logs: Tensor, steps: int, reference: Posed) -> Tensor:
-        """[T + 1, B, q] the predictions after every step.
+        """[T + 1, B, q] the predictions after every step; with a ridge each layer [(T + 1) R, B, q], all ridges of a step in a row.
 
         Args:
             posed: the prompts.
-            logs: log10 of every entry of `free(steps)`. Its unit is the largest eigenvalue of K (ridge, smallest, largest), one over it (eta,
-                gamma), the mean of |phi|^2 (tau), or one (beta); for an exponential kernel k exp(|phi|^2 / tau) stands for the largest eigenvalue.
+            logs: log10 of every entry of `free(steps)`. Its unit is the largest eigenvalue of K (ridge, first, smallest, largest), one over it (eta,
+                gamma), the mean of |phi|^2 (tau), or one (beta, factor); for an exponential kernel k exp(|phi|^2 / tau) stands for the largest eigenvalue.
             steps: T.
             reference: the prompts whose mean largest eigenvalue is meant.
         """
@@ -231,6 +275,8 @@ class Candidate:
             tau = held[free.index("tau")] * square
             unit = reference.prompt.n_support * (square / tau).exp()
         ridge = held[free.index("ridge")] * unit if "ridge" in free else torch.zeros_like(unit)
+        if self.ridge_each_layer:
+            ridge = RIDGE_PATH.to(unit).view(-1, 1, 1) * unit
         method, names = PATHS[self.method]
         units = {
             "eta": 1 / unit,
@@ -238,14 +284,19 @@ class Candidate:
             "beta": torch.ones_like(unit),
             "smallest": unit,
             "largest": unit,
+            "first": unit,
+            "factor": torch.ones_like(unit),
         }
         scalars = {
             name: held[[i for i, entry in enumerate(free) if entry == name]] * units[name]
             for name in names
         }
         spectrum = self.spectrum(posed, ridge, tau)
+        if self.ridge_each_layer:
+            spectrum = replace(spectrum, y=spectrum.y.expand_as(spectrum.eigenvalues))
         alphas = method(spectrum, scalars | {"unit": unit}, steps)
-        return (spectrum.K_query @ alphas.unsqueeze(-1)).squeeze(-1)
+        said = (spectrum.K_query @ alphas.unsqueeze(-1)).squeeze(-1)
+        return said.flatten(0, 1) if self.ridge_each_layer else said
 
 
 LINEAR = (
@@ -268,4 +319,15 @@ KERNEL = (
     Candidate("gradient descent", kernel="exponential"),
     Candidate("Newton", kernel="exponential"),
     Candidate("ridge path", kernel="exponential"),
+)
+MATCHED = (
+    *(
+        Candidate("conjugate gradient", scaling=scaling, ridge_each_layer=True)
+        for scaling in ("none", "primal", "jacobi")
+    ),
+    *(Candidate(f"{pace} ridge path") for pace in ("fourfold", "tenfold", "falling")),
+)
+MATCHED_KERNEL = (
+    Candidate("conjugate gradient", kernel="exponential", ridge_each_layer=True),
+    *(Candidate(f"{pace} ridge path", kernel="exponential") for pace in ("fourfold", "tenfold")),
 )

@@ -31,7 +31,7 @@ class Fit(Contents):
     Args:
         candidate: what was tuned.
         logs: log10 of its scalars, see `Candidate.path`.
-        steps: for every layer, the step it is held against.
+        steps: for every layer, the step it is held against; its place on the path, where the path holds several ridges.
         reference: the prompts it was tuned on.
         scales: [L] for every layer.
         misfit: on the prompts it was tuned on.
@@ -46,9 +46,8 @@ class Fit(Contents):
 
     def predict(self, posed: Posed) -> Tensor:
         """[L, B, q] what it says the layers say."""
-        path = self.candidate.path(
-            posed, self.logs, min(len(self.steps), MOST_STEPS), self.reference
-        )
+        steps = min(len(self.steps), MOST_STEPS)
+        path = self.candidate.path(posed, self.logs, steps, self.reference)
         return path[list(self.steps)] * self.scales.view(-1, 1, 1)
 
     def misfits(self, posed: Posed, observed: Tensor) -> Tensor:
@@ -110,7 +109,7 @@ def fit_candidate(
 
     def loss(logs: np.ndarray) -> float:
         unexplained = gaps(observed, candidate.path(posed, torch.from_numpy(logs), steps, posed))[0]
-        total = best_steps(unexplained.numpy(), candidate.may_jump)[1]
+        total = best_steps(unexplained.numpy(), candidate.may_jump, candidate.at_once)[1]
         return float(np.log(total + 1e-14))
 
     best = np.zeros(0)
@@ -144,7 +143,11 @@ def fit_candidate(
             end = min(
                 end,
                 scipy.optimize.minimize(
-                    loss, end.x, method="Nelder-Mead", bounds=boxes, options={"maxiter": 200}
+                    loss,
+                    end.x,
+                    method="Nelder-Mead",
+                    bounds=boxes,
+                    options={"maxiter": 800, "xatol": 1e-10, "fatol": 1e-10},
                 ),
                 key=lambda end: end.fun,
             )
@@ -152,7 +155,7 @@ def fit_candidate(
     unexplained, scales = gaps(
         observed, candidate.path(posed, torch.from_numpy(best), steps, posed)
     )
-    chosen, misfit = best_steps(unexplained.numpy(), candidate.may_jump)
+    chosen, misfit = best_steps(unexplained.numpy(), candidate.may_jump, candidate.at_once)
     return Fit(
         candidate,
         torch.from_numpy(best),
@@ -172,16 +175,25 @@ def gaps(observed: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(speaking(observed).unsqueeze(-1), unexplained, torch.nan), scales
 
 
-def best_steps(unexplained: np.ndarray, may_jump: bool) -> tuple[tuple[int, ...], float]:
+def best_steps(
+    unexplained: np.ndarray, may_jump: bool, at_once: int = 1
+) -> tuple[tuple[int, ...], float]:
     """The steps t_1 <= t_2 <= ... of smallest total, by dynamic programming, and its mean over the layers that say anything.
 
     Args:
-        unexplained: [L, T + 1]; a row of NaN costs nothing.
+        unexplained: [L, (T + 1) R]; a row of NaN costs nothing.
         may_jump: else t_l is t_l-1 or t_l-1 + 1, from t_0 = 0.
+        at_once: R, the ridges that stand in a row for every step; each layer takes the best of them. With R > 1 the places are returned.
 
     >>> best_steps(np.array([[1.0, 0.0, 0.5], [1.0, 0.5, 0.0]]), may_jump=False)
     ((1, 2), 0.0)
     """
+    if at_once > 1:
+        of_ridge = np.nan_to_num(unexplained).reshape(len(unexplained), -1, at_once)
+        best = np.where(np.isnan(unexplained[:, :1]), np.nan, of_ridge.min(-1))
+        steps, misfit = best_steps(best, may_jump)
+        chosen = of_ridge.argmin(-1)[range(len(steps)), list(steps)]
+        return tuple(t * at_once + int(r) for t, r in zip(steps, chosen)), misfit
     n_layers, n_steps = unexplained.shape
     counted = ~np.isnan(unexplained[:, 0])
     cost = np.full(n_steps, np.inf)

@@ -38,7 +38,7 @@ class Verdict(Contents):
 def judge(fits: Sequence[Fit], posed: Posed, observed: Tensor, *, same: float = SAME) -> Verdict:
     """Hold tuned candidates against a network on prompts that nothing was tuned on.
 
-    The name is that of the candidate with the fewest scalars among those with a misfit of at most `same`.
+    The name is that of the candidate with the fewest fitted numbers among those with a misfit of at most `same`.
     """
     expected = [len(posed.prompt.phi), posed.prompt.n_query]
     if list(observed.shape[1:]) != expected or not fits:
@@ -61,6 +61,19 @@ def judge(fits: Sequence[Fit], posed: Posed, observed: Tensor, *, same: float = 
         for name, values in per_prompt.items()
     }
     of_name = {one.candidate.name: one for one in fits}
+    numbers = {name: one.candidate.numbers(len(observed)) for name, one in of_name.items()}
     alike = [name for name, misfit in misfits.items() if misfit <= same]
-    name = min(alike, key=lambda name: (len(of_name[name].logs), misfits[name]), default="none")
+    name = min(alike, key=lambda name: (numbers[name], misfits[name]), default="none")
     return Verdict(name, misfits, intervals, of_name)
+
+
+def compared(one: Fit, other: Fit, posed: Posed, observed: Tensor) -> list[float]:
+    """Misfit of one tuned candidate minus that of another on prompts that neither was tuned on, and its paired interval.
+
+    Args:
+        one, other: of equal `candidate.numbers`, if the comparison is to be fair.
+        posed: the prompts.
+        observed: [L, B, q] the predictions of the layers.
+    """
+    first, second = (fit.misfits(posed, observed).nan_to_num(1e6) for fit in (one, other))
+    return paired_interval(first - second)
