@@ -228,15 +228,23 @@ def dtype_of(value: Any, otherwise: torch.dtype | None = None) -> torch.dtype | 
     return next((x.dtype for x in held if isinstance(x, Tensor)), otherwise)
 
 
+def broadcasts(one: torch.Size, other: torch.Size) -> bool:
+    """Whether two shapes broadcast."""
+    try:
+        torch.broadcast_shapes(one, other)
+    except RuntimeError:
+        return False
+    return True
+
+
 def beside(other: str, rule: Rule) -> Rule:
     """A tensor whose shape broadcasts with that of an argument before it."""
 
     def reason(x: Any, sizes: Sizes) -> str:
         if why := rule.reason(x, sizes):
             return why
-        try:
-            torch.broadcast_shapes(x.shape, sizes[f"={other}"].shape)
-        except (RuntimeError, KeyError):
+        beside_it = sizes.get(f"={other}")  # nothing where that was refused
+        if beside_it is None or not broadcasts(x.shape, beside_it.shape):
             return f"is {describe(x)}, which does not broadcast with {other}"
         return ""
 
@@ -266,7 +274,7 @@ def is_device(value: object) -> bool:
 
 
 def is_definite(value: Tensor) -> bool:
-    return int(torch.linalg.cholesky_ex(value).info.max()) == 0
+    return not torch.linalg.cholesky_ex(value).info.any()
 
 
 counts = that(

@@ -31,7 +31,7 @@ class Tuned(Contents):
     ridge: float
 
 
-@asked(system=a_system(single=False))
+@asked(system=a_system())
 def left_out(system: RidgeSystem) -> Tensor:
     """What kernel ridge regression says at every support when that support is left out, [*batch, k], or [*batch, k, m] for m outputs.
 

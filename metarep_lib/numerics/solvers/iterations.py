@@ -22,7 +22,7 @@ from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.numerics.system_asked import a_system
 
 
-@asked(system=a_system(single=False, half=True), tolerance=not_negative)
+@asked(system=a_system(), tolerance=not_negative)
 def cholesky(system: RidgeSystem, tolerance: float = 1e-8) -> Solution:
     """alpha* = (K + lambda I)^-1 y by Cholesky factorisation: the oracle.
 
@@ -46,7 +46,7 @@ def cholesky(system: RidgeSystem, tolerance: float = 1e-8) -> Solution:
 
 
 @asked(
-    system=a_system(single=False, half=True),
+    system=a_system(),
     steps=whole,
     step_size=array_or_number,
     tolerance=not_negative,
@@ -79,7 +79,7 @@ def gradient_descent(
 
 
 @asked(
-    system=a_system(single=False, half=True),
+    system=a_system(),
     steps=whole,
     smallest=finite,
     largest=finite,
@@ -121,10 +121,10 @@ def chebyshev(
 
 
 @asked(
-    system=a_system(single=False, half=True),
+    system=a_system(),
     steps=whole,
     tolerance=not_negative,
-    preconditioner=floats("*A k", half=True, above=0.0, like="system"),
+    preconditioner=floats("*A k", half=True, empty="*A", above=0.0, like="system"),
 )
 def conjugate_gradient(
     system: RidgeSystem, steps: int, tolerance: float = 1e-8, preconditioner: Tensor | None = None

@@ -24,7 +24,7 @@ KrylovBasis = Literal["monomial", "newton", "chebyshev"]
 
 
 @asked(
-    system=a_system(single=False, half=True),
+    system=a_system(),
     smallest=finite,
     largest=finite,
     tolerance=not_negative,
