@@ -357,7 +357,7 @@ def fits(came: torch.Size, letters: list[str], sizes: Sizes, empty: str) -> bool
     False
     """
     if letters == ["..."]:
-        return 0 not in came
+        return 0 not in came or "..." in empty.split()
     sides = list(came)
     leading = letters[0] if letters[:1] and letters[0].startswith("*") else None
     letters = letters[1:] if leading else letters
@@ -504,17 +504,24 @@ def decorate_function(function: Function, rules: Mapping[str, Rule], name: str) 
     form = signature(function)
     said = Checks(name, form.parameters, rules, getattr(function, "__globals__", {}))
 
+    # the compiler reads functions in a closure, and no other objects
+    def check(args: tuple, kwargs: Mapping[str, Any]) -> None:
+        said.check(args, kwargs)
+
+    def out_of_range(error: Exception, args: tuple, kwargs: Mapping[str, Any]) -> OutOfRange:
+        return OutOfRange(
+            f"{said.call(args, kwargs)}: {type(error).__name__}, {first_line(error)}; this would"
+            " work: numbers of ordinary size, a larger ridge, float64"
+        )
+
     @wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         if not torch.compiler.is_compiling():
-            said.check(args, kwargs)
+            check(args, kwargs)
         try:
             return function(*args, **kwargs)
         except TROUBLE as error:
-            raise OutOfRange(
-                f"{said.call(args, kwargs)}: {type(error).__name__}, {first_line(error)}; this would"
-                " work: numbers of ordinary size, a larger ridge, float64"
-            ) from error
+            raise out_of_range(error, args, kwargs) from error
 
     return checked
 

@@ -203,8 +203,8 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
 
 
 @asked(
-    numerator=floats("...", half=True, finite=False),
-    denominator=beside("numerator", floats("...", half=True, finite=False, like="numerator")),
+    numerator=floats(half=True, finite=False, empty="..."),
+    denominator=beside("numerator", floats(half=True, finite=False, empty="...", like="numerator")),
 )
 def divide(numerator: Tensor, denominator: Tensor) -> Tensor:
     """The quotient, 0 where the numerator is negligible.
