@@ -22,7 +22,7 @@ from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.numerics.system_asked import a_system
 
 
-@asked(system=a_system(), tolerance=not_negative)
+@asked(tolerance=not_negative)
 def cholesky(system: RidgeSystem, tolerance: float = 1e-8) -> Solution:
     """alpha* = (K + lambda I)^-1 y by Cholesky factorisation: the oracle.
 
@@ -46,7 +46,6 @@ def cholesky(system: RidgeSystem, tolerance: float = 1e-8) -> Solution:
 
 
 @asked(
-    system=a_system(),
     steps=whole,
     step_size=array_or_number,
     tolerance=not_negative,
@@ -79,7 +78,6 @@ def gradient_descent(
 
 
 @asked(
-    system=a_system(),
     steps=whole,
     smallest=finite,
     largest=finite,

@@ -14,7 +14,7 @@ from metarep_lib.numerics.system_asked import a_system
 from metarep_lib.prompt import Prompt, a_prompt
 
 
-@asked(system=a_system())
+@asked()
 def jacobi(system: RidgeSystem) -> Tensor:
     """m_i = 1 / A_ii, [*batch, k] (Jacobi 1845).
 
@@ -101,7 +101,7 @@ def landmark_preconditioner(prompt: Prompt, landmarks: Tensor) -> Tensor:
     )
 
 
-@asked(system=a_system(), size=at_least(1))
+@asked(size=at_least(1))
 def block_diagonal(system: RidgeSystem, size: int) -> Tensor:
     """P = A with everything outside blocks of `size` neighbouring supports set to zero (block Jacobi), [*batch, k, k].
 
