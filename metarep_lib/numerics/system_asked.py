@@ -23,7 +23,7 @@ def a_system(*, definite: bool = False) -> Rule:
         wrong = definite and not looks(lambda: is_definite(system.A))
         return f"is {system}" if wrong else ""
 
-    matrix = " with a positive definite matrix, e.g. of a larger ridge" if definite else ""
+    matrix = " with a positive definite matrix, as one of a larger ridge has" if definite else ""
     return Rule(f"a RidgeSystem{matrix}", reason)
 
 
@@ -46,5 +46,5 @@ def unknowns() -> Rule:
         return "" if fits else f"is {describe(alpha)} for {system}"
 
     return Rule(
-        "a tensor of the dtype and shape of y, with any axes before it, e.g. alpha=system.y", reason
+        "a tensor of the dtype and shape of y, with any axes before it, as system.y is", reason
     )
