@@ -228,15 +228,23 @@ def dtype_of(value: Any, otherwise: torch.dtype | None = None) -> torch.dtype | 
     return next((x.dtype for x in held if isinstance(x, Tensor)), otherwise)
 
 
+def broadcasts(one: torch.Size, other: torch.Size) -> bool:
+    """Whether two shapes broadcast."""
+    try:
+        torch.broadcast_shapes(one, other)
+    except RuntimeError:
+        return False
+    return True
+
+
 def beside(other: str, rule: Rule) -> Rule:
     """A tensor whose shape broadcasts with that of an argument before it."""
 
     def reason(x: Any, sizes: Sizes) -> str:
         if why := rule.reason(x, sizes):
             return why
-        try:
-            torch.broadcast_shapes(x.shape, sizes[f"={other}"].shape)
-        except (RuntimeError, KeyError):
+        beside_it = sizes.get(f"={other}")  # nothing where that was refused
+        if beside_it is None or not broadcasts(x.shape, beside_it.shape):
             return f"is {describe(x)}, which does not broadcast with {other}"
         return ""
 
@@ -266,7 +274,7 @@ def is_device(value: object) -> bool:
 
 
 def is_definite(value: Tensor) -> bool:
-    return int(torch.linalg.cholesky_ex(value).info.max()) == 0
+    return not torch.linalg.cholesky_ex(value).info.any()
 
 
 counts = that(
@@ -349,7 +357,7 @@ def fits(came: torch.Size, letters: list[str], sizes: Sizes, empty: str) -> bool
     False
     """
     if letters == ["..."]:
-        return 0 not in came
+        return 0 not in came or "..." in empty.split()
     sides = list(came)
     leading = letters[0] if letters[:1] and letters[0].startswith("*") else None
     letters = letters[1:] if leading else letters
@@ -496,17 +504,24 @@ def decorate_function(function: Function, rules: Mapping[str, Rule], name: str) 
     form = signature(function)
     said = Checks(name, form.parameters, rules, getattr(function, "__globals__", {}))
 
+    # the compiler reads functions in a closure, and no other objects
+    def check(args: tuple, kwargs: Mapping[str, Any]) -> None:
+        said.check(args, kwargs)
+
+    def out_of_range(error: Exception, args: tuple, kwargs: Mapping[str, Any]) -> OutOfRange:
+        return OutOfRange(
+            f"{said.call(args, kwargs)}: {type(error).__name__}, {first_line(error)}; this would"
+            " work: numbers of ordinary size, a larger ridge, float64"
+        )
+
     @wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         if not torch.compiler.is_compiling():
-            said.check(args, kwargs)
+            check(args, kwargs)
         try:
             return function(*args, **kwargs)
         except TROUBLE as error:
-            raise OutOfRange(
-                f"{said.call(args, kwargs)}: {type(error).__name__}, {first_line(error)}; this would"
-                " work: numbers of ordinary size, a larger ridge, float64"
-            ) from error
+            raise out_of_range(error, args, kwargs) from error
 
     return checked
 

@@ -745,7 +745,7 @@ def test_class_prompts_are_centred_one_hot_targets_that_supports_alone_decide(da
 
 
 def test_class_prompts_refuse_what_is_not_there():
-    with unchecked(), pytest.raises(ValueError, match="one of digits, wine, iris"):
+    with unchecked(), pytest.raises(ValueError, match="one of 'digits', 'wine', 'iris'"):
         class_prompt("faces", 10, 10, 1.0, seed=0)
     with pytest.raises(ValueError, match="at most 150 examples"):
         class_prompt("iris", 140, 20, 1.0, seed=0)

@@ -10,7 +10,6 @@ from metarep_lib.asked import asked, each, positive
 from metarep_lib.contents import Contents
 from metarep_lib.numerics.kernels.kernels import Kernel
 from metarep_lib.numerics.system import RidgeSystem
-from metarep_lib.numerics.system_asked import a_system
 from metarep_lib.prompt import Prompt, a_prompt
 
 
@@ -31,7 +30,7 @@ class Tuned(Contents):
     ridge: float
 
 
-@asked(system=a_system(single=False))
+@asked()
 def left_out(system: RidgeSystem) -> Tensor:
     """What kernel ridge regression says at every support when that support is left out, [*batch, k], or [*batch, k, m] for m outputs.
 

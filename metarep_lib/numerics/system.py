@@ -75,7 +75,10 @@ class RidgeSystem(Contents):
 
     @asked(alpha=unknowns())
     def norm(self, alpha: Tensor) -> Tensor:
-        """The A-norm sqrt(alpha^T (K + lambda I) alpha), [..., *batch, k] to [..., *batch], [..., *batch, k, m] to [..., *batch, m]."""
+        """The A-norm sqrt(alpha^T (K + lambda I) alpha), [..., *batch, k] to [..., *batch], [..., *batch, k, m] to [..., *batch, m].
+
+        inf or NaN where its square is out of range, as that of an iteration that diverged.
+        """
         along = -2 if self.has_outputs else -1
         return (alpha * self.matvec(alpha)).sum(along).clamp(min=0).sqrt()
 

@@ -1,54 +1,50 @@
-"""What a call asks of a system, as a rule of `metarep_lib.asked`."""
+"""What a call asks of a system, as a rule of `metarep_lib.asked`.
+
+A system whose parts do not belong together cannot be made. What is asked of its dtype and its outputs the call says
+itself: `RidgeSystem.check_factored`, `RidgeSystem.check_one_output`.
+"""
 
 from torch import Tensor
 
-from metarep_lib.asked import WIDE, Rule, is_definite, looks, unreadable
+from metarep_lib.asked import Rule, broadcasts, is_definite, looks, unreadable
 from metarep_lib.contents import describe, shown
 
 
-def a_system(
-    *, axes: str = "*B", single: bool = True, half: bool = False, definite: bool = False
-) -> Rule:
-    """A system on which a call can work.
+def a_system(*, definite: bool = False) -> Rule:
+    """A system on which a call can work; its sizes are k, *A and *y.
 
     Args:
-        axes: leading axes: "" is one system, "*B" one or a batch.
-        single: one right-hand side for each system.
-        half: half precision will do, too; factorisations are not made for it.
         definite: its matrix is positive definite, up to rounding.
     """
-    parts = ["one system without a batch axis" if axes == "" else "a RidgeSystem"]
-    parts += ["with one right-hand side"] * single
-    parts += ["of float64 or float32"] * (not half)
-    parts += ["with a positive definite matrix"] * definite
 
     def reason(system: object, sizes: dict) -> str:
-        *_, rows, k = (0, 0, *system.A.shape)
-        columns = system.y.ndim == system.A.ndim
-        wrong = (
-            rows != k
-            or k == 0
-            or system.y.shape[-2 if columns else -1 :][:1] != (k,)
-            or system.K_query.shape[-1:] != (k,)
-            or (axes == "" and system.A.ndim > 2)
-            or (single and system.y.ndim >= system.A.ndim)
-            or (not half and system.A.dtype not in WIDE)
-            or (definite and not looks(lambda: is_definite(system.A)))
-        )
-        sizes["k"], sizes["*A"] = system.A.shape[-1], tuple(system.A.shape[:-2])
+        *batch, k, _ = system.A.shape
+        sizes.update({"k": k, "*A": tuple(batch), "*y": tuple(system.y.shape)})
+        wrong = definite and not looks(lambda: is_definite(system.A))
         return f"is {system}" if wrong else ""
 
-    return Rule(", ".join(parts), reason)
+    matrix = " with a positive definite matrix, as one of a larger ridge has" if definite else ""
+    return Rule(f"a RidgeSystem{matrix}", reason)
 
 
 def unknowns() -> Rule:
-    """A vector of unknowns of the system whose method is called, or several as columns; leading axes are free."""
+    """The unknowns of the system whose method is called: [..., *batch, k], or [..., *batch, k, m] where there are outputs."""
 
     def reason(alpha: object, sizes: dict) -> str:
-        A = sizes["=self"].A
+        system = sizes["=self"]
+        A, along = system.A, -2 if system.has_outputs else -1
         if not isinstance(alpha, Tensor):
             return f"is {shown(alpha)}"
-        fits = A.shape[-1] in alpha.shape[-2:] and alpha.dtype == A.dtype
-        return unreadable(alpha) or ("" if fits else f"is {describe(alpha)} for A {describe(A)}")
+        if why := unreadable(alpha):
+            return why
+        fits = (
+            alpha.dtype == A.dtype
+            and alpha.ndim >= -along
+            and alpha.shape[along] == A.shape[-1]
+            and broadcasts(alpha.shape[:along], A.shape[:-2])
+        )
+        return "" if fits else f"is {describe(alpha)} for {system}"
 
-    return Rule("a tensor [..., k] of the dtype of A, k its number of unknowns", reason)
+    return Rule(
+        "a tensor of the dtype and shape of y, with any axes before it, as system.y is", reason
+    )

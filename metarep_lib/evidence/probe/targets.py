@@ -25,6 +25,8 @@ def states(system: RidgeSystem, ridge: float, steps: int = 4, seed: int = 4) -> 
     >>> list(held), held["alpha 1"].tolist(), held["rest"].tolist()
     (['alpha 1', 'r 1', 'p 1', 'gd 1', 'any 1', 'rest'], [[0.25, 0.25, 0.25]], [[0.125, 0.125, 0.125]])
     """
+    system.check_factored("states")
+    system.check_one_output("states")
     history = solvers.conjugate_gradient(system, steps).history
     step_size = 1 / typical_largest(system)
     descent = solvers.gradient_descent(system, steps, step_size).history
@@ -48,6 +50,8 @@ def predictions(system: RidgeSystem, ridge: float) -> dict[str, Tensor]:
     `cg t`: conjugate gradient; `gd t`: gradient descent, step size as in `states`; `m λ`: ridge regression with m times the ridge;
     `newton t`: X <- 2 X - X A X from X = I / (largest eigenvalue of the task) (Schulz 1933), alpha = X y.
     """
+    system.check_factored("predictions")
+    system.check_one_output("predictions")
     s, vectors = torch.linalg.eigh(system.A)
     y = (vectors.mT @ system.y.unsqueeze(-1)).squeeze(-1)
 

@@ -52,7 +52,7 @@ def conjugate_gradient_jacobian(A: Tensor, y: Tensor, steps: int) -> Tensor:
     )
 
 
-@asked(kappa=floats("", least=1.0), steps=at_least(0))
+@asked(kappa=floats("", finite=False, least=1.0), steps=at_least(0))
 def conjugate_gradient_lipschitz(kappa: Tensor, steps: int) -> Tensor:
     """lambda_min(A) times a Lipschitz constant of y -> alpha_t: sum_{j < t} (kappa - 1)^j + 2 max(1, (kappa - 1)^t / sqrt(kappa)).
 

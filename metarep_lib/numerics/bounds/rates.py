@@ -7,12 +7,12 @@ known it is inf (`RidgeSystem.condition_number`), and a rate is one: what holds 
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, beside, counts, floats
+from metarep_lib.asked import asked, beside, counts, floats, looks
 from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.numerics.system_asked import a_system
 
 
-@asked(kappa=floats("*", half=True, finite=False, least=1.0), t=beside("kappa", counts))
+@asked(kappa=floats("*", half=True, finite=False, empty="*"), t=beside("kappa", counts))
 def conjugate_gradient_bound(kappa: Tensor, t: Tensor) -> Tensor:
     """2 ((sqrt kappa - 1) / (sqrt kappa + 1))^t bounds ||alpha_t - alpha*||_A / ||alpha*||_A (Saad 2003, eq. 6.128).
 
@@ -30,7 +30,7 @@ def conjugate_gradient_bound(kappa: Tensor, t: Tensor) -> Tensor:
     return 2 * rate(kappa.sqrt()) ** t
 
 
-@asked(kappa=floats("*", half=True, finite=False, least=1.0), t=beside("kappa", counts))
+@asked(kappa=floats("*", half=True, finite=False, empty="*"), t=beside("kappa", counts))
 def gradient_descent_bound(kappa: Tensor, t: Tensor) -> Tensor:
     """((kappa - 1) / (kappa + 1))^t, the same ratio for gradient descent with eta = 2 / (lambda_min + lambda_max).
 
@@ -49,14 +49,16 @@ def rate(x: Tensor) -> Tensor:
 
 
 def check(call: str, kappa: Tensor) -> None:
-    if not (kappa >= 1).all():
+    if not looks(lambda: (kappa >= 1).all()):
         raise ValueError(
             f"{call}(kappa with minimum {kappa.min().item():g}): a condition number is at least one, inf where none is known;"
             f" this would work: {call}(ridge_system(prompt).condition_number, torch.arange(10))"
         )
 
 
-@asked(system=a_system(single=False), alpha_star=floats("...", like="system", squared=True))
+@asked(
+    system=a_system(), alpha_star=floats("*y", half=True, empty="*y", like="system", squared=True)
+)
 def prediction_factor(system: RidgeSystem, alpha_star: Tensor) -> Tensor:
     """sqrt(k(x)^T A^-1 k(x)) ||alpha*||_A at every query, [*batch, q], and of every output, [*batch, q, m], where there are several.
 

@@ -7,7 +7,7 @@ from metarep_lib.asked import asked, floats
 from metarep_lib.prompt import Prompt, a_prompt
 
 
-@asked(prompt=a_prompt(axes=""), W=floats("m p2", like="prompt"))
+@asked(prompt=a_prompt(axes="", single=False), W=floats("m p2", like="prompt"))
 def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
     """||(I - P) H^-1 phi(x)||_H ||(I - P) w*||_H at every query, [q]: how far the width-m prediction is off at most.
 
@@ -20,9 +20,9 @@ def width_bound(prompt: Prompt, W: Tensor) -> Tensor:
     >>> width_bound(prompt, torch.eye(2)[:1]).round(decimals=4)  # f* = 4 / 2, and a network that drops the second feature says 0
     tensor([2.])
     """
-    if prompt.phi.ndim != 2 or prompt.y.ndim != 1:
+    if prompt.y.ndim != 1:
         raise ValueError(
-            f"width_bound(phi={list(prompt.phi.shape)}, y={list(prompt.y.shape)}): expected one prompt with one output, y of [k];"
+            f"width_bound(y={list(prompt.y.shape)}): expected one output, y of [k];"
             " this would work: width_bound(prompt.output(0), W)"
         )
     if W.shape[-1] != prompt.n_features:

@@ -22,7 +22,7 @@ from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.numerics.system_asked import a_system
 
 
-@asked(system=a_system(single=False, half=True), tolerance=not_negative)
+@asked(tolerance=not_negative)
 def cholesky(system: RidgeSystem, tolerance: float = 1e-8) -> Solution:
     """alpha* = (K + lambda I)^-1 y by Cholesky factorisation: the oracle.
 
@@ -46,7 +46,6 @@ def cholesky(system: RidgeSystem, tolerance: float = 1e-8) -> Solution:
 
 
 @asked(
-    system=a_system(single=False, half=True),
     steps=whole,
     step_size=array_or_number,
     tolerance=not_negative,
@@ -79,7 +78,6 @@ def gradient_descent(
 
 
 @asked(
-    system=a_system(single=False, half=True),
     steps=whole,
     smallest=finite,
     largest=finite,
@@ -121,10 +119,10 @@ def chebyshev(
 
 
 @asked(
-    system=a_system(single=False, half=True),
+    system=a_system(),
     steps=whole,
     tolerance=not_negative,
-    preconditioner=floats("*A k", half=True, above=0.0, like="system"),
+    preconditioner=floats("*A k", half=True, empty="*A", above=0.0, like="system"),
 )
 def conjugate_gradient(
     system: RidgeSystem, steps: int, tolerance: float = 1e-8, preconditioner: Tensor | None = None
@@ -203,8 +201,8 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
 
 
 @asked(
-    numerator=floats("...", half=True, finite=False),
-    denominator=beside("numerator", floats("...", half=True, finite=False, like="numerator")),
+    numerator=floats(half=True, finite=False, empty="..."),
+    denominator=beside("numerator", floats(half=True, finite=False, empty="...", like="numerator")),
 )
 def divide(numerator: Tensor, denominator: Tensor) -> Tensor:
     """The quotient, 0 where the numerator is negligible.

@@ -14,7 +14,7 @@ from metarep_lib.numerics.system_asked import a_system
 from metarep_lib.prompt import Prompt, a_prompt
 
 
-@asked(system=a_system(single=False, half=True))
+@asked()
 def jacobi(system: RidgeSystem) -> Tensor:
     """m_i = 1 / A_ii, [*batch, k] (Jacobi 1845).
 
@@ -24,7 +24,7 @@ def jacobi(system: RidgeSystem) -> Tensor:
     return 1 / system.A.diagonal(dim1=-2, dim2=-1)
 
 
-@asked(system=a_system(single=False, half=True), m=floats("*A k", half=True, like="system"))
+@asked(system=a_system(), m=floats("*A k", half=True, empty="*A", like="system"))
 def scaled(system: RidgeSystem, m: Tensor) -> RidgeSystem:
     """The system m^1/2 A m^1/2 of unknown alpha / m^1/2, with the same predictions.
 
@@ -51,7 +51,7 @@ def scaled(system: RidgeSystem, m: Tensor) -> RidgeSystem:
     )
 
 
-@asked(system=a_system(single=False, half=True), P=floats("*A k k", like="system"))
+@asked(system=a_system(), P=floats("*A k k", half=True, empty="*A", like="system"))
 def whitened(system: RidgeSystem, P: Tensor) -> RidgeSystem:
     """The system L^-1 A L^-T of unknown L^T alpha, P = L L^T, with the same predictions: CG on it is CG preconditioned by P^-1.
 
@@ -101,7 +101,7 @@ def landmark_preconditioner(prompt: Prompt, landmarks: Tensor) -> Tensor:
     )
 
 
-@asked(system=a_system(single=False, half=True), size=at_least(1))
+@asked(size=at_least(1))
 def block_diagonal(system: RidgeSystem, size: int) -> Tensor:
     """P = A with everything outside blocks of `size` neighbouring supports set to zero (block Jacobi), [*batch, k, k].
 

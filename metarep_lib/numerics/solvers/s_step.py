@@ -18,13 +18,11 @@ from metarep_lib.asked import asked, finite, not_negative
 from metarep_lib.numerics.solvers.iterations import divide, never
 from metarep_lib.numerics.solvers.solution import Solution, solved
 from metarep_lib.numerics.system import RidgeSystem
-from metarep_lib.numerics.system_asked import a_system
 
 KrylovBasis = Literal["monomial", "newton", "chebyshev"]
 
 
 @asked(
-    system=a_system(single=False, half=True),
     smallest=finite,
     largest=finite,
     tolerance=not_negative,

@@ -16,7 +16,6 @@ from torch import Tensor
 from metarep_lib.asked import asked, at_least, floats, one_of, tensors, whole
 from metarep_lib.contents import Contents
 from metarep_lib.numerics.system import RidgeSystem
-from metarep_lib.numerics.system_asked import a_system
 
 
 def descend(s: Tensor, eta: Tensor) -> Tensor:
@@ -102,7 +101,7 @@ class Spectrum(Contents):
     K_query: Tensor
 
     @classmethod
-    @asked(system=a_system())
+    @asked()
     def of(cls, system: RidgeSystem) -> "Spectrum":
         """Of any symmetric systems: K, K + lambda I, or the primal X^T X with right-hand side X^T y and queries x.
 
