@@ -21,6 +21,7 @@ EXERCISES = f"{LIBRARY}.exercises"
 GRADING = f"{EXERCISES}.grading"  # imports a chapter's exercises by the id that `grade` is given
 DIGESTS = f"{LIBRARY}.storage.digests"  # reads the library's code to name it on a card: no chapter trains or sweeps
 # Whoever uses these may show the source of what it uses, comments and docstrings included.
+SIGNATURES = {"signature", "Parameter", "isclass"}  # of inspect: they show no source
 SHOWS_SOURCE = {"inspect", "linecache", "traceback", "pydoc", "doctest", ".__doc__", "help"}
 # Whoever uses these may import, read or run what no import statement names.
 UNREADABLE = {"importlib", "pkgutil", "importlib.resources", "runpy", "sys.modules", "subprocess"}
@@ -63,9 +64,9 @@ def words(tree: ast.AST) -> frozenset[str]:
 
 
 def shows_source(tree: ast.AST) -> bool:
-    """Whether code may show the source of what it uses; `from inspect import signature` shows none."""
+    """Whether code may show the source of what it uses; `from inspect import signature` and the like show none."""
     of_inspect = {name for module, name in imported(tree) if module == "inspect"}
-    shown = SHOWS_SOURCE - ({"inspect"} if of_inspect == {"signature"} else set())
+    shown = SHOWS_SOURCE - ({"inspect"} if of_inspect and of_inspect <= SIGNATURES else set())
     return bool(shown & words(tree))
 
 

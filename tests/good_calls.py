@@ -321,14 +321,15 @@ def fit_of(candidate, posed, observed):
 
 # announced, and not called with bad inputs here: why
 UNTRIED = {
-    "constants": "charts RECURRENCES GUARD FAMILIES KERNEL LINEAR SCHEDULED COLOURS REMEDIES SPECTRA solvers block_conjugate_gradient depth_laws errors PREDICTION",
+    "constants": "charts MATCHED RECURRENCES GUARD FAMILIES KERNEL LINEAR SCHEDULED COLOURS REMEDIES SPECTRA solvers block_conjugate_gradient depth_laws errors PREDICTION",
     "errors": "AskedWrongly NotAvailable ProgramError PromptError InterventionError ClaimFailed NotYet",
     "asked for by others, never made by a user": "Answerer Network Decoder Mask Prior Outcome Exploration Frame Draw SphereTask Solution Member Exercise Verdict Trace",
-    "made by the library from what is tried here": "ConstructedTransformer TrainedTransformer Program Recurrence Posed Filter PolynomialFilter Spectrum Split Sweep Swept Recipe",
+    "made by the library from what is tried here": "ConstructedTransformer TrainedTransformer Program Recurrence Posed Filter PolynomialFilter Spectrum Split Sweep Swept Recipe Cases",
     "data alone; tried where they are used": "Add Put Take Mean Scale Edit Heads Stream Units",
     "files, in tests of their own": "load_network load_sweep load_trained load_seeds run_sweep sweeps cards read_recipe recipe_of train",
     "minutes": "fine_tune searched_prompts fit_families risks_compared weights_compared look_ahead_step on_frozen_stack",
     "of the stream of a network in training": "context_stream feature_alignment network_features algorithm",
+    "of results that a sweep or a fit has stored": "compared over_seeds ratio_over_seeds won",
     "writes into the page": "claim record band draw_wiring use_style explore ramp table",
 }
 

@@ -43,9 +43,9 @@ def library(tmp_path):
     for name, text in {"": "", "studies": "from metarep_lib.studies.one import posed\nfrom metarep_lib.studies.sweep import load_sweep\n"}.items():
         folder = tmp_path / "metarep_lib" / name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "__init__.py").write_text(text)
-    (tmp_path / "metarep_lib" / "studies" / "one.py").write_text(STUDY)
-    (tmp_path / "metarep_lib" / "studies" / "sweep.py").write_text(SWEEP)
+        (folder / "__init__.py").write_text(text, encoding="utf-8")
+    (tmp_path / "metarep_lib" / "studies" / "one.py").write_text(STUDY, encoding="utf-8")
+    (tmp_path / "metarep_lib" / "studies" / "sweep.py").write_text(SWEEP, encoding="utf-8")
     return Library(tmp_path)
 
 

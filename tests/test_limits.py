@@ -470,7 +470,7 @@ def test_conjugate_gradient_needs_p_plus_three_channels_to_hold_its_books(statem
     "make", [lambda: narrow_gradient_descent(0, 1, 0.1), lambda: narrow_ridge_gradient_descent(2, 0, 0.1), lambda: copied_gradient_descent(2, 0, 0.1)]
 )
 def test_sizes_below_one_are_refused(make):
-    with pytest.raises(ValueError, match="expected n_features and .* of at least 1.*this would work"):
+    with pytest.raises(ValueError, match="expected a whole number >= 1, e.g. 3|of at least 1.*this would work"):
         make()
 
 
@@ -798,7 +798,7 @@ def test_copies_in_floats_in_batches_and_in_size(dtype):
     network = assemble(copied_gradient_descent(3, 6, eta), dtype=dtype)
     says = network.run(repeat_context(prompts.with_ridge_as_supports(), 6).to(dtype)).prediction[-1][:, -2:].double()
     tolerances.assert_within(says - assemble(gradient_descent(3, 6, eta)).predict(prompts), 8 * tolerances.drift(dtype, 6))
-    with pytest.raises(ValueError, match="repeat_context.*this would work"):
+    with pytest.raises(ValueError, match=r"(?s)repeat_context.*(this would work|e\.g\. 3)"):
         repeat_context(prompts, 0)
 
 

@@ -242,7 +242,7 @@ def test_the_two_filters_are_within_a_factor_of_two_at_any_depth(log_x, t):
 def test_bad_scalings_are_refused():
     system = ridge_system(random_prompt(3, 2, 1, ridge=0.5, seed=0))
     with pytest.raises(ValueError, match=r"jacobi\(system\)"):
-        scaled(system, torch.tensor([1.0, 0.0, 1.0]))
+        scaled(system, torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64))
     with pytest.raises(ValueError, match="phi = 0"):
         row_normalised(Prompt(torch.zeros(1, 2), torch.ones(1), torch.ones(1, 2), 0.5))
 

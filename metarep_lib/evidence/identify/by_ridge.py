@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.evidence.identify.candidates import Candidate, Posed
 from metarep_lib.evidence.identify.spectral_marks import additivity_gap
 
 
-@dataclass(frozen=True)
-class ByRidge:
+@dataclass(frozen=True, eq=False, repr=False)
+class ByRidge(Contents):
     """A candidate against one layer, after every step at every ridge of `RIDGE_PATH`.
 
     Args:

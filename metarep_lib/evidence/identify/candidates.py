@@ -237,12 +237,11 @@ class Candidate:
             linear_kernel if tau is None else ExponentialKernel(float(tau)),
         )
         if self.scaling in ("jacobi", "normaliser"):
-            K = kernel(prompt.phi, prompt.phi)
-            system = RidgeSystem(
-                K + ridge.unsqueeze(-1) * torch.eye(K.shape[-1]).to(K),
-                prompt.y,
-                kernel(prompt.phi_query, prompt.phi),
-            )
+            K, K_query = kernel(prompt.phi, prompt.phi), kernel(prompt.phi_query, prompt.phi)
+            A = K + ridge.unsqueeze(-1) * torch.eye(K.shape[-1]).to(K)
+            many = A.shape[: A.ndim - K.ndim]  # ridges, if there are several
+            y, K_query = (x.expand(*many, *x.shape) for x in (prompt.y, K_query))
+            system = RidgeSystem(A, y, K_query)
             return Spectrum.of(
                 scaled(system, jacobi(system) if self.scaling == "jacobi" else 1 / system.A.sum(-1))
             )
