@@ -398,7 +398,7 @@ def test_features_or_outputs_of_another_number_are_refused_with_what_would_work(
     for ask in network.predict, network.run:
         with pytest.raises(ValueError, match=r"it reads n_features=4, the prompt has 6; .*assemble\(conjugate_gradient\(n_features=6, .*\)\)"):
             ask(prompt)
-        with pytest.raises(ValueError, match=r"it reads n_outputs=1, the prompt has 2; .*assemble\(conjugate_gradient\(..., n_outputs=2\)\)"):
+        with pytest.raises(ValueError, match=r"it reads n_outputs=1, the prompt has 2; .*assemble\(conjugate_gradient\(.*n_outputs=2\)\)"):
             ask(two_outputs)
 
 
