@@ -15,7 +15,8 @@ def closed():
 
 def test_a_curve_is_median_and_range_of_its_seeds():
     samples = np.random.default_rng(0).uniform(0.1, 1, (5, 4))
-    axis = charts.errors({"error": {"a": [charts.Curve(samples, "#0072B2")]}}, range(4)).axes[0]
+    charts.errors({"error": {"a": [charts.Curve(samples, "#0072B2")]}}, range(4))
+    axis = plt.gcf().axes[0]
     np.testing.assert_allclose(axis.lines[0].get_ydata(), np.median(samples, 0))
     low, high = axis.collections[0].get_paths()[0].get_extents().get_points()[:, 1]
     assert (low, high) == pytest.approx((samples.min(), samples.max()))
@@ -24,26 +25,30 @@ def test_a_curve_is_median_and_range_of_its_seeds():
 
 def test_every_measure_has_a_row_and_every_title_a_panel():
     flat = [charts.Curve(np.ones(3), "#0072B2")]
-    figure = charts.errors({"up": {"a": flat, "b": flat}, "down": {"a": flat, "b": flat}}, range(3))
+    charts.errors({"up": {"a": flat, "b": flat}, "down": {"a": flat, "b": flat}}, range(3))
+    figure = plt.gcf()
     assert [axis.get_title() for axis in figure.axes] == ["a", "b", "", ""]
     assert [axis.get_ylabel() for axis in figure.axes] == ["up", "", "down", ""]
 
 
 def test_a_legend_stands_in_the_panel_that_is_left_over():
     flat = [charts.Curve(np.ones(3), "#0072B2")]
-    figure = charts.errors({"up": dict.fromkeys("abc", flat)}, range(3), wrap=2, legend={"x": ("grey", "-")})
+    charts.errors({"up": dict.fromkeys("abc", flat)}, range(3), wrap=2, legend={"x": ("grey", "-")})
+    figure = plt.gcf()
     assert [axis.get_legend() is not None for axis in figure.axes] == [False, False, False, True]
 
 
 def test_the_diagonal_is_where_nothing_changes():
-    figure = charts.diagonal({"g": ([1, 10], [1, 100])}, colours=["#0072B2"], xlabel="x", ylabel="y")
+    charts.diagonal({"g": ([1, 10], [1, 100])}, colours=["#0072B2"], xlabel="x", ylabel="y")
+    figure = plt.gcf()
     line = figure.axes[0].lines[-1]
     assert list(line.get_xdata()) == list(line.get_ydata()) == [1, 10]
 
 
 def test_crosses_of_a_map_stand_at_the_least_of_every_column():
     values = np.array([[3.0, 1.0], [2.0, 2.0]])
-    figure = charts.maps({"a": values}, [1, 2], [0.1, 1.0], xlabel="t", ylabel="r", quantity="q", low=1, high=3)
+    charts.maps({"a": values}, [1, 2], [0.1, 1.0], xlabel="t", ylabel="r", quantity="q", low=1, high=3)
+    figure = plt.gcf()
     assert list(figure.axes[0].lines[0].get_ydata()) == [1.0, 0.1]
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 SMALLEST = (
     1e-17  # added where an axis is logarithmic: an error of exactly zero is drawn at the lower edge
@@ -79,7 +78,7 @@ def errors(
     low: float = 1e-16,
     high: float = 4.0,
     legend: Mapping[str, tuple[str, str]] | None = None,
-) -> Figure:
+) -> None:
     """Errors against steps on a log scale, a panel for every title, a row of panels for every measure.
 
     Args:
@@ -91,7 +90,8 @@ def errors(
         legend: Label -> (colour, style), in the first panel; or, where a panel is left over, there.
 
     >>> flat = Curve(np.ones((5, 3)), "#0072B2", label="level")
-    >>> len(errors({"error": {"a": [flat], "b": [flat]}}, [0, 1, 2], legend={"level": ("#0072B2", "-")}).axes)
+    >>> errors({"error": {"a": [flat], "b": [flat]}}, [0, 1, 2], legend={"level": ("#0072B2", "-")})
+    >>> len(plt.gcf().axes)
     2
     >>> plt.close()
     """
@@ -115,7 +115,7 @@ def errors(
     for axis in axes[-1] if not left else [*axes[-1], *axes[-2]]:
         axis.set_xlabel("steps t")
     show_legend(left[0] if left else axes[0, 0], legend or {}, "center" if left else "lower left")
-    return figure
+    plt.show()
 
 
 def draw(axis: Axes, x: Sequence[float], curve: Curve) -> None:
@@ -145,7 +145,7 @@ def diagonal(
     colours: Sequence[str],
     xlabel: str,
     ylabel: str,
-) -> Figure:
+) -> None:
     """Before against after on log axes, a mark of its own for every group, and the line where nothing has changed.
 
     Args:
@@ -154,8 +154,8 @@ def diagonal(
         xlabel: Of the horizontal axis.
         ylabel: Of the vertical one.
 
-    >>> drawn = diagonal({"all": ([1.0, 10.0], [1.0, 5.0])}, colours=["#0072B2"], xlabel="before", ylabel="after")
-    >>> len(drawn.axes[0].lines)
+    >>> diagonal({"all": ([1.0, 10.0], [1.0, 5.0])}, colours=["#0072B2"], xlabel="before", ylabel="after")
+    >>> len(plt.gcf().axes[0].lines)
     2
     >>> plt.close()
     """
@@ -166,7 +166,7 @@ def diagonal(
     axis.plot(ends, ends, color="grey", linewidth=1, zorder=0)
     axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.legend(fontsize=9)
-    return figure
+    plt.show()
 
 
 def maps(
@@ -179,7 +179,7 @@ def maps(
     quantity: str,
     low: float,
     high: float,
-) -> Figure:
+) -> None:
     """A quantity over a grid, a panel for every title; crosses at the least value of every column.
 
     Args:
@@ -192,8 +192,8 @@ def maps(
         low: Value of the lightest colour.
         high: Value of the darkest.
 
-    >>> drawn = maps({"a": np.eye(2)}, [1, 2], [0.1, 1.0], xlabel="t", ylabel="ridge", quantity="error", low=0, high=1)
-    >>> [axis.get_title() for axis in drawn.axes]
+    >>> maps({"a": np.eye(2)}, [1, 2], [0.1, 1.0], xlabel="t", ylabel="ridge", quantity="error", low=0, high=1)
+    >>> [axis.get_title() for axis in plt.gcf().axes]
     ['a', '']
     >>> plt.close()
     """
@@ -208,4 +208,4 @@ def maps(
         axis.set(yscale="log", xlabel=xlabel, title=title)
     axes[0, 0].set(ylabel=ylabel)
     figure.colorbar(mesh, ax=axes, label=quantity, extend="max")
-    return figure
+    plt.show()
