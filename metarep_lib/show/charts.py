@@ -1,7 +1,7 @@
 """The book's kinds of chart: curves with bands, places by kinds of marks. Each takes plain arrays and meanings, no colours.
 
 A chart is a function taught once: what is drawn is decided by the arguments a page shows, how it is
-drawn is decided here. Every function returns the figure.
+drawn is decided here. Every function shows its figure and gives nothing back for a cell to echo.
 """
 
 from collections.abc import Callable, Mapping, Sequence
