@@ -60,4 +60,5 @@ def test_more_colours_than_can_be_told_apart_are_refused():
 def test_a_table_says_what_is_missing_and_escapes_names():
     with pytest.raises(ValueError, match="expected as many of each"):
         table(np.ones((2, 2)), rows=["a"], columns=["b", "c"])
+    assert str(table(np.ones((1, 1)), rows=["a"], columns=["b"], corner="κ")).startswith("κ  b")
     assert "<th>&lt;b&gt;</th>" in table(np.ones((1, 1)), rows=["<b>"], columns=["c"])._repr_html_()

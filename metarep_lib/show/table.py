@@ -15,25 +15,28 @@ class Table:
     table, which other processors round otherwise.
     """
 
-    def __init__(self, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[str]]):
-        self.rows, self.columns, self.cells = (
-            list(rows),
-            list(columns),
-            [list(row) for row in cells],
-        )
+    def __init__(
+        self,
+        rows: Sequence[str],
+        columns: Sequence[str],
+        cells: Sequence[Sequence[str]],
+        corner: str = "",
+    ):
+        self.rows, self.head = list(rows), [corner, *columns]
+        self.cells = [list(row) for row in cells]
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(name)}</th>" for name in ["", *self.columns])
+        head = "".join(f"<th>{escape(name)}</th>" for name in self.head)
         body = "".join(
             f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
             for name, row in zip(self.rows, self.cells)
         )
-        return (
-            f'<table class="measured"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        )
+        table = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+        # the class of the box is the theme's: it scrolls where the page is narrow
+        return f'<div class="pst-scrollable-table-container"><table class="measured">{table}</table></div>'
 
     def __repr__(self) -> str:
-        lines = [["", *self.columns], *([name, *row] for name, row in zip(self.rows, self.cells))]
+        lines = [self.head, *([name, *row] for name, row in zip(self.rows, self.cells))]
         widths = [max(map(len, column)) for column in zip(*lines)]
         aligned = (
             "  ".join(
@@ -49,6 +52,7 @@ def table(
     *,
     rows: Sequence[str],
     columns: Sequence[str],
+    corner: str = "",
     digits: int = 3,
     most: float | None = None,
 ) -> Table:
@@ -58,6 +62,7 @@ def table(
         values: [rows, columns] what was found.
         rows: A name for each row.
         columns: A name for each column.
+        corner: What the columns are, above the names of the rows.
         digits: How many of a number are shown.
         most: The largest number that was looked for; what lies above is shown as more than that.
 
@@ -78,4 +83,4 @@ def table(
     def shown(value: float) -> str:
         return f"{value:.{digits}g}" if most is None or value <= most else f"> {most:g}"
 
-    return Table(rows, columns, [[shown(value) for value in row] for row in values])
+    return Table(rows, columns, [[shown(value) for value in row] for row in values], corner)
