@@ -68,8 +68,8 @@ def several(k, m, batch=(), seed=0, dtype=torch.float64):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_several_outputs_are_solved_column_by_column(solver, m, batch, dtype):
     prompt = several(6, m, batch, dtype=dtype)  # m = k: a transposed answer has the right shape
-    # the s-step Gram matrix squares the condition of its basis
-    system, close = ridge_system(prompt), tolerances.solution(dtype, 200.0) * (100 if solver == "s-step" else 1)
+    # kappa is 22 at most; unconverged steps hand differences on, and the s-step Gram matrix squares the condition of its basis
+    system, close = ridge_system(prompt), tolerances.solution(dtype, 2e3) * (10 if solver == "s-step" else 1)
     together = LINEAR[solver](system)
     alone = [LINEAR[solver](ridge_system(prompt.output(a))) for a in range(m)]
     assert together.alpha.shape == prompt.y.shape and together.outcomes.shape == (*batch, m)
