@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import FLOATS, WIDE, Rule, asked, at_least, looks, unreadable, whole
+from metarep_lib.asked import asked, at_least, whole
+from metarep_lib.asked.rules import Rule
+from metarep_lib.asked.values import FLOATS, WIDE, looks, unreadable
 from metarep_lib.contents import Contents, describe
 from metarep_lib.rounding import redrawn
 

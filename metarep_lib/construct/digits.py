@@ -19,9 +19,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from metarep_lib.asked.values import looks
 from metarep_lib.construct.program import Form, Head, Program, Weight, Write, guard_of
 from metarep_lib.network.tokens import N_REGISTERS, SINK
-from metarep_lib.warned import DigitsLost, NumericalWarning, SinkUnderflow, seen
+from metarep_lib.warned import DigitsLost, NumericalWarning, SinkUnderflow
 
 __all__ = [
     "digits_range",
@@ -83,7 +84,7 @@ def trouble(program: Program, degree: int, tokens: Tensor, x: Tensor) -> Numeric
     prompts, on_prompt = tokens[..., N_REGISTERS:, :], x[..., N_REGISTERS:, :]
     if "mass" in program.stream:
         mass, smallest = on_prompt[..., program.stream["mass"]], torch.finfo(x.dtype).tiny
-        if seen(~(mass >= smallest).all()):  # NaN is lost, too
+        if looks(lambda: ~(mass >= smallest).all(), otherwise=False):  # NaN is lost, too
             return SinkUnderflow(
                 f"{program.name}: the sink's weight, ridge / (ridge + sum of kernel values), is somewhere below {smallest:.1e}, the"
                 f" smallest normal number of {x.dtype}, and what is divided by it is lost;"
@@ -100,7 +101,7 @@ def of_size(program: Program, degree: int, prompts: Tensor, x: Tensor) -> Digits
     m = preconditioner(program, x)
     size = length(prompts[..., program.inputs["y"]].double() * m.double().sqrt())
     outside = (size > 0) & ((size < least) | (size > most))
-    if not seen(outside.any()):
+    if not looks(outside.any, otherwise=False):
         return None
     came = float(size[outside].flatten()[0])
     other = (
@@ -129,7 +130,7 @@ def of_diagonal(program: Program, x: Tensor) -> DigitsLost | None:
     at_stake = spread.exp() * torch.finfo(x.dtype).eps / 2
     if "m_w" in program.stream and "m_w" not in program.scratch:
         at_stake = at_stake * CARRIED
-    if not seen((at_stake > half_the_digits(x.dtype)).any()):
+    if not looks((at_stake > half_the_digits(x.dtype)).any, otherwise=False):
         return None
     return DigitsLost(
         f"{program.name}: the diagonal of the matrix it solves with spreads by a factor of {float(spread.max().exp()):.0e}, which costs"

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from metarep_lib.asked import is_whole
+from metarep_lib.asked.values import is_whole
 
 
 @runtime_checkable
