@@ -5,6 +5,8 @@ from html import escape
 
 import numpy as np
 
+from metarep_lib.asked import asked, between
+
 ENDS = "  # measured"
 
 
@@ -47,6 +49,7 @@ class Table:
         return "\n".join(line.rstrip() + ENDS for line in aligned)
 
 
+@asked(digits=between(1, 17, example=3))
 def table(
     values: np.ndarray,
     *,
@@ -81,6 +84,6 @@ def table(
         )
 
     def shown(value: float) -> str:
-        return f"{value:.{digits}g}" if most is None or value <= most else f"> {most:g}"
+        return f"{value:.{digits}g}" if most is None or not value > most else f"> {most:g}"
 
     return Table(rows, columns, [[shown(value) for value in row] for row in values], corner)
