@@ -22,4 +22,5 @@ def relative_error(value: Tensor, truth: Tensor) -> Tensor:
     >>> relative_error(torch.tensor([[3.0, 5.0], [3.0, 4.0]]), torch.tensor([3.0, 4.0]))
     tensor([0.2000, 0.0000])
     """
-    return (value - truth).norm(dim=-1) / truth.norm(dim=-1)
+    off = (value - truth).norm(dim=-1)
+    return torch.where(off > 0, off / truth.norm(dim=-1), off)  # nothing is off by 0 from 0

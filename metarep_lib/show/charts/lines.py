@@ -1,10 +1,11 @@
 """Curves over a common axis: a panel for every title, a row of panels for every measure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from metarep_lib.show.charts.curves import Panels, draw, show_legend
 
@@ -13,7 +14,7 @@ Rows = Mapping[str, Panels]
 
 def lines(
     rows: Rows,
-    x: Sequence[float] = (),
+    x: ArrayLike = (),
     *,
     xlabel: str,
     xscale: str = "linear",
@@ -82,6 +83,7 @@ def finish(
         axis.axis("off")
     for axis in axes[-1] if not left else [*axes[-1], *axes[-2]]:
         axis.set_xlabel(xlabel)
+        axis.tick_params(labelbottom=True)
     if left:
         shown = dict(zip(*axes[0][0].get_legend_handles_labels()[::-1]))
         lines = {label: (line.get_color(), line.get_linestyle()) for label, line in shown.items()}
@@ -93,7 +95,7 @@ def finish(
 
 def errors(
     rows: Rows,
-    steps: Sequence[int],
+    steps: ArrayLike,
     *,
     low: float = 1e-16,
     high: float = 4.0,

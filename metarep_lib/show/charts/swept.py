@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from metarep_lib.show.charts.curves import Curve, bound
 from metarep_lib.show.charts.lines import errors
@@ -16,7 +17,7 @@ Style = Sequence[str]  # (label, style) where a knob has the colours, else (labe
 
 def swept(
     values: Values,
-    steps: Sequence[int],
+    steps: ArrayLike,
     *,
     measures: Mapping[str, str],
     panels: Mapping[str, Mapping[str, Any]],
@@ -51,7 +52,7 @@ def swept(
     ...     found, [0, 1, 2], measures={"error": "error"}, panels={"all": {}},
     ...     methods={"cg": ("conjugate gradient", "-")}, ramped=("ridge", [0.1, 0.01], "$\\\\lambda$"),
     ... )
-    >>> [float(line.get_ydata()[0]) for line in plt.gcf().axes[0].lines]
+    >>> [round(line.get_ydata()[0], 3).item() for line in plt.gcf().axes[0].lines]
     [0.1, 0.01]
     >>> plt.close()
     """
