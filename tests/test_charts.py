@@ -67,7 +67,7 @@ def test_a_curve_may_stand_elsewhere_than_the_others():
 def test_shares_are_stacked_and_marks_have_their_range():
     charts.shares({"a": np.array([0.2, 0.5]), "b": np.array([0.3, 0.5])}, "xy", colours={"a": "k", "b": "c"}, xlabel="share")
     bars = plt.gcf().axes[0].patches
-    assert [(bar.get_x(), bar.get_width()) for bar in bars[2:]] == [(0.2, 0.3), (0.5, 0.5)]
+    assert [(bar.get_x(), round(bar.get_width(), 6)) for bar in bars[2:]] == [(0.2, 0.3), (0.5, 0.5)]
     charts.marks({"a": np.array([[1.0, 2.0], [3.0, 2.0], [2.0, 2.0]])}, "xy", colours={"a": "k"}, ylabel="score")
     (segments,) = [c.get_segments() for c in plt.gcf().axes[0].collections]
     assert [sorted(one[:, 1]) for one in segments] == [[1.0, 3.0], [2.0, 2.0]]

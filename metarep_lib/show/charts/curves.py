@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
+from torch import Tensor
 
 SMALLEST = 1e-17  # added on log axes: an error of exactly zero is drawn at the lower edge
+Array = np.ndarray | Tensor | Sequence
 THIN, THICK = 0.9, 1.8
 
 
@@ -26,21 +27,21 @@ class Curve:
         width: of the line, in points.
     """
 
-    values: ArrayLike
+    values: Array
     colour: str
     style: str = "-"
     label: str | None = None
     band: bool = True
-    x: ArrayLike | None = None
+    x: Array | None = None
     width: float = THICK
 
 
 Panels = Mapping[str, Sequence[Curve]]
 
 
-def bound(values: ArrayLike, colour: str, label: str | None = None) -> Curve:
+def bound(values: Array, colour: str, label: str | None = None) -> Curve:
     """A bound on errors: thin and dashed, in the colour of what it bounds, cut off at two."""
-    return Curve(np.minimum(values, 2.0), colour, "--", label, band=False, width=THIN)
+    return Curve(np.minimum(np.asarray(values), 2.0), colour, "--", label, band=False, width=THIN)
 
 
 def level(value: float, x: Sequence[float], colour: str, label: str | None = None) -> Curve:
@@ -49,7 +50,7 @@ def level(value: float, x: Sequence[float], colour: str, label: str | None = Non
     return Curve(np.full(2, value), colour, ":", label, band=False, x=ends, width=THIN)
 
 
-def draw(axis: Axes, x: ArrayLike, curve: Curve) -> None:
+def draw(axis: Axes, x: Array, curve: Curve) -> None:
     """A line, and its band."""
     x = x if curve.x is None else curve.x
     values = np.atleast_2d(curve.values) + (SMALLEST if axis.get_yscale() == "log" else 0)

@@ -5,16 +5,15 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
 
-from metarep_lib.show.charts.curves import Panels, draw, show_legend
+from metarep_lib.show.charts.curves import Array, Panels, draw, show_legend
 
 Rows = Mapping[str, Panels]
 
 
 def lines(
     rows: Rows,
-    x: ArrayLike = (),
+    x: Array = (),
     *,
     xlabel: str,
     xscale: str = "linear",
@@ -95,7 +94,7 @@ def finish(
 
 def errors(
     rows: Rows,
-    steps: ArrayLike,
+    steps: Array,
     *,
     low: float = 1e-16,
     high: float = 4.0,

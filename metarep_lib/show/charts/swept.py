@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 
-from metarep_lib.show.charts.curves import Curve, bound
+from metarep_lib.show.charts.curves import Array, Curve, bound
 from metarep_lib.show.charts.lines import errors
 from metarep_lib.show.palette import ramp
 
@@ -17,7 +16,7 @@ Style = Sequence[str]  # (label, style) where a knob has the colours, else (labe
 
 def swept(
     values: Values,
-    steps: ArrayLike,
+    steps: Array,
     *,
     measures: Mapping[str, str],
     panels: Mapping[str, Mapping[str, Any]],
