@@ -5,7 +5,7 @@ half the smallest. Phi = U diag(sqrt(eigenvalues - lambda)) V^T with k = p = 32 
 rotation, which K does not see. U is a random rotation; or the identity ("aligned"): supports
 orthogonal to one another, K diagonal; or a Hadamard matrix ("flat"): K with a constant diagonal.
 "scaled" is not a spectrum but a cause: random supports of condition number below 10 whose lengths
-are spread until kappa is reached.
+are spread by sqrt(kappa); the condition number that comes of it is measured, and is of kappa's size.
 """
 
 from collections.abc import Sequence
