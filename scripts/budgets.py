@@ -10,7 +10,7 @@ of code is one that is neither blank nor a comment alone.
     source   lines of book/NAME.md
     code     lines of code, without those of imports and of calls of `claim` and `record`
     cell     the same for the largest cell
-    folded   per cent of all lines of code, imports and claims included, in cells with `hide-input`
+    folded   per cent of these lines that stand in cells with `hide-input`: imports, claims and records may be folded freely
     claims   calls of `claim`, as written: one in a loop is one
     words    of the prose, without code, figures' captions, maths and roles
 """
@@ -86,11 +86,11 @@ def figures(chapter: Path) -> Figures:
     page = chapter.read_text(encoding="utf-8")
     cells = [cell for cell in read(chapter).cells if cell.cell_type == "code"]
     net = [counted(cell) for cell in cells]
-    every = sum(len(code_lines(cell)) for cell in cells)
-    hidden = [cell for cell in cells if "hide-input" in cell.metadata.get("tags", [])]
-    folded = sum(len(code_lines(cell)) for cell in hidden)
+    folded = sum(
+        lines for lines, cell in zip(net, cells) if "hide-input" in cell.metadata.get("tags", [])
+    )
     claims = [1 for cell in cells for made in statements(cell) if function_called(made) == "claim"]
-    measured = (page.count("\n"), sum(net), max(net, default=0), 100 * folded / max(every, 1))
+    measured = (page.count("\n"), sum(net), max(net, default=0), 100 * folded / max(sum(net), 1))
     return dict(zip(NAMES, (*map(round, measured), len(claims), words(page))))
 
 

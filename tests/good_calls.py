@@ -226,6 +226,7 @@ def calls() -> dict[str, Good]:
         "numerics.best_projection": (numerics.best_projection, dict(prompt=prompt, m=1)),
         "numerics.conjugate_gradient_step": (numerics.conjugate_gradient_step, dict(state=state, matvec=system.matvec, inner=lambda a, b: (a * b).sum(-1, keepdim=True), divide=solvers.divide)),
         "numerics.gradient_descent_step": (numerics.gradient_descent_step, dict(state={"alpha": vec, "r": vec}, matvec=system.matvec, step_size=0.1)),
+        "numerics.relative_error": (numerics.relative_error, dict(value=torch.ones(3, 2), truth=torch.tensor([1.0, 2.0]))),
         "numerics.landmark_projection": (numerics.landmark_projection, dict(prompt=prompt, landmarks=torch.tensor([0, 2]))),
         "numerics.left_out": (numerics.left_out, dict(system=system)),
         "numerics.past_systems": (numerics.past_systems, dict(prompt=prompt)),

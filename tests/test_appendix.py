@@ -16,6 +16,7 @@ from reach import code_cells  # noqa: E402
 STUDY = '''"""A study."""
 
 import numpy as np
+from functools import cache, wraps
 
 __all__ = ["posed"]
 SIZE = 3
@@ -33,7 +34,7 @@ def posed(x):
 
 
 def untouched(x):
-    return OTHER
+    return np.abs(OTHER)
 '''
 SWEEP = "class Sweep:\n    pass\n\n\ndef load_sweep(name):\n    pass\n"
 
@@ -61,6 +62,7 @@ def test_a_study_stands_there_with_what_it_uses_and_in_its_order(library, cell):
     said = appendix([cell], library)
     assert "The code behind this chapter" in said and "`metarep_lib.studies.one`" in said
     assert "SIZE = 3\n\n@cache\ndef helper(x):" in said and said.index("def helper") < said.index('def posed(x):\n    """Its claim."""')
+    assert "from functools import cache, wraps\n\nSIZE = 3" in said and "numpy" not in said  # the imports that are needed
     assert "untouched" not in said and "OTHER" not in said and "__all__" not in said
 
 
@@ -69,7 +71,14 @@ def test_a_chapter_that_calls_no_study_has_none(library, cell):
     assert appendix([cell], library) == ""
 
 
+def test_what_made_the_stored_numbers_stands_there_though_no_cell_calls_it(library):
+    path = library.modules["metarep_lib.studies.one"]
+    path.write_text(STUDY + "\n\ndef run(seed):\n    return posed(seed)\n\n\nSWEEP = Sweep('one', run)\n", encoding="utf-8")
+    assert "def run(seed)" in appendix(["from metarep_lib.studies.one import SIZE"], library)
+
+
 def test_the_book_s_own():
     library, said = Library(ROOT), {path.stem: appendix(code_cells(path), Library(ROOT)) for path in chapters()}
     assert "def posed(kind: str, basis: str, kappa: float, seed: int) -> Prompt:" in said["conditioning"]
+    assert "def rate_used(" in said["conditioning"] and "def run(kind: str, basis: str" in said["conditioning"]
     assert said["kernel-ridge"] == "" and "metarep_lib.studies.sweep" in library.modules

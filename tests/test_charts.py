@@ -38,6 +38,41 @@ def test_a_legend_stands_in_the_panel_that_is_left_over():
     assert [axis.get_legend() is not None for axis in figure.axes] == [False, False, False, True]
 
 
+def test_what_a_sweep_holds_is_drawn_with_its_bound():
+    held = {1e2: np.full((3, 4), 0.5), 1e4: np.full((3, 4), 0.7)}
+
+    def values(name, kappa, kind):
+        assert kind == "flat"
+        return np.full(3, kappa) if name == "kappa" else held[kappa] / (2 if name == "gd_error" else 1)
+
+    charts.swept(
+        values, range(4), measures={"error": "error"}, panels={"a": {"kind": "flat"}},
+        methods={"cg": ("CG", "-"), "gd": ("GD", ":")}, ramped=("kappa", [1e2, 1e4], "k"),
+        bounded=(lambda kappa, t: 1 / kappa + 0 * t, "kappa"),
+    )  # fmt: skip
+    lines = plt.gcf().axes[0].lines
+    assert [round(float(line.get_ydata()[0]), 6) for line in lines] == [0.5, 0.25, 0.01, 0.7, 0.35, 0.0001]
+    labels = [text.get_text() for text in plt.gcf().axes[0].get_legend().get_texts()]
+    assert labels == ["k = 1e+02", "k = 1e+04", "CG", "GD"]
+
+
+def test_a_curve_may_stand_elsewhere_than_the_others():
+    there = charts.Curve([1.0, 2.0], "#0072B2", "o", x=[5, 6])
+    charts.lines({"score": {"a": [there, charts.level(0.5, [0, 9], "#000000", "chance")]}}, xlabel="layer")
+    first, second = plt.gcf().axes[0].lines
+    assert list(first.get_xdata()) == [5, 6] and list(second.get_xdata()) == [0, 9]
+    assert list(second.get_ydata()) == [0.5, 0.5]
+
+
+def test_shares_are_stacked_and_marks_have_their_range():
+    charts.shares({"a": np.array([0.2, 0.5]), "b": np.array([0.3, 0.5])}, "xy", colours={"a": "k", "b": "c"}, xlabel="share")
+    bars = plt.gcf().axes[0].patches
+    assert [(bar.get_x(), round(bar.get_width(), 6)) for bar in bars[2:]] == [(0.2, 0.3), (0.5, 0.5)]
+    charts.marks({"a": np.array([[1.0, 2.0], [3.0, 2.0], [2.0, 2.0]])}, "xy", colours={"a": "k"}, ylabel="score")
+    (segments,) = [c.get_segments() for c in plt.gcf().axes[0].collections]
+    assert [sorted(one[:, 1]) for one in segments] == [[1.0, 3.0], [2.0, 2.0]]
+
+
 def test_the_diagonal_is_where_nothing_changes():
     charts.diagonal({"g": ([1, 10], [1, 100])}, colours=["#0072B2"], xlabel="x", ylabel="y")
     figure = plt.gcf()

@@ -627,6 +627,28 @@ learning_rate = 1e-2
 """
 
 
+def test_a_recipe_by_its_difference_is_the_one_written_out(tmp_path):
+    """Against the file written out by hand: keys in its own tables, a prior of another kind as a whole."""
+    whole = TOML.replace("steps = 2", "steps = 3")
+    (tmp_path / "tiny.toml").write_text(TOML, encoding="utf-8")
+    (tmp_path / "written.toml").write_text(whole, encoding="utf-8")
+    (tmp_path / "other.toml").write_text('base = "tiny"\n[training]\nsteps = 3\n', encoding="utf-8")
+    written, other = (read_recipe(tmp_path / f"{name}.toml").asdict() for name in ("written", "other"))
+    assert written | {"name": ""} == other | {"name": ""}
+    assert other["training"] != read_recipe(tmp_path / "tiny.toml").asdict()["training"]
+    kind = 'base = "tiny"\n[prior]\nkind = "exponential"\nn_inputs = 2\ntau = 0.5\nnoise = [0.1]\n'
+    (tmp_path / "kind.toml").write_text(kind, encoding="utf-8")
+    assert read_recipe(tmp_path / "kind.toml").asdict()["prior"] == {"kind": "exponential", "n_inputs": 2, "tau": 0.5, "noise": (0.1,)}
+
+
+@pytest.mark.parametrize("base, said", [('"nowhere"', "no such recipe"), ('"a/b"', "beside it"), ("3", "beside it"), ('"second"', "has a base itself")])
+def test_a_base_that_is_none_is_named(tmp_path, base, said):
+    (tmp_path / "second.toml").write_text('base = "tiny"\n', encoding="utf-8")
+    (tmp_path / "odd.toml").write_text(f"base = {base}\n", encoding="utf-8")
+    with pytest.raises((RecipeError, FileNotFoundError), match=rf"(?s)odd\.toml.*{said}"):
+        read_recipe(tmp_path / "odd.toml")
+
+
 def test_a_recipe_is_trained_from_any_folder_and_its_card_quotes_a_command_that_works(tmp_path, monkeypatch):
     asked = script("train")
     (tmp_path / "my own.toml").write_text(TOML, encoding="utf-8")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tolerances
 from factories import DTYPES, prompt_of
 from metarep_lib import RidgeSystem, ridge_system, solvers
+from metarep_lib.numerics import relative_error
 from metarep_lib.numerics.kernels import linear_kernel
 from metarep_lib.numerics.solvers import Outcome
 
@@ -170,3 +171,14 @@ def test_negative_steps_are_refused(solve):
 
 def test_every_outcome_has_advice():
     assert len({outcome.advice for outcome in Outcome}) == len(Outcome)
+
+
+def test_a_relative_error_is_numpys_and_nothing_is_off_by_zero_from_zero():
+    rng = np.random.default_rng(0)
+    value, truth = rng.standard_normal((4, 3, 7)), rng.standard_normal((3, 7))
+    theirs = np.linalg.norm(value - truth, axis=-1) / np.linalg.norm(truth, axis=-1)
+    ours = relative_error(torch.from_numpy(value), torch.from_numpy(truth))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+    zero = torch.zeros(2)
+    assert relative_error(zero, zero) == 0 and relative_error(zero + 1, zero) == torch.inf
+    assert relative_error(zero / 0, zero + 1).isnan()

@@ -1,6 +1,7 @@
-"""End a chapter with the code behind it: the source of every study that it calls, on the page and in its notebook.
+"""End a chapter with the code behind it: the source of every study and statement that it calls, on the page and in its notebook.
 
-A chapter shows the code that is its point, and calls `metarep_lib.studies` for what prepares it.
+A chapter shows the code that is its point, and calls `metarep_lib.studies` for what prepares it and
+`metarep_lib.certify.statements` for the values and bounds of its claims.
 Who reads the page offline, or the notebook in Colab, finds that code here, to be read, copied and
 edited. It is read off the syntax, so nothing is run, and stands in the text, so it is no code cell
 and leaves no output to compare.
@@ -19,21 +20,25 @@ from imports import Library, imported, parsed  # noqa: E402
 from reach import code_cells  # noqa: E402
 
 STUDIES = "metarep_lib.studies"
+BEHIND = (STUDIES, "metarep_lib.certify.statements")
 MACHINERY = {f"{STUDIES}.sweep"}  # how sweeps are run and stored: no study
 TITLE = "## The code behind this chapter"
-WORDS = "What the cells above call of `{module}`, to be read or copied. Its imports stand at the head of that file."
+WORDS = "What the cells above call of `{module}`, to be read or copied."
 
 
 def called(cells: list[str], library: Library) -> dict[str, set[str]]:
-    """Module of the studies -> the names that code cells use of it."""
+    """Module of the studies or statements -> the names that code cells use of it."""
     found: dict[str, set[str]] = {}
     for tree in map(parsed, cells):
         for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(STUDIES):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(BEHIND):
                 for alias in node.names:
                     for module, name in sources(node.module, alias.name, library):
                         names = {name} if name else attributes(cells, alias.asname or alias.name)
                         found.setdefault(module, set()).update(names)
+    for module, names in found.items():
+        if {"SWEEP", "run"} <= defined(library.tree(module)).keys():
+            names.add("run")  # what has made the stored numbers of the page, though no cell calls it
     return {module: names for module, names in found.items() if module not in MACHINERY}
 
 
@@ -83,6 +88,14 @@ def with_what_they_use(names: set[str], tree: ast.Module) -> list[ast.stmt]:
     return sorted({there[name] for name in seen}, key=lambda statement: statement.lineno)
 
 
+def imports_for(statements: list[ast.stmt], tree: ast.Module) -> list[ast.stmt]:
+    """The imports of a module that some of its statements need."""
+    used = {n.id for s in statements for n in ast.walk(s) if isinstance(n, ast.Name)}
+    kinds = ast.Import | ast.ImportFrom
+    bound = {s: {a.asname or a.name.split(".")[0] for a in s.names} for s in tree.body if isinstance(s, kinds)}
+    return [statement for statement, names in bound.items() if names & used]
+
+
 def source_of(statement: ast.stmt, lines: list[str]) -> str:
     """The text of a statement, its decorators included."""
     first = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", []))])
@@ -94,9 +107,11 @@ def appendix(cells: list[str], library: Library) -> str:
     parts = []
     for module, names in sorted(called(cells, library).items()):
         lines = library.modules[module].read_text(encoding="utf-8").splitlines()
-        statements = with_what_they_use(names, library.tree(module))
-        code = "\n\n".join(source_of(statement, lines) for statement in statements)
-        if code:
+        tree = library.tree(module)
+        statements = with_what_they_use(names, tree)
+        head = "\n".join(source_of(statement, lines) for statement in imports_for(statements, tree))
+        code = "\n\n".join([*filter(None, [head]), *(source_of(s, lines) for s in statements)])
+        if statements:
             opening = f"::::{{dropdown}} `{module}`\n{WORDS.format(module=module)}"
             parts.append(f"{opening}\n\n```python\n{code}\n```\n::::")
     return "\n\n".join(["", TITLE, *parts, ""]) if parts else ""

@@ -9,6 +9,7 @@ from metarep_lib.numerics.projections import (
     random_projection,
     spanned_features,
 )
+from metarep_lib.numerics.relative_error import relative_error
 from metarep_lib.numerics.steps import (
     conjugate_gradient_step,
     gradient_descent_step,
@@ -28,6 +29,7 @@ __all__ = [
     "primal_system",
     "projected",
     "random_projection",
+    "relative_error",
     "ridge_system",
     "spanned_features",
     "tuned_ridge_regression",

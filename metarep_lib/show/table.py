@@ -1,6 +1,6 @@
 """Tables of numbers that a run has found, as a page, a notebook and a terminal show them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from metarep_lib.asked import asked, between
 
 ENDS = "  # measured"
+Name = str | int | float
 
 
 class Table:
@@ -49,12 +50,17 @@ class Table:
         return "\n".join(line.rstrip() + ENDS for line in aligned)
 
 
+def shown_name(name: Name) -> str:
+    """A text as it is, a number of things as such, a float by its power of ten."""
+    return f"{name:.0e}" if isinstance(name, float) else str(name)
+
+
 @asked(digits=between(1, 17, example=3))
 def table(
-    values: np.ndarray,
+    values: np.ndarray | Sequence[Sequence[float]],
     *,
-    rows: Sequence[str],
-    columns: Sequence[str],
+    rows: Collection[Name],
+    columns: Collection[Name],
     corner: str = "",
     digits: int = 3,
     most: float | None = None,
@@ -63,7 +69,7 @@ def table(
 
     Args:
         values: [rows, columns] what was found.
-        rows: A name for each row.
+        rows: A name for each row, or the value of a knob.
         columns: A name for each column.
         corner: What the columns are, above the names of the rows.
         digits: How many of a number are shown.
@@ -86,4 +92,5 @@ def table(
     def shown(value: float) -> str:
         return f"{value:.{digits}g}" if most is None or not value > most else f"> {most:g}"
 
-    return Table(rows, columns, [[shown(value) for value in row] for row in values], corner)
+    names = [[shown_name(name) for name in of] for of in (rows, columns)]
+    return Table(*names, [[shown(value) for value in row] for row in values], corner)

@@ -5,7 +5,7 @@ half the smallest. Phi = U diag(sqrt(eigenvalues - lambda)) V^T with k = p = 32 
 rotation, which K does not see. U is a random rotation; or the identity ("aligned"): supports
 orthogonal to one another, K diagonal; or a Hadamard matrix ("flat"): K with a constant diagonal.
 "scaled" is not a spectrum but a cause: random supports of condition number below 10 whose lengths
-are spread until kappa is reached.
+are spread by sqrt(kappa); the condition number that comes of it is measured, and is of kappa's size.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from metarep_lib.construct.algorithms import (
     jacobi_conjugate_gradient,
     two_block_conjugate_gradient,
 )
-from metarep_lib.numerics import RidgeSystem, ridge_system, solvers
+from metarep_lib.numerics import RidgeSystem, relative_error, ridge_system, solvers
 from metarep_lib.numerics.solvers import jacobi, scaled
 from metarep_lib.prompt import Prompt
 from metarep_lib.studies.sweep import Sweep, Swept
@@ -32,6 +32,7 @@ __all__ = [
     "SWEEP",
     "N",
     "condition_numbers",
+    "of_unequal_lengths",
     "posed",
     "run",
     "steps_to",
@@ -76,6 +77,17 @@ def posed(kind: str, basis: str, kappa: float, seed: int) -> Prompt:
     return Prompt(*map(torch.from_numpy, (phi, y, phi_query)), ridge=ridge)
 
 
+def of_unequal_lengths(seed: int) -> Prompt:
+    """24 generic supports whose lengths span two orders of magnitude, 10 queries, float64."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.logspace(-1, 1, 24, dtype=torch.float64)[:, None]
+    phi, y, phi_query = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64)
+        for shape in ((24, 24), (24,), (10, 24))
+    )
+    return Prompt(phi * lengths, y, phi_query, ridge=0.1)
+
+
 def relative_errors(
     system: RidgeSystem, alpha: Tensor, prediction: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -92,7 +104,7 @@ def relative_errors(
     star = solvers.cholesky(system).alpha
     f = system.predict(star)
     error = system.norm(alpha - star) / system.norm(star)
-    return error, (prediction - f).norm(dim=-1) / f.norm()
+    return error, relative_error(prediction, f)
 
 
 def run(kind: str, basis: str, kappa: float, seed: int) -> dict:

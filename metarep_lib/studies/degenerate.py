@@ -21,7 +21,7 @@ from metarep_lib.construct.algorithms import (
     jacobi_conjugate_gradient,
     two_block_conjugate_gradient,
 )
-from metarep_lib.numerics import RidgeSystem, primal_system, ridge_system, solvers
+from metarep_lib.numerics import RidgeSystem, primal_system, relative_error, ridge_system, solvers
 from metarep_lib.numerics.solvers import (
     block_diagonal,
     jacobi,
@@ -109,8 +109,7 @@ def run(kind: str, ridge: float, seed: int) -> dict:
     for name in ("primal", "landmarks", "blocks"):
         one = solved[name]
         alpha = solvers.conjugate_gradient(one, STEPS).history["alpha"]
-        gap = (one.predict(alpha) - f).norm(dim=-1) / f.norm()
-        result[f"{name}_gap"] = gap[KEPT].tolist()
+        result[f"{name}_gap"] = relative_error(one.predict(alpha), f)[KEPT].tolist()
         if name == "landmarks":
             error, _ = relative_errors(one, alpha, one.predict(alpha))
             result["landmarks_error"] = error[KEPT].tolist()
@@ -119,7 +118,7 @@ def run(kind: str, ridge: float, seed: int) -> dict:
     asked |= {"turned": (network("features"), turned), "gd": (descent, prompt)}
     for name, (made, question) in asked.items():
         trace = made.run(question)
-        result[f"{name}_gap"] = ((trace.prediction - f).norm(dim=-1) / f.norm())[KEPT].tolist()
+        result[f"{name}_gap"] = relative_error(trace.prediction, f)[KEPT].tolist()
         if name in ("cg", "gd"):
             error, _ = relative_errors(system, trace["alpha", "support"], trace.prediction)
             result[f"{name}_error"] = error[KEPT].tolist()

@@ -1,4 +1,4 @@
-"""What to train and how: a TOML file, read into frozen data that says everything but the seed."""
+"""What to train and how: a TOML file, or how it differs from another, read into frozen data that say everything but the seed."""
 
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -165,12 +165,22 @@ def recipe_of(name: str, table: dict, call: str = "") -> Recipe:
 def read_recipe(path: Path) -> Recipe:
     """The recipe of a TOML file, named after the file.
 
+    A file that names a `base`, another recipe beside it, says only in what it differs.
+
     Raises:
         FileNotFoundError: no such file, with the recipes beside it.
         RecipeError: no TOML, or no recipe, with every reason.
     """
     path = Path(path)
     call = f"read_recipe({str(path)!r})"
+    table = read_table(path, call)
+    if "base" in table:
+        table = differing(table, path, call)
+    return recipe_of(path.stem, table, call)
+
+
+def read_table(path: Path, call: str) -> dict:
+    """What a TOML file says."""
     if not path.exists():
         known = ", ".join(sorted(other.name for other in path.parent.glob("*.toml"))) or "none"
         raise FileNotFoundError(f"{call}: no such recipe; in {path.parent} there are: {known}")
@@ -179,10 +189,26 @@ def read_recipe(path: Path) -> Recipe:
     if fault := file_fault(path):
         raise refused(call, [fault])
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # an editor may mark it so
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # an editor may mark it so
     except ValueError as error:  # no TOML, or no UTF-8
         raise refused(call, [f"it is no TOML: {error}"]) from error
-    return recipe_of(path.stem, table, call)
+
+
+def differing(table: dict, path: Path, call: str) -> dict:
+    """The tables of a recipe's base, key by key in the place of what it does not say itself."""
+    base = table["base"]
+    if not isinstance(base, str) or not base or Path(base).name != base:
+        raise refused(call, [f"base is {base!r}, expected the name of a recipe beside it"])
+    whole = read_table(path.with_name(f"{base}.toml"), f"{call}, base {base!r}")
+    if "base" in whole:
+        raise refused(call, [f"its base {base!r} has a base itself; name {whole['base']!r}"])
+    for name, said in table.items():
+        there = whole.get(name)
+        both = isinstance(said, dict) and isinstance(there, dict)
+        # a prior of another kind has other keys
+        alike = both and said.get("kind", there.get("kind")) == there.get("kind")
+        whole[name] = there | said if alike else said
+    return {name: said for name, said in whole.items() if name != "base"}
 
 
 # ---------------------------------------------------------------- what may be wrong

@@ -1,0 +1,31 @@
+"""The book's kinds of chart. Each takes plain arrays and meanings, no hex codes.
+
+A chart is a function taught once: what is drawn is decided by the arguments a page shows, how it is
+drawn is decided here. Every function shows its figure and gives nothing back for a cell to echo.
+
+lines      curves with bands over a common axis; errors: against steps, logarithmic; swept: read off a sweep
+diagonal   before against after
+maps       a quantity over a grid
+shares     parts of wholes, stacked
+marks      a number for every place and kind
+"""
+
+from metarep_lib.show.charts.curves import Curve, bound, level
+from metarep_lib.show.charts.diagonal import diagonal
+from metarep_lib.show.charts.lines import errors, lines
+from metarep_lib.show.charts.maps import maps
+from metarep_lib.show.charts.shares import marks, shares
+from metarep_lib.show.charts.swept import swept
+
+__all__ = [
+    "Curve",
+    "bound",
+    "diagonal",
+    "errors",
+    "level",
+    "lines",
+    "maps",
+    "marks",
+    "shares",
+    "swept",
+]
