@@ -237,6 +237,24 @@ def test_a_softmax_network_warns_long_before_its_sink_goes_under(make, dtype, un
     assert max(off) <= 32 * half(dtype) and min(off) <= half(dtype)
 
 
+@pytest.mark.parametrize("make", [softmax_conjugate_gradient, pipelined_conjugate_gradient])
+def test_a_query_near_one_very_long_support_is_answered_or_warned_of(make):
+    """With the Jacobi diagonal the solution has its digits; what such a query makes of it was off by up to 1e18 in silence."""
+    network, silent, told = assemble(make(3, 40, preconditioner="jacobi")), [], 0
+    for seed, (n, long, ridge, base) in {20: (12, 14.7, 0.0031, 1.0), 85: (12, 14.9, 0.07, 0.3), 164: (8, 12.5, 0.03, 0.3), 16: (8, 14.0, 0.0024, 1.5), 1: (8, 1.0, 0.5, 1.0), 2: (12, 8.0, 0.5, 1.0)}.items():
+        rng = np.random.default_rng(seed)
+        phi, y, query = (torch.from_numpy(rng.standard_normal(shape)) for shape in ((n, 3), n, (3, 3)))
+        phi, query = (base * x / x.norm(dim=-1, keepdim=True) for x in (phi, query))
+        phi[0] *= long / base
+        for along in (0.5, 0.8, 1.0) if long > 10 else (0.0,):
+            prompt = Prompt(phi, y, torch.cat([along * phi[:1], query]) if along else query, ridge=ridge)
+            answer, categories = heard(lambda prompt=prompt: network.predict(prompt))
+            f = exact_answer(prompt)
+            told += categories == [DigitsLost]
+            silent += [float((answer - f).norm() / f.norm())] * (not categories)
+    assert max(silent) <= 32 * half(torch.float64) and len(silent) >= 2 and told >= 2
+
+
 # ---------------------------------------------------------------- another dtype
 
 

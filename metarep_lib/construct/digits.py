@@ -15,6 +15,10 @@ infinite, which needs no warning.
 
 A softmax program can lose digits to its diagonal as well: a positive definite matrix has at least the condition number
 max_i d_i / min_i d_i of its diagonal, and with d_i = m_i (1 + K_ii / lambda) that is the matrix such a program solves with.
+
+And what is solved well may be read badly. The errors in sqrt(1 / m_i) alpha_i are a part u C of the size s, C = 2^10 where products are
+carried and 1 elsewhere, and a query multiplies them by its reach ||sqrt(m_i) K(x, x_i) / lambda||: u C s reach is what f(x) may be off. It is ordinarily
+some tens of u C |f|; at a query near one very long support, whose kernel with every other support is huge, it exceeds f by any factor.
 """
 
 from collections.abc import Collection
@@ -36,6 +40,9 @@ __all__ = [
 
 HEADROOM = 2.0**16
 """How far a product of degree d may exceed D_0: condition numbers, sums over features."""
+
+ORDINARY = 2.0**5
+"""The most that size times reach exceeds the prediction by at queries as long as the supports, measured."""
 
 CARRIED = 2.0**10
 """What a program that carries A p, A q ... by recurrences of their own adds to the error: from a few to 2^20, measured."""
@@ -106,7 +113,9 @@ def trouble(
         return None
     a = size_of_system(program, tokens)
     found = (of_size(program, d, a ** (e / d), prompts, on_prompt) for d, e in sorted(degrees))
-    return next(filter(None, found), None) or of_diagonal(program, x)
+    return (
+        next(filter(None, found), None) or of_diagonal(program, x) or of_reach(program, prompts, x)
+    )
 
 
 def of_size(
@@ -145,15 +154,39 @@ def of_diagonal(program: Program, x: Tensor) -> DigitsLost | None:
     spread = log_d.masked_fill(unknown, -torch.inf).amax(-1) - log_d.masked_fill(
         unknown, torch.inf
     ).amin(-1)
-    at_stake = spread.exp() * torch.finfo(x.dtype).eps / 2
-    if "m_w" in program.stream and "m_w" not in program.scratch:
-        at_stake = at_stake * CARRIED
+    at_stake = spread.exp() * own_errors(program) * torch.finfo(x.dtype).eps / 2
     if not looks((at_stake > half_the_digits(x.dtype)).any, otherwise=False):
         return None
     return DigitsLost(
         f"{program.name}: the diagonal of the matrix it solves with spreads by a factor of {float(spread.max().exp()):.0e}, which costs"
         f" more than half of the digits of {x.dtype}; this would work: preconditioner='jacobi', float64, a larger tau, features of equal length"
     )
+
+
+def of_reach(program: Program, prompts: Tensor, x: Tensor) -> DigitsLost | None:
+    """A query whose kernel with the supports makes more of the errors of the solution than there is of its prediction."""
+    if (logits := log_weights(program, x)) is None or not logits.shape[-1]:
+        return None
+    m = preconditioner(program, x).squeeze(-1).double()[..., N_REGISTERS:]
+    size = length(prompts[..., program.inputs["y"]].double() * m.sqrt().unsqueeze(-1)).squeeze(-1)
+    reach = (2 * logits.double() + m.log().unsqueeze(-2)).logsumexp(-1) / 2
+    said = read(program.readout, program, x)[..., N_REGISTERS:, 0].double().abs()
+    is_query = m == 0
+    reach, said = reach.masked_fill(~is_query, -torch.inf), said.masked_fill(~is_query, 0)
+    excess = (reach.amax(-1) + size.log() - said.amax(-1).log()).exp() / ORDINARY
+    at_stake = excess * own_errors(program) * torch.finfo(x.dtype).eps / 2
+    if not looks((at_stake > half_the_digits(x.dtype)).any, otherwise=False):
+        return None
+    return DigitsLost(
+        f"{program.name}: at a query the kernel with the supports makes errors that may exceed half of the digits of the prediction in"
+        f" {x.dtype}, by a factor of {float(excess.max()):.0e} more than at an ordinary one; this would work:"
+        " float64, a larger tau, features of equal length"
+    )
+
+
+def own_errors(program: Program) -> float:
+    """C, by how much the errors of the program's own recurrences exceed roundoff."""
+    return CARRIED if "m_w" in program.stream and "m_w" not in program.scratch else 1.0
 
 
 def size_of_system(program: Program, tokens: Tensor) -> Tensor:
@@ -193,6 +226,19 @@ def own_weights(program: Program, x: Tensor) -> Tensor | None:
         # on a support the key of the sink's logit is zero
         own = own + (read(query, program, x) * read(key, program, x)).sum(-1)
     return own - x[..., SINK : SINK + 1, program.stream["log_ridge"]].squeeze(-1)
+
+
+def log_weights(program: Program, x: Tensor) -> Tensor | None:
+    """[..., T, T] log of K_ij / lambda between the tokens of the prompt, as the head reads them that makes `mass`."""
+    made = next((write for write in writes(program) if write.target == "mass"), None)
+    if made is None:
+        return None
+    on_prompt = x[..., N_REGISTERS:, :]
+    logits = sum(
+        read(query, program, on_prompt) @ read(key, program, on_prompt).mT
+        for query, key in made.terms[0].score
+    )
+    return logits - x[..., SINK : SINK + 1, program.stream["log_ridge"]]
 
 
 def read(form: Form, program: Program, x: Tensor) -> Tensor:
