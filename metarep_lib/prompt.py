@@ -183,7 +183,7 @@ def a_prompt(
     parts += [f"with at least {queries} queries"] * (queries > 0)
     parts += ["of float64 or float32, as prompt.to(torch.float64) is"] * (not half)
     one = "Prompt(batch.phi[0], batch.y[0], batch.phi_query[0], batch.ridge)"
-    parts += [f"e.g. {one}"] * (axes == "")
+    parts += [f"try {one}"] * (axes == "")
 
     def reason(prompt: object, sizes: dict) -> str:
         batch = prompt.phi.shape[:-2]

@@ -52,7 +52,7 @@ def left_out(system: RidgeSystem) -> Tensor:
 
 @asked(
     prompt=a_prompt(axes="", supports=2),
-    kernels=that("one kernel or more, e.g. [ExponentialKernel(1.0)]", bool),
+    kernels=that("one kernel or more, as [ExponentialKernel(1.0)] is", bool),
     ridges=each(positive, example="[0.1, 1.0]"),
 )
 def tuned_ridge_regression(

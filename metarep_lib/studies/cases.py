@@ -32,7 +32,7 @@ def are_intervals(pairs: np.ndarray) -> bool:
     sweep=that(
         "a sweep over network and seed, as load_sweep('identification-trained') is", is_of_networks
     ),
-    networks=Rule("one or more of the sweep's, e.g. sweep.knobs['network']", why_not_swept),
+    networks=Rule("one or more of the sweep's, as sweep.knobs['network'] has", why_not_swept),
 )
 @dataclass(frozen=True)
 class Cases:
