@@ -12,7 +12,7 @@ from pathlib import Path
 from jupyter_cache import get_cache
 
 from chapters import BOOK, ROOT, chapters, read
-from metarep_lib.storage import write_bytes
+from metarep_lib.storage import write_whole
 
 sys.path.append(str(BOOK / "_ext"))
 from execution_cache import cache_path  # noqa: E402
@@ -46,11 +46,11 @@ def main() -> None:
         raise SystemExit(f"figures: there is no {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     names = given.names or list(known)
     if given.to.suffix == ".png":
-        write_bytes(given.to, known[names[0]])
+        write_whole(given.to, known[names[0]])
         return
     given.to.mkdir(parents=True, exist_ok=True)
     for name in names:
-        write_bytes(given.to / f"{name}.png", known[name])
+        write_whole(given.to / f"{name}.png", known[name])
     print(f"{len(names)} figures in {given.to}")
 
 

@@ -12,7 +12,7 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor
 
 from chapters import ROOT
-from metarep_lib.storage import write_text
+from metarep_lib.storage import write_whole
 
 sys.path.append(str(ROOT / "tests"))
 
@@ -47,7 +47,7 @@ def main() -> int:
     faults = [f"{name}: {what} survives without a reason" for name, of_it in found.items() for what in of_it["survivors"] if reason(name, what) is None]
     text = json.dumps(found, indent=1) + "\n"
     if asked.write:
-        write_text(STORED, text)
+        write_whole(STORED, text)
     elif not STORED.exists() or STORED.read_text(encoding="utf-8") != text:
         faults.append(f"{STORED.relative_to(ROOT)} says something else; look at the difference, then: python scripts/mutants.py --write")
     print(*faults, sep="\n", end="\n" if faults else "")

@@ -3,12 +3,15 @@
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked
+from metarep_lib.asked import asked, beside, floats
 
 __all__ = ["relative_error"]
 
 
-@asked()
+@asked(
+    value=floats("...", half=True, finite=False, empty="..."),
+    truth=beside("value", floats("...", half=True, finite=False, empty="...", squared=True)),
+)
 def relative_error(value: Tensor, truth: Tensor) -> Tensor:
     """||value - truth|| / ||truth|| over the last axis, which holds the queries of a prompt.
 

@@ -31,14 +31,10 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Make a text the whole content of a file, in UTF-8 and with the line ends it has."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Make this the whole content of a file."""
-    replace(path, lambda temporary: temporary.write_bytes(content))
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Make this the whole content of a file; a text in UTF-8, with the line ends it has."""
+    held = content.encode() if isinstance(content, str) else content
+    replace(path, lambda temporary: temporary.write_bytes(held))
 
 
 def clear_leftovers(path: Path) -> None:
