@@ -134,3 +134,9 @@ def test_dots_show_every_draw_and_the_median():
     np.testing.assert_array_equal(every.get_xdata(), draws[1].ravel())
     np.testing.assert_array_equal(middle.get_xdata(), np.median(draws[1], 0))
     assert [label.get_text() for label in plt.gcf().axes[0].get_yticklabels()] == list("wxyz")
+
+
+def test_a_shared_axis_has_room_for_every_panel():
+    low, high = ([charts.Curve([value, value], "#0072B2")] for value in (1.0, 100.0))
+    charts.lines({"score": {"a": low, "b": high}}, [0, 1], xlabel="layer")
+    assert plt.gcf().axes[1].get_ylim()[1] >= 100

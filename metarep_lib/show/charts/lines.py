@@ -70,8 +70,9 @@ def lines(
             axis.set(xscale=xscale, yscale=yscale)
             for curve in curves:
                 draw(axis, x, curve)
-            axis.set(ylim=ylim, ylabel="" if number % across else label)
-            axis.set_title("" if row else title)
+            axis.set(ylabel="" if number % across else label, title="" if row else title)
+            if ylim:  # None would hold a shared axis at what the first panel needs
+                axis.set_ylim(*ylim)
     finish(axes, list(places), xlabel, ticks, legend or {}, place)
 
 
