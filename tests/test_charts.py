@@ -138,5 +138,20 @@ def test_dots_show_every_draw_and_the_median():
 
 def test_a_shared_axis_has_room_for_every_panel():
     low, high = ([charts.Curve([value, value], "#0072B2")] for value in (1.0, 100.0))
-    charts.lines({"score": {"a": low, "b": high}}, [0, 1], xlabel="layer")
-    assert plt.gcf().axes[1].get_ylim()[1] >= 100
+    for ylim in (None, (0, None)):
+        charts.lines({"score": {"a": low, "b": high}}, [0, 1], xlabel="layer", ylim=ylim)
+        assert plt.gcf().axes[1].get_ylim()[1] >= 100
+
+
+def test_kinds_are_drawn_draw_by_draw_over_the_names_of_their_places():
+    found, other = np.arange(6.0).reshape(2, 3), {"b": np.ones(2)}
+    charts.kinds(
+        {"score": {"all": {"a": found}}, "share": {"all": other}}, ["x", "y", "long name"],
+        styles={"a": ("k", "o"), "b": ("c", "x")}, spread=0.1, share="row",
+    )  # fmt: skip
+    above, below = plt.gcf().axes
+    np.testing.assert_array_equal([line.get_ydata() for line in above.lines], found)
+    np.testing.assert_allclose([line.get_xdata()[0] for line in above.lines], [-0.1, 0.1])
+    assert [label.get_text() for label in below.get_xticklabels()] == ["x", "y", "long name"]
+    told = [[text.get_text() for text in axis.get_legend().get_texts()] for axis in (above, below)]
+    assert told == [["a"], ["b"]]  # each row of its own kinds

@@ -8,10 +8,12 @@ diagonal   before against after
 maps       a quantity over a grid; matrices: of pairs of names
 shares     parts of wholes, stacked
 marks      a number for every place and kind; dots: every draw of it, in several panels
+kinds      every draw of several kinds, by place
 """
 
 from metarep_lib.show.charts.curves import Curve, bound, each, level, shades
 from metarep_lib.show.charts.diagonal import diagonal
+from metarep_lib.show.charts.kinds import kinds
 from metarep_lib.show.charts.lines import errors, lines
 from metarep_lib.show.charts.maps import maps, matrices
 from metarep_lib.show.charts.shares import dots, marks, shares
@@ -24,6 +26,7 @@ __all__ = [
     "dots",
     "each",
     "errors",
+    "kinds",
     "level",
     "lines",
     "maps",

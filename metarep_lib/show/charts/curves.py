@@ -90,7 +90,9 @@ def draw(axis: Axes, x: Array, curve: Curve) -> None:
         axis.fill_between(x, low, high, color=curve.colour, alpha=0.15, linewidth=0)
 
 
-def show_legend(axis: Axes, entries: Mapping[str, tuple[str, str]], place: str) -> None:
+def show_legend(
+    axis: Axes, entries: Mapping[str, tuple[str, str]], place: str | tuple[float, float]
+) -> None:
     """A legend of the curves that have labels, and of lines that need not be drawn anywhere."""
     drawn, labels = axis.get_legend_handles_labels()
     handles = drawn + [

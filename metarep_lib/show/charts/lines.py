@@ -22,11 +22,11 @@ def lines(
     ylim: tuple[float | None, float | None] | None = None,
     share: bool | str = True,
     share_x: bool = True,
-    ticks: Sequence[float] | None = None,
+    ticks: Sequence[float] | Mapping[float, str] | None = None,
     wrap: int | None = None,
     size: tuple[float, float] = (3.7, 3.2),
     legend: Mapping[str, tuple[str, str]] | None = None,
-    place: str = "best",
+    place: str | tuple[float, float] = "best",
 ) -> None:
     """Curves, a panel for every title, a row of panels for every label of a vertical axis.
 
@@ -39,7 +39,7 @@ def lines(
         ylim: Their ends.
         share: Whether all panels have one vertical axis; ``"row"``: those of a row.
         share_x: Whether all have one horizontal axis.
-        ticks: Where the horizontal axes have ticks, written as they are; None for where they fall.
+        ticks: Where the horizontal axes have ticks, written as they are or by their names; None for where they fall.
         wrap: With one row alone, the number of panels side by side; the rest goes below.
         size: Width and height of a panel.
         legend: Label -> (colour, style), beside the labels of the curves.
@@ -71,15 +71,20 @@ def lines(
             for curve in curves:
                 draw(axis, x, curve)
             axis.set(ylabel="" if number % across else label, title="" if row else title)
-            if ylim:  # None would hold a shared axis at what the first panel needs
-                axis.set_ylim(*ylim)
+    for axis in (
+        axes.flat if ylim else ()
+    ):  # once all is drawn: an end that is None stays where it is
+        axis.set_ylim(*ylim)
     finish(axes, list(places), xlabel, ticks, legend or {}, place)
 
 
-def set_ticks(axis: Axes, ticks: Sequence[float] | None) -> None:
+def set_ticks(axis: Axes, ticks: Sequence[float] | Mapping[float, str] | None) -> None:
     """Ticks where they were asked for; on a logarithmic axis within a decade, plain numbers."""
     if ticks is not None:
-        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        named = isinstance(ticks, Mapping)
+        names = list(ticks.values()) if named else [f"{tick:g}" for tick in ticks]
+        slant = dict(rotation=60, ha="right", rotation_mode="anchor")
+        axis.set_xticks(list(ticks), names, **slant if max(map(len, names)) > 3 else {})
         axis.xaxis.set_minor_locator(NullLocator())
     low, high = axis.get_ylim()
     if axis.get_yscale() == "log" and high < 10 * low:
@@ -92,9 +97,9 @@ def finish(
     axes: np.ndarray,
     left: list[Axes],
     xlabel: str,
-    ticks: Sequence[float] | None,
+    ticks: Sequence[float] | Mapping[float, str] | None,
     legend: Mapping[str, tuple[str, str]],
-    place: str,
+    place: str | tuple[float, float],
 ) -> None:
     """Ticks, labels below, the legend, and nothing in the panels that are left over."""
     for axis in axes.flat:
@@ -110,6 +115,10 @@ def finish(
         show_legend(left[0], lines | dict(legend), "center")
     else:
         show_legend(axes[0][0], legend, place)
+        told = axes[0][0].get_legend_handles_labels()[1]
+        for axis in axes[1:, 0]:
+            if not set(axis.get_legend_handles_labels()[1]) <= set(told):
+                show_legend(axis, {}, place)
     plt.show()
 
 
