@@ -1,11 +1,12 @@
 """Curves with their bands, and legends of lines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from torch import Tensor
 
 SMALLEST = 1e-17  # added on log axes: an error of exactly zero is drawn at the lower edge
@@ -48,6 +49,26 @@ def level(value: float, x: Sequence[float], colour: str, label: str | None = Non
     """A level to compare with: thin, dotted, over the ends of x."""
     ends = [min(x), max(x)]
     return Curve(np.full(2, value), colour, ":", label, band=False, x=ends, width=THIN)
+
+
+def each(values: Array, colour: str, label: str | None = None, style: str = "o") -> list[Curve]:
+    """[seeds, n] drawn one by one, under one label.
+
+    >>> [curve.label for curve in each([[1.0, 2.0], [1.5, 2.5]], "#0072B2", "every seed")]
+    ['every seed', None]
+    """
+    return [Curve(row, colour, style, None if i else label) for i, row in enumerate(values)]
+
+
+def shades(values: Iterable[Hashable]) -> dict[Hashable, str]:
+    """A shade for each of some values that have an order, from light to dark; of any number.
+
+    >>> list(shades([1, 2, 3]).values())
+    ['#bbad6d', '#777776', '#35456c']
+    """
+    values = list(values)
+    darkness = np.linspace(0.25, 0.8, len(values))
+    return dict(zip(values, map(to_hex, plt.get_cmap("cividis_r")(darkness))))
 
 
 def draw(axis: Axes, x: Array, curve: Curve) -> None:

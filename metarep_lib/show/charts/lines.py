@@ -1,10 +1,11 @@
 """Curves over a common axis: a panel for every title, a row of panels for every measure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from metarep_lib.show.charts.curves import Array, Panels, draw, show_legend
 
@@ -20,6 +21,8 @@ def lines(
     yscale: str = "linear",
     ylim: tuple[float | None, float | None] | None = None,
     share: bool | str = True,
+    share_x: bool = True,
+    ticks: Sequence[float] | None = None,
     wrap: int | None = None,
     size: tuple[float, float] = (3.7, 3.2),
     legend: Mapping[str, tuple[str, str]] | None = None,
@@ -35,6 +38,8 @@ def lines(
         yscale: Of the vertical axes.
         ylim: Their ends.
         share: Whether all panels have one vertical axis; ``"row"``: those of a row.
+        share_x: Whether all have one horizontal axis.
+        ticks: Where the horizontal axes have ticks, written as they are; None for where they fall.
         wrap: With one row alone, the number of panels side by side; the rest goes below.
         size: Width and height of a panel.
         legend: Label -> (colour, style), beside the labels of the curves.
@@ -54,7 +59,7 @@ def lines(
         down,
         across,
         figsize=(size[0] * across, size[1] * down),
-        sharex=True,
+        sharex=share_x,
         sharey=share,
         squeeze=False,
     )
@@ -67,17 +72,32 @@ def lines(
                 draw(axis, x, curve)
             axis.set(ylim=ylim, ylabel="" if number % across else label)
             axis.set_title("" if row else title)
-    finish(axes, list(places), xlabel, legend or {}, place)
+    finish(axes, list(places), xlabel, ticks, legend or {}, place)
+
+
+def set_ticks(axis: Axes, ticks: Sequence[float] | None) -> None:
+    """Ticks where they were asked for; on a logarithmic axis within a decade, plain numbers."""
+    if ticks is not None:
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.xaxis.set_minor_locator(NullLocator())
+    low, high = axis.get_ylim()
+    if axis.get_yscale() == "log" and high < 10 * low:
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_major_locator(MaxNLocator(5))
+        axis.yaxis.set_major_formatter(ScalarFormatter())
 
 
 def finish(
     axes: np.ndarray,
     left: list[Axes],
     xlabel: str,
+    ticks: Sequence[float] | None,
     legend: Mapping[str, tuple[str, str]],
     place: str,
 ) -> None:
-    """Labels below, the legend, and nothing in the panels that are left over."""
+    """Ticks, labels below, the legend, and nothing in the panels that are left over."""
+    for axis in axes.flat:
+        set_ticks(axis, ticks)
     for axis in left:
         axis.axis("off")
     for axis in axes[-1] if not left else [*axes[-1], *axes[-2]]:
