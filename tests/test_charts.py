@@ -111,6 +111,12 @@ def test_every_seed_is_a_curve_and_panels_may_have_axes_of_their_own():
     assert all("times" not in label.get_text() for label in first.get_yticklabels())  # within a decade
 
 
+def test_a_shared_axis_has_room_for_every_panel():
+    panels = {"small": [charts.Curve([1.0, 2.0], "#0072B2")], "large": [charts.Curve([1.0, 50.0], "#0072B2")]}
+    charts.lines({"score": panels}, [0, 1], xlabel="layer")
+    assert plt.gcf().axes[0].get_ylim()[1] >= 50
+
+
 def test_shades_run_from_light_to_dark():
     brightness = [sum(int(shade[i : i + 2], 16) for i in (1, 3, 5)) for shade in charts.shades(range(6)).values()]
     assert brightness == sorted(brightness, reverse=True) and len(set(brightness)) == 6

@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 
-from metarep_lib.studies import Swept, representation_drift, told
+from metarep_lib.studies import Swept, interventions_trained, load_sweep, representation_drift, told
 from metarep_lib.studies import stored_networks as stored
 from metarep_lib.tasks import Draw, ExponentialPrior, LinearPrior, bayes_risk
 from metarep_lib.train import load_trained
@@ -72,3 +72,32 @@ def test_ways_to_fine_tune_are_compared_seed_by_seed():
     swept = Swept({"move": ["rougher"], "seed": [0, 1]}, rows, {})
     assert representation_drift.after(swept, "risk new", "co-train").tolist() == [8.0, 8.0]
     assert representation_drift.after(swept, "risk new", "none", "before").tolist() == [0.5, 0.4]
+
+
+EDITED = {row["weights"]: row for row in load_sweep("interventions").rows}
+
+
+def test_what_edits_did_is_set_against_the_clean_pass():
+    ratio = interventions_trained.without(EDITED, "mlp", ["softmax-gp-1", "softmax-linear-0"])
+    row = EDITED["softmax-linear-0"]
+    assert ratio.shape == (2, 2, 6) and ratio[1, 1, 4] == row["mlp_mean"][4] / row["clean"]
+    low, value, high = interventions_trained.bands(EDITED, "query_probe", ["softmax-linear-0"])[0]
+    np.testing.assert_allclose(value * row["inject_clean"], row["query_probe"])
+    np.testing.assert_allclose((high - value) * row["inject_clean"], 2 * np.array(row["query_probe_se"]))
+    assert (low >= 0.1 * value).all() and (low < value).all()
+
+
+def test_a_part_of_the_way_is_a_projection():
+    draw = torch.Generator().manual_seed(0)
+    way, aside = torch.randn(2, 5, generator=draw, dtype=torch.float64)
+    aside = aside - (aside @ way) / (way @ way) * way
+    assert interventions_trained.part_of_way(0.3 * way + aside, way) == pytest.approx(0.3)
+
+
+def test_without_a_dose_nothing_is_steered():
+    row = EDITED["softmax-mixed-noise-2"]
+    for how in ("steered", "random"):
+        ridge, gap = interventions_trained.steered(row, how)
+        assert ridge.shape == gap.shape == (5, len(interventions_trained.DOSES))
+        assert set(ridge[:, 2]) == {row["clean_ridge"]} and set(gap[:, 2] * row["size"]) == {row["clean_ridge_gap"]}
+        assert ridge[3, 4] == row[f"{how}_ridge"][15]  # block four, the largest dose

@@ -70,7 +70,9 @@ def lines(
             axis.set(xscale=xscale, yscale=yscale)
             for curve in curves:
                 draw(axis, x, curve)
-            axis.set(ylim=ylim, ylabel="" if number % across else label)
+            axis.set_ylabel("" if number % across else label)
+            if ylim:  # else the next panel, which may share it, widens the axis
+                axis.set_ylim(ylim)
             axis.set_title("" if row else title)
     finish(axes, list(places), xlabel, ticks, legend or {}, place)
 
