@@ -51,13 +51,15 @@ def level(value: float, x: Sequence[float], colour: str, label: str | None = Non
     return Curve(np.full(2, value), colour, ":", label, band=False, x=ends, width=THIN)
 
 
-def each(values: Array, colour: str, label: str | None = None, style: str = "o") -> list[Curve]:
-    """[seeds, n] drawn one by one, under one label.
+def each(
+    values: Array, colour: str, label: str | None = None, style: str = "o", x: Array | None = None
+) -> list[Curve]:
+    """[seeds, n] drawn one by one, under one label; the rest as in `Curve`.
 
     >>> [curve.label for curve in each([[1.0, 2.0], [1.5, 2.5]], "#0072B2", "every seed")]
     ['every seed', None]
     """
-    return [Curve(row, colour, style, None if i else label) for i, row in enumerate(values)]
+    return [Curve(row, colour, style, None if i else label, x=x) for i, row in enumerate(values)]
 
 
 def shades(values: Iterable[Hashable]) -> dict[Hashable, str]:
@@ -91,10 +93,13 @@ def draw(axis: Axes, x: Array, curve: Curve) -> None:
 
 
 def show_legend(
-    axis: Axes, entries: Mapping[str, tuple[str, str]], place: str | tuple[float, float]
+    axis: Axes,
+    entries: Mapping[str, tuple[str, str]],
+    place: str | tuple[float, float],
+    of: Axes | None = None,
 ) -> None:
-    """A legend of the curves that have labels, and of lines that need not be drawn anywhere."""
-    drawn, labels = axis.get_legend_handles_labels()
+    """A legend of the curves that have labels, here or in another panel, and of lines that need not be drawn anywhere."""
+    drawn, labels = (of or axis).get_legend_handles_labels()
     handles = drawn + [
         plt.Line2D([], [], color=colour, linestyle=style, label=label)
         for label, (colour, style) in entries.items()

@@ -106,13 +106,11 @@ def finish(
         set_ticks(axis, ticks)
     for axis in left:
         axis.axis("off")
-    for axis in axes[-1] if not left else [*axes[-1], *axes[-2]]:
+    for axis in axes[-2:].flat if left else axes[-1]:
         axis.set_xlabel(xlabel)
         axis.tick_params(labelbottom=True)
     if left:
-        shown = dict(zip(*axes[0][0].get_legend_handles_labels()[::-1]))
-        lines = {label: (line.get_color(), line.get_linestyle()) for label, line in shown.items()}
-        show_legend(left[0], lines | dict(legend), "center")
+        show_legend(left[0], legend, "center", of=axes[0][0])
     else:
         show_legend(axes[0][0], legend, place)
         told = axes[0][0].get_legend_handles_labels()[1]
