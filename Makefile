@@ -103,7 +103,7 @@ colab: .venv/stamp $(PROFILE)  ## run every notebook as Colab would: in an empty
 
 sweeps: .venv/stamp  ## run every sweep of sweeps/ that is not stored (to run one again: rm metarep_lib/sweeps/NAME.json)
 	@OMP_NUM_THREADS=1 $(PY) scripts/sweep.py --missing
-	@test -f metarep_lib/sweeps/blind-identification.json || OMP_NUM_THREADS=1 $(PY) scripts/identify.py
+	@OMP_NUM_THREADS=1 $(PY) scripts/identify.py --missing
 
 weights: .venv/stamp  ## train every network of training/ that is not stored (to train one again: rm metarep_lib/weights/NAME-SEED.json)
 	@OMP_NUM_THREADS=1 $(PY) scripts/train.py --missing

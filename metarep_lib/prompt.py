@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import FLOATS, WIDE, Rule, asked, at_least, looks, unreadable, whole
+from metarep_lib.asked import asked, at_least, whole
+from metarep_lib.asked.rules import Rule
+from metarep_lib.asked.values import FLOATS, WIDE, looks, unreadable
 from metarep_lib.contents import Contents, describe
 from metarep_lib.rounding import redrawn
 
@@ -180,6 +182,8 @@ def a_prompt(
     parts += [f"with at least {supports} supports"] * (supports > 1)
     parts += [f"with at least {queries} queries"] * (queries > 0)
     parts += ["of float64 or float32, as prompt.to(torch.float64) is"] * (not half)
+    one = "Prompt(batch.phi[0], batch.y[0], batch.phi_query[0], batch.ridge)"
+    parts += [f"e.g. {one}"] * (axes == "")
 
     def reason(prompt: object, sizes: dict) -> str:
         batch = prompt.phi.shape[:-2]

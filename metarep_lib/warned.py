@@ -9,15 +9,11 @@ A message names the call, what came and what to do. To stop at the first of them
 `warnings.simplefilter("error", NumericalWarning)`.
 """
 
-import torch
-from torch import Tensor
-
 __all__ = [
     "DigitsLost",
     "NumericalWarning",
     "SinkUnderflow",
     "WeightsFlushed",
-    "seen",
 ]
 
 
@@ -35,18 +31,3 @@ class SinkUnderflow(NumericalWarning):
 
 class WeightsFlushed(NumericalWarning):
     """A cast made zero or infinity of weights that were neither: guards, and what divides by them."""
-
-
-def seen(condition: Tensor) -> bool:
-    """Whether a condition on values holds and can be looked at: not under `torch.vmap`, nor in a compiler's trace.
-
-    >>> import torch
-    >>> seen(torch.tensor(1.0) > 0), torch.vmap(lambda x: torch.tensor(seen(x > 0)))(torch.ones(2)).tolist()
-    (True, [False, False])
-    """
-    if torch.compiler.is_compiling():
-        return False
-    try:
-        return bool(condition)
-    except RuntimeError:  # a batched tensor has no one value
-        return False

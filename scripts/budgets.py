@@ -25,7 +25,8 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from chapters import BOOK, chapters, read, write
+from chapters import BOOK, chapters, read
+from metarep_lib.storage import write_text
 from prose import NOT_PROSE, blank, without_code
 
 FILE = BOOK / "budgets.toml"
@@ -148,7 +149,7 @@ def rewrite(today: Mapping[str, Figures], raised: str | None) -> None:
     lines = lowered(today, committed())
     if raised:
         lines[raised] = today[raised]
-    write(FILE, shown(committed()["budget"], lines))
+    write_text(FILE, shown(committed()["budget"], lines))
 
 
 def main() -> int:

@@ -5,7 +5,6 @@ outputs of the build.
 """
 
 import ast
-import os
 import re
 from pathlib import Path
 
@@ -49,10 +48,3 @@ def calls(cell: NotebookNode, *functions: str) -> bool:
         return False
     called = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
     return any(isinstance(name, ast.Name) and name.id in functions for name in called)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

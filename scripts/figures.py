@@ -5,7 +5,6 @@ The pictures are those the build drew, taken from its stored outputs; nothing is
 
 import argparse
 import base64
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from jupyter_cache import get_cache
 
 from chapters import BOOK, ROOT, chapters, read
+from metarep_lib.storage import write_bytes
 
 sys.path.append(str(BOOK / "_ext"))
 from execution_cache import cache_path  # noqa: E402
@@ -35,13 +35,6 @@ def stored() -> Iterator[tuple[str, bytes]]:
                 yield name, base64.b64decode(pictures[0])
 
 
-def save(path: Path, picture: bytes) -> None:
-    """Write the file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(picture)
-    temporary.replace(path)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="figures to save; all when none is given")
@@ -53,11 +46,11 @@ def main() -> None:
         raise SystemExit(f"figures: there is no {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     names = given.names or list(known)
     if given.to.suffix == ".png":
-        save(given.to, known[names[0]])
+        write_bytes(given.to, known[names[0]])
         return
     given.to.mkdir(parents=True, exist_ok=True)
     for name in names:
-        save(given.to / f"{name}.png", known[name])
+        write_bytes(given.to / f"{name}.png", known[name])
     print(f"{len(names)} figures in {given.to}")
 
 

@@ -48,9 +48,10 @@ from metarep_lib.network.bare import BareTransformer  # noqa: E402
 from metarep_lib.network.layouts import Prefix  # noqa: E402
 from metarep_lib.network.tokens import input_basis  # noqa: E402
 from metarep_lib.studies import lineup  # noqa: E402
-from metarep_lib.studies.sweep import SWEEPS, short, write_sweep  # noqa: E402
+from metarep_lib.studies.sweep import SWEEPS, SweepError, load_sweep, short, write_sweep  # noqa: E402
 from metarep_lib.tasks import clusters, designed_prompts, spread  # noqa: E402
 
+NAME = "blind-identification"
 P, K, Q, STEPS, SEEDS = 12, 16, 8, 5, 2
 INPUTS = input_basis(P, log_ridge=True)  # every network reads the same tokens
 
@@ -138,18 +139,34 @@ def reveal(predictions: Path, key: Path) -> None:
     rows = [row | {"label": labels[row["network"]]} for row in held["rows"]]
     card = {"command": "python scripts/identify.py", "commit": commit("scripts"), "seconds": held["seconds"], "torch": torch.__version__, "python": platform.python_version()}
     knobs = {"network": sorted(labels), "readout": ["own head", "fitted"], "seed": [0]}
-    path = SWEEPS / "blind-identification.json"
+    path = SWEEPS / f"{NAME}.json"
     write_sweep(path, card, knobs, rows)
     print(path)
+
+
+def why_missing() -> str:
+    """What is wrong with what is stored; nothing when it is of the line-up as it is made today, every network of it."""
+    try:
+        stored = load_sweep(NAME)
+    except (FileNotFoundError, SweepError) as error:
+        return str(error)
+    made = sorted(member.label for member in lineup(P, K, STEPS, SEEDS))
+    judged = sorted(row["label"] for row in stored.rows if row["readout"] == "own head")
+    return "" if judged == made else f"{NAME}: what is stored is another line-up"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", default="1", help="of the predictions")
+    parser.add_argument("--missing", action="store_true", help="only if what is stored is missing, broken or of another line-up")
     parser.add_argument("step", nargs="?", choices=["build", "predict", "open"], help="one step alone; all three when left out")
     parser.add_argument("paths", nargs="*", type=Path, help="build: folder and key; predict: folder, predictions, processes; open: predictions and key")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.missing:
+        if not (reason := why_missing()):
+            return
+        print(reason, flush=True)
     if given.step:
         {"build": build, "predict": predict, "open": reveal}[given.step](*given.paths)
     else:

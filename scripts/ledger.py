@@ -32,9 +32,10 @@ import nbformat
 from nbformat import NotebookNode
 from nbval.plugin import get_sanitize_patterns
 
-from chapters import BOOK, ROOT, chapters, read, write
+from chapters import BOOK, ROOT, chapters, read
 from commit import git
 from figure_data import drawn_in
+from metarep_lib.storage import write_text
 
 CLOSE = 1e-9  # relative
 NOT_COMPARED = get_sanitize_patterns(
@@ -201,7 +202,7 @@ def figures(given: argparse.Namespace) -> bool:
         spent = time.perf_counter() - start
         print(f"[{number}/{len(names)}] {name}: {said}, {spent:.0f} s", flush=True)
     given.to.parent.mkdir(parents=True, exist_ok=True)
-    write(given.to, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+    write_text(given.to, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
     print(f"{sum(map(len, made.values()))} figures in {given.to}")
     return len(made) < len(names)
 

@@ -11,7 +11,8 @@ import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 
-from chapters import ROOT, write
+from chapters import ROOT
+from metarep_lib.storage import write_text
 
 sys.path.append(str(ROOT / "tests"))
 
@@ -46,7 +47,7 @@ def main() -> int:
     faults = [f"{name}: {what} survives without a reason" for name, of_it in found.items() for what in of_it["survivors"] if reason(name, what) is None]
     text = json.dumps(found, indent=1) + "\n"
     if asked.write:
-        write(STORED, text)
+        write_text(STORED, text)
     elif not STORED.exists() or STORED.read_text(encoding="utf-8") != text:
         faults.append(f"{STORED.relative_to(ROOT)} says something else; look at the difference, then: python scripts/mutants.py --write")
     print(*faults, sep="\n", end="\n" if faults else "")

@@ -21,8 +21,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from chapters import ROOT, write
+from chapters import ROOT
 from metarep_lib.settings import CLAIMS_LOG, ROUNDING
+from metarep_lib.storage import write_text
 
 SETTINGS = {
     "machine": {},
@@ -148,8 +149,8 @@ def main() -> int:
         faults += [f"{setting}: {fault}" for fault in found]
     found = ranges(made)
     faults += restless(found)
-    write(BUILD.with_suffix(".json"), json.dumps({"settings": {name: said for (said, _), name in seen.items()}, "claims": found}, indent=1) + "\n")
-    write(BUILD.with_suffix(".md"), table(found))
+    write_text(BUILD.with_suffix(".json"), json.dumps({"settings": {name: said for (said, _), name in seen.items()}, "claims": found}, indent=1) + "\n")
+    write_text(BUILD.with_suffix(".md"), table(found))
     print(f"{len(found)} claims and tolerances under {len(made)} settings; those that move: {BUILD.with_suffix('.md').relative_to(ROOT)}")
     print(*faults, sep="\n", end="\n" if faults else "")
     return bool(faults)

@@ -13,7 +13,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from chapters import ROOT, chapters, pair, write
+from chapters import ROOT, chapters, pair
+from metarep_lib.storage import write_text
 
 SITE = ROOT / "_build" / "html"
 PICTURES = ("image/png", "image/jpeg")
@@ -49,7 +50,7 @@ def main() -> int:
     unbuilt = [chapter for chapter in chapters() if not built(chapter).exists()]
     for chapter in chapters():
         if chapter not in unbuilt:
-            write(pair(chapter), nbformat.writes(lean(nbformat.read(built(chapter), as_version=4)), indent=1) + "\n")
+            write_text(pair(chapter), nbformat.writes(lean(nbformat.read(built(chapter), as_version=4)), indent=1) + "\n")
     if unbuilt:
         print(f"No notebook in the site of {', '.join(chapter.name for chapter in unbuilt)}. Is it in _toc.yml? Then run: make book")
     return bool(unbuilt)

@@ -1,7 +1,7 @@
 """Trained networks, layer by layer as their own heads read them, against every candidate: misfits, paired intervals, and the marks that need no candidate.
 
 Networks of linear tasks are asked about prompts of their own prior and about prompts with two clusters of eigenvalues inside the range
-they were trained on; networks of Gaussian processes about their own prior, with candidates for the exponential kernel. Whatever seeds are stored are used.
+they were trained on; networks of Gaussian processes about their own prior, with candidates for the exponential kernel. The seeds are those that the recipes state.
 `seed` draws the prompts: those that candidates are tuned on and those they are judged on.
 
 `misfits_*`, `low_*`, `high_*`: of every candidate, the interval for its misfit minus that of the best. `equal_*`: the same between rivals of equal
@@ -11,8 +11,6 @@ conjugate gradient in `MATCHED` and for the one that fits the tuning prompts bes
 unexplained. `additivity`: of every layer, for other targets of the same law at the same inputs. `by_ridge`: for every kind of conjugate gradient and
 the last layer, misfit and gap at the ridge and step that fit best, and the misfit of the best of those that are as additive as the network. `gains`: by bins.
 """
-
-import re
 
 import torch
 
@@ -38,15 +36,16 @@ from metarep_lib.numerics.spectrum import best_polynomial
 from metarep_lib.studies import Sweep
 from metarep_lib.tasks import ExponentialPrior, LinearPrior, clusters, designed_prompts
 from metarep_lib.tasks.priors import gaussian_process
-from metarep_lib.train import load_trained
+from metarep_lib.train import load_trained, read_recipe
 from metarep_lib.train.trained import WEIGHTS
 
 Q, TUNING, JUDGING = 8, 48, 64
 MANY = 128  # prompts for filters and polynomials: fitted to few, they diverge on a prompt with a larger eigenvalue
 EDGES = torch.logspace(-1.2, 0.6, 10, dtype=torch.float64)
 CLUSTERS = {"linear-attention": clusters(2, 0.3, 2.2), "softmax-linear": clusters(2, 0.1, 2.2)}
-WANTED = r"(linear-attention-(looped-)?[1-4]|softmax-linear|softmax-gp)-\d"
-NETWORKS = sorted(path.stem for path in WEIGHTS.glob("*.safetensors") if re.fullmatch(WANTED, path.stem))
+RECIPES = (*(f"linear-attention-{depth}" for depth in (1, 2, 3, 4)), "linear-attention-looped-4", "softmax-gp", "softmax-linear")
+TRAINING = WEIGHTS.parents[1] / "training"
+NETWORKS = [f"{name}-{seed}" for name in RECIPES for seed in read_recipe(TRAINING / f"{name}.toml").seeds]
 
 
 def own_prompts(prior: LinearPrior | ExponentialPrior, n_prompts: int, k: int, seed: int) -> Prompt:

@@ -23,7 +23,7 @@ from metarep_lib.evidence.intervene import (
 )
 from metarep_lib.studies import Sweep
 from metarep_lib.tasks import Draw, bayes
-from metarep_lib.train import TrainedTransformer, load_trained
+from metarep_lib.train import TrainedTransformer, load_trained, read_recipe
 from metarep_lib.train.trained import WEIGHTS
 
 NAMES = ("linear-attention-2", "linear-attention-3", "linear-attention-4", "linear-attention-looped-4", "softmax-gp", "softmax-linear", "softmax-mixed-noise")
@@ -211,5 +211,6 @@ def run(seed: int, weights: str) -> dict[str, list[float] | float]:
     return {key: [float(v) for v in value] if isinstance(value, list) else float(value) for key, value in held.items()}
 
 
-AVAILABLE = [path.stem for path in sorted(WEIGHTS.glob("*.safetensors")) if path.stem.rpartition("-")[0] in NAMES]
-SWEEP = Sweep("interventions", {"weights": AVAILABLE}, [0], run)
+TRAINING = WEIGHTS.parents[1] / "training"
+NETWORKS = [f"{name}-{seed}" for name in NAMES for seed in read_recipe(TRAINING / f"{name}.toml").seeds]
+SWEEP = Sweep("interventions", {"weights": NETWORKS}, [0], run)

@@ -98,6 +98,10 @@ def calls() -> dict[str, Good]:
     made = Good(lambda: net, {})
     bare = BareTransformer(network.Transformer(network.TransformerConfig(input_basis(2).size, 8, 1, (block,), (0, 0)), generator()), Interleaved(), input_basis(2))
     rows = [{"seed": s, "depth": depth, "error": 0.1} for depth in (1, 2) for s in (0, 1)]
+    of_networks = [{"network": name, "seed": s, "misfits_prior": [0.1 * s, 0.2], "equal_prior": [[1.0, 0.5, 2.0]] * 4} for name in "ab" for s in (0, 1)]
+    identified = studies.Swept({"network": ["a", "b"], "seed": [0, 1]}, of_networks, {})
+    cases = studies.Cases(identified, ["one", "other"], ["a", "b"])
+    one, other = fit_of(candidate, posed, observed), fit_of(identify.LINEAR[1], posed, observed)
     g = dict(n_features=2, steps=2)
     table = {
         "certify.blind_pair": (certify_wing.blind_pair, dict(embedding=torch.zeros(8, 2).double() + f64(8, 2), n_features=2, ridge=1.0)),
@@ -157,6 +161,8 @@ def calls() -> dict[str, Good]:
         "construct.transforms.on_polynomial_features": (transforms.on_polynomial_features, dict(program=algorithms.gradient_descent(4, 2, 0.1), n_inputs=1)),
         "construct.transforms.with_softmax_products": (transforms.with_softmax_products, dict(program=descent, exponentials=transforms.central_difference(1, 0.1))),
         "evidence.paired_interval": (evidence.paired_interval, dict(difference=vec, n_resamples=50)),
+        "evidence.over_seeds": (evidence.over_seeds, dict(values=[1.0, 10.0, 100.0])),
+        "evidence.ratio_over_seeds": (evidence.ratio_over_seeds, dict(values=np.array([1.0, 10.0]), others=[2.0, 3.0])),
         "evidence.align.Fitted": (align.Fitted, dict(family="gaussian", tau=1.0, ridge=0.5)),
         "Fitted.predict": (fitted.predict, dict(prompt=prompt)),
         "evidence.align.diagnose": (align.diagnose, dict(prompt=many, kernel=kernel)),
@@ -174,8 +180,10 @@ def calls() -> dict[str, Good]:
         "evidence.identify.LogFilter": (identify.LogFilter, dict(weights=f64(4), low=0.1, high=2.0)),
         "evidence.identify.additivity_gap": (identify.additivity_gap, dict(predict=lambda p: net.predict(p).unsqueeze(0), prompt=batch, other=batch.y.flip(0))),
         "evidence.identify.fit_candidate": (identify.fit_candidate, dict(candidate=candidate, posed=posed, observed=observed, seed=0, draws=3, starts=1)),
+        "evidence.identify.compared": (identify.compared, dict(one=one, other=other, posed=posed, observed=observed)),
+        "evidence.identify.MATCHED": (identify.fit_candidate, dict(candidate=identify.MATCHED[-1], posed=posed, observed=observed, seed=0, draws=2, starts=1)),
         "evidence.identify.fitted_readout": (identify.fitted_readout, dict(streams=trace.stream("query"), said=net.predict(batch))),
-        "evidence.identify.judge": (identify.judge, dict(fits=[fit_of(candidate, posed, observed)], posed=posed, observed=observed)),
+        "evidence.identify.judge": (identify.judge, dict(fits=[one, other], posed=posed, observed=observed)),
         "evidence.identify.own_head": (identify.own_head, dict(network=net, streams=trace.stream("query"))),
         "evidence.identify.query_streams": (identify.query_streams, dict(network=net, prompt=batch)),
         "evidence.identify.spectral_gains": (identify.spectral_gains, dict(prompt=batch, observed=observed, edges=torch.tensor([0.01, 1.0, 100.0]).double())),
@@ -279,7 +287,16 @@ def calls() -> dict[str, Good]:
         "errors.gradient_descent_needs": (errors.gradient_descent_needs, dict(eigenvalues=values, shares=shares, accuracy=1e-2)),
         "errors.worst_error": (errors.worst_error, dict(eigenvalues=values)),
         "show.Claim": (show.Claim, dict(id="a", value=1.0, relation="<=", bound=2.0, kind="theorem", text="t")),
+        "show.ramp": (show.ramp, dict(values=[1e2, 1e4])),
+        "show.table": (show.table, dict(values=np.array([[1.0, 70.0]]), rows=["steps"], columns=["few", "many"], corner="", digits=3, most=60.0)),
         "show.environment": (show.environment, dict(device="cpu", dtype=torch.float64)),
+        "studies.Cases": (studies.Cases, dict(sweep=identified, candidates=["one", "other"], networks=["a", "b"])),
+        "Cases.held": (cases.held, dict(result="misfits_prior")),
+        "Cases.last": (cases.last, dict(result="misfits_prior")),
+        "Cases.misfit": (cases.misfit, dict(candidate="one", design="prior")),
+        "Cases.equal_counts": (cases.equal_counts, dict(design="prior", each_layer=True, kind=0)),
+        "Cases.steady": (cases.steady, dict(design="prior")),
+        "studies.won": (studies.won, dict(pairs=np.array([[2.0, 1.0, 3.0], [-2.0, -3.0, -1.0]]))),
         "studies.drawn": (studies.drawn, dict(prior=prior, n_prompts=2, n_support=3, n_query=1, seed=0)),
         "studies.lineup": (lambda n_features, n_support, steps, seeds: next(studies.lineup(n_features, n_support, steps, seeds)), dict(n_features=2, n_support=4, steps=2, seeds=1)),
         "Swept.values": (studies.Swept({"depth": [1, 2], "seed": [0, 1]}, rows, {}).values, dict(result="error", depth=1)),
@@ -322,16 +339,15 @@ def fit_of(candidate, posed, observed):
 
 # announced, and not called with bad inputs here: why
 UNTRIED = {
-    "constants": "charts MATCHED RECURRENCES GUARD FAMILIES KERNEL LINEAR SCHEDULED COLOURS REMEDIES SPECTRA solvers block_conjugate_gradient depth_laws errors PREDICTION",
+    "constants": "charts RECURRENCES GUARD FAMILIES KERNEL LINEAR SCHEDULED COLOURS REMEDIES SPECTRA solvers block_conjugate_gradient depth_laws errors PREDICTION",
     "errors": "AskedWrongly NotAvailable ProgramError PromptError InterventionError ClaimFailed NotYet",
     "asked for by others, never made by a user": "Answerer Network Decoder Mask Prior Outcome Exploration Frame Draw SphereTask Solution Member Exercise Verdict Trace",
-    "made by the library from what is tried here": "ConstructedTransformer TrainedTransformer Program Recurrence Posed Filter PolynomialFilter Spectrum Split Sweep Swept Recipe Cases",
+    "made by the library from what is tried here": "ConstructedTransformer TrainedTransformer Program Recurrence Posed Filter PolynomialFilter Spectrum Split Sweep Swept Recipe",
     "data alone; tried where they are used": "Add Put Take Mean Scale Edit Heads Stream Units",
     "files, in tests of their own": "load_network load_sweep load_trained load_seeds run_sweep sweeps cards read_recipe recipe_of train",
     "minutes": "fine_tune searched_prompts fit_families risks_compared weights_compared look_ahead_step on_frozen_stack",
     "of the stream of a network in training": "context_stream feature_alignment network_features algorithm",
-    "of results that a sweep or a fit has stored": "compared over_seeds ratio_over_seeds won",
-    "writes into the page": "claim record band draw_wiring use_style explore ramp table",
+    "writes into the page": "claim record band draw_wiring use_style explore",
 }
 
 

@@ -10,6 +10,7 @@ import torch
 import tolerances
 from factories import DTYPES, prompt_of, random_prompt, unchecked
 from metarep_lib import Prompt, RidgeSystem, ridge_system, solvers
+from metarep_lib.asked import OutOfRange
 from metarep_lib.numerics import left_out, past_systems, primal_system
 from metarep_lib.numerics.bounds import (
     conjugate_gradient_bound,
@@ -359,6 +360,15 @@ def test_what_is_bounded_by_nothing_is_bounded_by_infinity(batch, m):
     assert not batch or torch.equal(factor[1], torch.full_like(factor[1], 2.0))  # ||e_i|| ||y||
     kappa = torch.tensor(torch.inf, dtype=torch.float64)
     assert conjugate_gradient_lipschitz(kappa, 0) == 2 and conjugate_gradient_lipschitz(kappa, 3) == torch.inf
+
+
+@pytest.mark.parametrize("call", [left_out, RidgeSystem.target_weights])
+@pytest.mark.parametrize("batch", [False, True])
+def test_what_needs_an_inverse_says_that_there_is_none(call, batch):
+    """A singular matrix, alone and beside a regular one: an error of the library that names the call, no factorisation's."""
+    A = torch.stack([torch.ones(4, 4), torch.eye(4)]) if batch else torch.ones(4, 4)
+    with pytest.raises(OutOfRange, match=f"{call.__name__}.*singular.*this would work: .*a larger ridge"):
+        call(RidgeSystem(A, A[..., 0], A[..., :2, :]))
 
 
 @pytest.mark.parametrize("kappa", [-3.0, 0.5, torch.nan])

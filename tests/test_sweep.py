@@ -1,15 +1,23 @@
 """Sweeps: every point once, in order, resumed after an interruption, and read back by knob."""
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from metarep_lib.studies import Cases, Sweep, Swept, load_sweep, run_sweep, won
-from metarep_lib.train import load_trained
+from metarep_lib.studies.sweep import is_of
+from metarep_lib.train import load_trained, read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "scripts"))
+
+import identify  # noqa: E402
+from sweep import definition  # noqa: E402
+
 SAID = {"commit": "none", "command": "test"}
 
 
@@ -78,20 +86,36 @@ def test_what_is_not_there_says_what_is(tmp_path):
 
 @pytest.mark.parametrize("name", ["conditioning", "degenerate", "knobs", "plane", "width"])  # their grids do not grow with the trained networks there are
 def test_what_is_stored_is_the_grid_of_its_file(name):
-    definition = {}
-    exec(compile((ROOT / "sweeps" / f"{name}.py").read_text(encoding="utf-8"), f"sweeps/{name}.py", "exec"), definition)
-    sweep, swept = definition["SWEEP"], load_sweep(name)
+    sweep, swept = definition(name), load_sweep(name)
     assert sweep.name == name and len(sweep.seeds) >= 5
     assert swept.knobs == {name: list(values) for name, values in sweep.knobs.items()} | {"seed": list(sweep.seeds)}
     assert [{name: row[name] for name in point} for row, point in zip(swept.rows, sweep.points(), strict=True)] == list(sweep.points())
 
 
+@pytest.mark.parametrize("name", ["identification-trained", "interventions"])
+def test_the_networks_of_a_sweep_are_those_that_recipes_state(name):
+    sweep, swept = definition(name), load_sweep(name)
+    (networks,) = sweep.knobs.values()
+    stated = {recipe: read_recipe(ROOT / "training" / f"{recipe}.toml").seeds for recipe, _, _ in (network.rpartition("-") for network in networks)}
+    assert list(networks) == sorted(f"{recipe}-{seed}" for recipe, seeds in stated.items() for seed in seeds)
+    assert is_of(swept, sweep)
+
+
+def test_a_blind_line_up_of_other_networks_is_noticed(monkeypatch):
+    assert identify.why_missing() == ""
+    stored = load_sweep("blind-identification")
+    monkeypatch.setattr(identify, "load_sweep", lambda name: replace(stored, rows=stored.rows[:-1]))
+    assert "another line-up" in identify.why_missing()
+    monkeypatch.setattr(identify, "load_sweep", lambda name: load_sweep(name, ROOT))
+    assert "no such sweep" in identify.why_missing()
+
+
 def test_a_point_of_the_interventions_is_its_stored_row():
-    definition = {}
-    exec(compile((ROOT / "sweeps" / "interventions.py").read_text(encoding="utf-8"), "sweeps/interventions.py", "exec"), definition)
+    defined = {}
+    exec(compile((ROOT / "sweeps" / "interventions.py").read_text(encoding="utf-8"), "sweeps/interventions.py", "exec"), defined)
     network, swept = load_trained("linear-attention-2", 0), load_sweep("interventions")
     (stored,) = (row for row in swept.rows if row["weights"] == "linear-attention-2-0")
-    found = definition["patch"](network, 0) | definition["inject"](network, 0)
+    found = defined["patch"](network, 0) | defined["inject"](network, 0)
     assert len(found) > 20
     for name, values in found.items():
         np.testing.assert_allclose(np.ravel(values), np.ravel(stored[name]), rtol=1e-3, atol=1e-5)

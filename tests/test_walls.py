@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "contents": (set(), {"torch"}),
     "asked": ({"contents"}, {"torch", "numpy"}),
     "rounding": ({"settings"}, {"torch", "numpy"}),
-    "warned": (set(), {"torch"}),
+    "warned": (set(), set()),
     "prompt": ({"rounding"}, {"torch"}),
     "network": ({"prompt", "warned"}, {"torch", "jaxtyping"}),
     "construct": ({"prompt", "network", "storage", "warned"}, {"torch", "jaxtyping", "numpy", "safetensors"}),
@@ -43,7 +43,7 @@ MAY_IMPORT = {
 NOT_YET = {
 }
 ROOM, HALL = 15, 25  # names that a room announces, and that anything may
-HALLS = ("metarep_lib", "metarep_lib.tasks", "metarep_lib.construct.algorithms")
+HALLS = ("metarep_lib", "metarep_lib.asked", "metarep_lib.tasks", "metarep_lib.construct.algorithms")
 
 
 MODULES = Library(LIBRARY.parent).modules

@@ -27,7 +27,7 @@ from fractions import Fraction
 import numpy as np
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least
+from metarep_lib.asked import asked, asked_to_draw, at_least
 from metarep_lib.certify.exact import ExactTransformer
 from metarep_lib.certify.problem import CausalProblem, Problem, random_prompt
 from metarep_lib.certify.recurrence import Recurrence, empty
@@ -85,13 +85,7 @@ class Certificate(Contents):
         )
 
 
-@asked(
-    seed=at_least(0),
-    t=at_least(0),
-    n_support=at_least(1),
-    n_query=at_least(0),
-    n_inputs=at_least(1),
-)
+@asked_to_draw(t=at_least(0), n_inputs=at_least(1))
 def certify_step(
     state_dict: Mapping[str, Tensor],
     config: TransformerConfig,
@@ -268,7 +262,7 @@ def n_steps_of(config: TransformerConfig, recurrence: Recurrence) -> int:
     return blocks // recurrence.n_blocks
 
 
-@asked(seed=at_least(0), n_support=at_least(1), n_query=at_least(0), n_inputs=at_least(1))
+@asked_to_draw(n_inputs=at_least(1))
 def certify_end_to_end(
     state_dict: Mapping[str, Tensor],
     config: TransformerConfig,
@@ -310,14 +304,7 @@ def certify_end_to_end(
     return evaluate("end to end", compare, seed, bound_error, guarded=not terminates)
 
 
-@asked(
-    seed=at_least(0),
-    n_steps=at_least(0),
-    n_features=at_least(1),
-    n_support=at_least(1),
-    n_query=at_least(0),
-    n_outputs=at_least(1),
-)
+@asked_to_draw(n_steps=at_least(0), n_outputs=at_least(1))
 def certify_same(
     recurrence: Recurrence,
     other: Recurrence,

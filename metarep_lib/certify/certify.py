@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from metarep_lib.asked import asked, at_least, each, is_whole, that
+from metarep_lib.asked import asked, at_least, each, that
+from metarep_lib.asked.values import is_whole
 from metarep_lib.certify.catalogue import UnknownRecurrence, recurrence_of
 from metarep_lib.certify.certificate import (
     Certificate,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least
+from metarep_lib.asked import asked, asked_to_draw
 from metarep_lib.certify.certificate import (
     StepTrial,
     WholeTrial,
@@ -152,7 +152,7 @@ class Harness:
         return Judged(dict(made), tuple(left))
 
 
-@asked(seed=at_least(0), n_support=at_least(1))
+@asked_to_draw()
 def survivors(
     network: ConstructedTransformer,
     recurrence: Recurrence,

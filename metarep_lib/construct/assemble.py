@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from metarep_lib.asked import a_device, asked
-from metarep_lib.construct.digits import divisor_degree, trouble
+from metarep_lib.construct.degrees import Degree
+from metarep_lib.construct.digits import degrees_beside_size, trouble
 from metarep_lib.construct.program import Form, Head, Product, Program, Weight, Write, guard_of
 from metarep_lib.construct.save import write_network
 from metarep_lib.network.asking import Decoder
@@ -89,14 +90,14 @@ class ConstructedTransformer(Decoder):
         write_network(self.transformer, self.program, Path(path))
 
     @cached_property
-    def divisor_degree(self) -> int:
-        """The degree in the targets of what the network divides by: `metarep_lib.construct.digits`."""
-        return divisor_degree(self.program)
+    def divisor_degrees(self) -> frozenset[Degree]:
+        """The degrees of what the network divides by: `metarep_lib.construct.digits`."""
+        return degrees_beside_size(self.program)
 
     def warn(self, question: Question, last: Tensor) -> None:
         if torch.compiler.is_compiling():  # a trace has no values
             return
-        found = trouble(self.program, self.divisor_degree, question.tokens, last)
+        found = trouble(self.program, self.divisor_degrees, question.tokens, last)
         if found is not None:
             warnings.warn(found, stacklevel=4)
 

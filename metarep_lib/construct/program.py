@@ -15,7 +15,8 @@ from itertools import accumulate
 
 import torch
 
-from metarep_lib.asked import asked, is_number, that
+from metarep_lib.asked import asked, that
+from metarep_lib.asked.values import is_number
 from metarep_lib.construct.call import Call
 from metarep_lib.contents import Contents
 from metarep_lib.network.basis import Basis

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from metarep_lib.construct.as_data import data_of
 from metarep_lib.construct.program import Program
 from metarep_lib.network.transformer import Transformer
-from metarep_lib.storage import replace
+from metarep_lib.storage import write_bytes
 
 FORMAT = "metarep network 1"
 HEADER = ("format", "config", "program")
@@ -29,7 +29,7 @@ def write_network(transformer: Transformer, program: Program, path: Path) -> Non
     }
     header = (FORMAT, to_json(asdict(transformer.config)), to_json(data_of(program)))
     whole = save(weights, dict(zip(HEADER, header)))
-    replace(path, lambda temporary: temporary.write_bytes(whole))
+    write_bytes(path, whole)
 
 
 def to_json(data: dict[str, Any]) -> str:

@@ -6,7 +6,9 @@ import numpy as np
 import scipy.stats
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, floats
+from metarep_lib.asked import asked, at_least, each, floats, positive
+
+OF_SEEDS = each(positive, example="[1.0, 10.0, 100.0]")
 
 
 @asked(difference=floats("B"), n_resamples=at_least(1))
@@ -22,6 +24,7 @@ def paired_interval(difference: Tensor, n_resamples: int = 2000) -> list[float]:
     return [float(values.mean()), *np.quantile(values[picks].mean(1), [0.025, 0.975]).tolist()]
 
 
+@asked(values=OF_SEEDS)
 def over_seeds(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
     """Geometric mean of positive values, one for each seed, and the ends of its 95 % interval; NaN ends for a single seed.
 
@@ -31,7 +34,7 @@ def over_seeds(values: Sequence[float] | np.ndarray) -> tuple[float, float, floa
     >>> round(mean), low < 1 < 100 < high
     (10, True)
     """
-    logs = np.log(values)
+    logs = np.log(np.asarray(values, dtype=float))
     if len(logs) < 2:
         return float(np.exp(logs[0])), float("nan"), float("nan")
     half = scipy.stats.t.isf(0.025, len(logs) - 1) * logs.std(ddof=1) / len(logs) ** 0.5
@@ -39,6 +42,7 @@ def over_seeds(values: Sequence[float] | np.ndarray) -> tuple[float, float, floa
     return float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half))
 
 
+@asked(values=OF_SEEDS, others=OF_SEEDS)
 def ratio_over_seeds(
     values: Sequence[float] | np.ndarray, others: Sequence[float] | np.ndarray
 ) -> tuple[float, float, float]:
@@ -47,7 +51,7 @@ def ratio_over_seeds(
     >>> ratio_over_seeds([2.0, 2.0], [1.0, 1.0])
     (2.0, 2.0, 2.0)
     """
-    logs, other_logs = np.log(values), np.log(others)
+    logs, other_logs = (np.log(np.asarray(group, dtype=float)) for group in (values, others))
     difference = logs.mean() - other_logs.mean()
     low = high = float("nan")
     if min(len(logs), len(other_logs)) > 1:

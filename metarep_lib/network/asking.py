@@ -18,7 +18,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import AskedWrongly, unreadable
+from metarep_lib.asked import AskedWrongly
+from metarep_lib.asked.values import unreadable
 from metarep_lib.contents import shown
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.layouts import Layout

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
-from metarep_lib.asked import asked, is_whole
+from metarep_lib.asked import asked
+from metarep_lib.asked.values import is_whole
 
 
 def is_name(name: object) -> bool:

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from metarep_lib.asked import is_whole
+from metarep_lib.asked.values import FLOATS, is_whole, unreadable
+from metarep_lib.contents import describe
 
 
 @runtime_checkable
@@ -33,6 +34,26 @@ def count_tokens(kind: str, n: int) -> None:
     """Refuse what is no number of tokens; masks are made in a compiler's trace, too, which reads no `asked`."""
     if not torch.compiler.is_compiling() and not (is_whole(n) and n >= 0):
         raise ValueError(f"{kind}({n!r}): expected a whole number of tokens >= 0, e.g. {kind}(2)")
+
+
+def check_contract(kind: str, q: Tensor, k: Tensor, v: Tensor) -> None:
+    """Refuse queries, keys and values that do not belong together; a pass is traced, too, and then its shapes are known to fit."""
+    if torch.compiler.is_compiling():
+        return
+    if not belong_together(q, k, v):
+        came = ", ".join(f"{name}={describe(x)}" for name, x in zip("qkv", (q, k, v)))
+        raise ValueError(
+            f"{kind}.contract({came}): expected dense tensors of one dtype of floats, q and k of shape"
+            " [*B, T, d] and v [*B, T, e], e.g. torch.ones(5, 2) three times"
+        )
+
+
+def belong_together(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    if not all(isinstance(x, Tensor) for x in (q, k, v)):
+        return False
+    shapes_fit = q.ndim >= 2 and q.shape == k.shape and q.shape[:-1] == v.shape[:-1]
+    dtypes_fit = q.dtype == k.dtype == v.dtype and q.dtype in FLOATS
+    return shapes_fit and dtypes_fit and not any(map(unreadable, (q, k, v)))
 
 
 @dataclass(frozen=True)
@@ -66,6 +87,7 @@ class PrefixMask:
     def contract(
         self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
     ) -> Float[Tensor, "*B T e"]:
+        check_contract("PrefixMask", q, k, v)
         n = self.n_prefix
         memory = k[..., :n, :].mT @ v[..., :n, :]  # [*B, d, e]: the whole prefix, once
         out = q @ memory
@@ -100,6 +122,7 @@ class CausalMask:
     def contract(
         self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
     ) -> Float[Tensor, "*B T e"]:
+        check_contract("CausalMask", q, k, v)
         n = self.n_registers
         written = k.unsqueeze(-1) * v.unsqueeze(-2)  # [*B, T, d, e]
         past = written[..., n:, :, :]
@@ -139,6 +162,7 @@ class PairCausalMask:
     def contract(
         self, q: Float[Tensor, "*B T d"], k: Float[Tensor, "*B T d"], v: Float[Tensor, "*B T e"]
     ) -> Float[Tensor, "*B T e"]:
+        check_contract("PairCausalMask", q, k, v)
         n = self.n_pairs
         self.check("contract", q.shape[-2])
         context = CausalMask().contract(q[..., :n, :], k[..., :n, :], v[..., :n, :])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, each, positive
+from metarep_lib.asked import asked, each, positive, that
 from metarep_lib.contents import Contents
 from metarep_lib.numerics.kernels.kernels import Kernel
 from metarep_lib.numerics.system import RidgeSystem
@@ -36,6 +36,9 @@ def left_out(system: RidgeSystem) -> Tensor:
 
     y_i - alpha_i / (A^-1)_ii: no system is solved twice (Rasmussen and Williams 2006, eq. 5.12).
 
+    Raises:
+        OutOfRange: a singular matrix, one of a batch included: nothing is left to predict from.
+
     >>> system = RidgeSystem(torch.eye(2, dtype=torch.float64) + 1, torch.tensor([1.0, 4.0], dtype=torch.float64), torch.ones(1, 2, dtype=torch.float64))
     >>> left_out(system)  # a support alone predicts half its target
     tensor([2.0000, 0.5000], dtype=torch.float64)
@@ -47,7 +50,11 @@ def left_out(system: RidgeSystem) -> Tensor:
     return system.y - alpha / (diagonal.unsqueeze(-1) if system.has_outputs else diagonal)
 
 
-@asked(prompt=a_prompt(), ridges=each(positive, example="[0.1, 1.0]"))
+@asked(
+    prompt=a_prompt(axes="", supports=2),
+    kernels=that("one kernel or more, e.g. [ExponentialKernel(1.0)]", bool),
+    ridges=each(positive, example="[0.1, 1.0]"),
+)
 def tuned_ridge_regression(
     prompt: Prompt, kernels: Sequence[Kernel], ridges: Sequence[float]
 ) -> Tuned:
@@ -61,18 +68,6 @@ def tuned_ridge_regression(
     Raises:
         ValueError: a batch, several outputs, fewer than two supports, nothing to choose from, or a kernel that overflows.
     """
-    if (
-        prompt.phi.ndim != 2
-        or prompt.n_outputs > 1
-        or prompt.n_support < 2
-        or not kernels
-        or not ridges
-        or min(ridges) <= 0
-    ):
-        raise ValueError(
-            f"tuned_ridge_regression(phi={list(prompt.phi.shape)}, {prompt.n_outputs} outputs, {len(kernels)} kernels, ridges={list(ridges)}): expected one"
-            " prompt [k >= 2, p] with one output, and positive ridges; this would work: tuned_ridge_regression(prompt, [ExponentialKernel(1.0)], [0.1, 1.0])"
-        )
     mean = prompt.y.mean()
     y = prompt.y - mean
     best, best_error = None, torch.inf

@@ -6,9 +6,12 @@ solvers) and on arrays over a prime field (the certificates). A state maps names
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from metarep_lib.asked import array_or_number, asked, holding
+from metarep_lib.asked.rules import Rule, Sizes
+from metarep_lib.asked.shapes import broadcasts
+from metarep_lib.contents import describe
 
 Array = TypeVar("Array")
 State = dict[str, Array]
@@ -17,7 +20,18 @@ Inner = Callable[[Array, Array], Array]
 Divide = Callable[[Array, Array], Array]
 
 
-@asked(state=holding("alpha", "r"), step_size=array_or_number)
+def why_no_step(step_size: Any, sizes: Sizes) -> str:
+    if why := array_or_number.reason(step_size, sizes):
+        return why
+    r = sizes["=state"]["r"] if "=state" in sizes else step_size
+    fits = broadcasts(*(getattr(x, "shape", ()) for x in (step_size, r)))
+    return "" if fits else f"is {describe(step_size)} for r of {describe(r)}"
+
+
+a_step = Rule("a number, or an array that broadcasts with r, e.g. 0.1", why_no_step)
+
+
+@asked(state=holding("alpha", "r"), step_size=a_step)
 def gradient_descent_step(state: State, matvec: MatVec, step_size: Array) -> State:
     """alpha <- alpha + eta r, r <- r - eta A r."""
     alpha, r = state["alpha"], state["r"]

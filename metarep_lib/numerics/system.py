@@ -64,8 +64,12 @@ class RidgeSystem(Contents):
         """r = y - (K + lambda I) alpha, recomputed, same shape as alpha."""
         return self.y - self.matvec(alpha)
 
+    @asked()
     def target_weights(self) -> Tensor:
         """k(x)^T (K + lambda I)^-1, [*batch, q, k]: what a unit of each target adds to the prediction at each query.
+
+        Raises:
+            OutOfRange: a singular matrix, one of a batch included: no weights are right.
 
         >>> ridge_system(Prompt(torch.eye(2), torch.ones(2), torch.ones(1, 2), ridge=1.0)).target_weights()
         tensor([[0.5000, 0.5000]])

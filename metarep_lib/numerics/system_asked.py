@@ -6,7 +6,9 @@ itself: `RidgeSystem.check_factored`, `RidgeSystem.check_one_output`.
 
 from torch import Tensor
 
-from metarep_lib.asked import Rule, broadcasts, is_definite, looks, unreadable
+from metarep_lib.asked.rules import Rule
+from metarep_lib.asked.shapes import broadcasts
+from metarep_lib.asked.values import is_definite, looks, unreadable
 from metarep_lib.contents import describe, shown
 
 

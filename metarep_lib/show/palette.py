@@ -6,6 +6,8 @@ of a knob, which have an order and no name, take theirs from `ramp`.
 
 from collections.abc import Hashable, Iterable
 
+from metarep_lib.asked import asked
+
 OKABE_ITO = {
     "black": "#000000",
     "blue": "#0072B2",
@@ -33,6 +35,7 @@ COLOURS = {
 RAMP = [OKABE_ITO[name] for name in ("blue", "green", "orange", "purple")]
 
 
+@asked()
 def ramp(values: Iterable[Hashable]) -> dict[Hashable, str]:
     """A colour for each value of a knob, at most four.
 

@@ -5,6 +5,8 @@ from html import escape
 
 import numpy as np
 
+from metarep_lib.asked import asked, between
+
 ENDS = "  # measured"
 Name = str | int | float
 
@@ -53,6 +55,7 @@ def shown_name(name: Name) -> str:
     return f"{name:.0e}" if isinstance(name, float) else str(name)
 
 
+@asked(digits=between(1, 17, example=3))
 def table(
     values: np.ndarray | Sequence[Sequence[float]],
     *,
@@ -87,7 +90,7 @@ def table(
         )
 
     def shown(value: float) -> str:
-        return f"{value:.{digits}g}" if most is None or value <= most else f"> {most:g}"
+        return f"{value:.{digits}g}" if most is None or not value > most else f"> {most:g}"
 
     names = [[shown_name(name) for name in of] for of in (rows, columns)]
     return Table(*names, [[shown(value) for value in row] for row in values], corner)

@@ -4,7 +4,7 @@ from metarep_lib.storage.broken import file_fault, misfits, read_json, refusal
 from metarep_lib.storage.digests import library_digest, sha256
 from metarep_lib.storage.names import name_faults
 from metarep_lib.storage.turns import alone
-from metarep_lib.storage.whole import clear_leftovers, replace
+from metarep_lib.storage.whole import clear_leftovers, replace, write_bytes, write_text
 
 __all__ = [
     "alone",
@@ -17,4 +17,6 @@ __all__ = [
     "refusal",
     "replace",
     "sha256",
+    "write_bytes",
+    "write_text",
 ]

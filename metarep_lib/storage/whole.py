@@ -31,6 +31,16 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Make a text the whole content of a file, in UTF-8 and with the line ends it has."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Make this the whole content of a file."""
+    replace(path, lambda temporary: temporary.write_bytes(content))
+
+
 def clear_leftovers(path: Path) -> None:
     """Remove the temporary files that killed writers of the path left; for whoever is its only writer."""
     start = f".{path.name}."

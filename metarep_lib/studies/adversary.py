@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least
+from metarep_lib.asked import asked_to_draw
 from metarep_lib.certify.search import climb
 from metarep_lib.evidence.identify.candidates import Posed
 from metarep_lib.evidence.identify.tuning import Fit
@@ -17,13 +17,7 @@ from metarep_lib.numerics.spectrum.filters import Spectrum
 from metarep_lib.prompt import Prompt
 
 
-@asked(
-    n_prompts=at_least(1),
-    n_support=at_least(1),
-    n_query=at_least(0),
-    n_features=at_least(1),
-    seed=at_least(0),
-)
+@asked_to_draw()
 def searched_prompts(
     truth: Callable[[Posed], Tensor],
     rival: Fit,

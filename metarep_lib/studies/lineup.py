@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from metarep_lib.asked import asked, at_least
+from metarep_lib.asked import asked_to_draw, at_least
 from metarep_lib.construct.algorithms.carried_gram import gram_chebyshev, gram_conjugate_gradient
 from metarep_lib.construct.algorithms.chebyshev import chebyshev
 from metarep_lib.construct.algorithms.feature_scaled_conjugate_gradient import (
@@ -61,7 +61,7 @@ def with_step_sizes(n_features: int, step_sizes: np.ndarray) -> Program:
     )
 
 
-@asked(n_features=at_least(1), n_support=at_least(1), steps=at_least(0), seeds=at_least(1))
+@asked_to_draw(steps=at_least(0), seeds=at_least(1))
 def lineup(n_features: int, n_support: int, steps: int, seeds: int) -> Iterator[Member]:
     """All members, for prompts whose features have variance about one.
 

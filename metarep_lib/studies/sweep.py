@@ -27,7 +27,7 @@ from metarep_lib.storage import (
     name_faults,
     read_json,
     refusal,
-    replace,
+    write_text,
 )
 from metarep_lib.studies.journal import Journal, SweepError, code_digest, from_row, to_json
 
@@ -181,7 +181,7 @@ def write_sweep(path: Path, card: dict, knobs: dict[str, list[Knob]], rows: list
     lines = ",\n  ".join(to_json(row) for row in rows)
     header = f'{{"card": {json.dumps(card)},\n "knobs": {json.dumps(knobs)}'
     text = f'{header},\n "rows": [\n  {lines}\n ]}}\n'
-    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+    write_text(path, text)
 
 
 def short(value: float | Sequence[float]) -> float | list[float]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least
+from metarep_lib.asked import asked_to_draw
 from metarep_lib.evidence.align.smoother_families import (
     FAMILIES,
     Fitted,
@@ -26,7 +26,7 @@ from metarep_lib.tasks.priors import Draw, Prior, bayes
 from metarep_lib.train.trained import TrainedTransformer
 
 
-@asked(n_prompts=at_least(1), n_support=at_least(1), n_query=at_least(0), seed=at_least(0))
+@asked_to_draw()
 def drawn(
     prior: Prior, n_prompts: int, n_support: int, n_query: int, seed: int
 ) -> tuple[Draw, Prompt]:
@@ -37,7 +37,7 @@ def drawn(
     )
 
 
-@asked(n_support=at_least(1), seed=at_least(0))
+@asked_to_draw()
 def fit_families(network: TrainedTransformer, n_support: int, seed: int = 1) -> dict[str, Fitted]:
     """The member of every family nearest to the network on the law it was trained on, by s on 64 prompts with 4 queries."""
     _, prompt = drawn(network.recipe.prior, 64, n_support, 4, seed)
@@ -45,7 +45,7 @@ def fit_families(network: TrainedTransformer, n_support: int, seed: int = 1) -> 
     return {family: fit(family, prompt.to(torch.float64), s.double()) for family in FAMILIES}
 
 
-@asked(n_support=at_least(1), seed=at_least(0))
+@asked_to_draw()
 def weights_compared(
     network: TrainedTransformer,
     frozen: Mapping[str, Fitted],
@@ -77,7 +77,7 @@ def weights_compared(
     return {name: value.item() for name, value in result.items()}
 
 
-@asked(n_support=at_least(1), seed=at_least(0))
+@asked_to_draw()
 def risks_compared(
     network: TrainedTransformer,
     frozen: Mapping[str, Fitted],

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from metarep_lib.asked import asked, at_least, not_negative, positive
+from metarep_lib.asked import asked, asked_to_draw, at_least, not_negative, positive
 from metarep_lib.prompt import Prompt
 
 Spectra = Callable[[np.random.Generator, int], np.ndarray]
@@ -51,14 +51,7 @@ def isotropic(n_support: int) -> Spectra:
     ).clip(1e-6)
 
 
-@asked(
-    n_prompts=at_least(1),
-    n_support=at_least(1),
-    n_query=at_least(0),
-    n_features=at_least(1),
-    seed=at_least(0),
-    noise=not_negative,
-)
+@asked_to_draw(noise=not_negative)
 def designed_prompts(
     spectra: Spectra,
     n_prompts: int,

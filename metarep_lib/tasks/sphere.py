@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, not_negative, positive
+from metarep_lib.asked import asked_to_draw, not_negative, positive
 from metarep_lib.contents import Contents
 from metarep_lib.prompt import Prompt
 from metarep_lib.tasks.spectra import geometric_spectrum
@@ -32,15 +32,7 @@ class SphereTask(Contents):
     oracle: Tensor
 
 
-@asked(
-    n_support=at_least(1),
-    n_query=at_least(0),
-    n_features=at_least(1),
-    noise=not_negative,
-    seed=at_least(0),
-    condition=positive,
-    law_tau=positive,
-)
+@asked_to_draw(noise=not_negative, condition=positive, law_tau=positive)
 def sphere_task(
     n_support: int,
     n_query: int,
@@ -105,7 +97,7 @@ def sphere_task(
     return SphereTask(prompt, torch.from_numpy(f[n_support:]), torch.from_numpy(oracle))
 
 
-@asked(seed=at_least(0), n_query=at_least(0))
+@asked_to_draw()
 def random_sphere_task(seed: int, n_query: int = 200) -> tuple[SphereTask, float]:
     """A task with every knob drawn at random, and a temperature for the smoother that is to be judged on it.
 

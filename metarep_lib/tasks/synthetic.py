@@ -8,17 +8,11 @@ False (axis-aligned: Phi^T Phi is then diagonal, the special case that flatters 
 import numpy as np
 import torch
 
-from metarep_lib.asked import asked, at_least, not_negative
+from metarep_lib.asked import asked_to_draw, not_negative
 from metarep_lib.prompt import Prompt
 
 
-@asked(
-    n_support=at_least(1),
-    n_query=at_least(0),
-    seed=at_least(0),
-    noise=not_negative,
-    n_prompts=at_least(1),
-)
+@asked_to_draw(noise=not_negative)
 def synthetic_prompt(
     spectrum: np.ndarray,
     n_support: int,

@@ -21,6 +21,7 @@ from metarep_lib.storage import (
     refusal,
     replace,
     sha256,
+    write_text,
 )
 
 FIELDS = ("recipe", "seed", "command", "sha256", "risks")  # without these a card says too little
@@ -85,7 +86,7 @@ def write_network(place: Place, weights: Mapping[str, Tensor], card: dict) -> No
     judged = held.pop("risks")
     held |= {"sha256": sha256(place.weights), "risks": judged}
     text = json.dumps(held, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    replace(place.card, lambda path: path.write_text(text, encoding="utf-8", newline="\n"))
+    write_text(place.card, text)
 
 
 def clear(place: Place) -> None:

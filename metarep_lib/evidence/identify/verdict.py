@@ -40,17 +40,7 @@ def judge(fits: Sequence[Fit], posed: Posed, observed: Tensor, *, same: float = 
 
     The name is that of the candidate with the fewest fitted numbers among those with a misfit of at most `same`.
     """
-    expected = [len(posed.prompt.phi), posed.prompt.n_query]
-    if list(observed.shape[1:]) != expected or not fits:
-        raise ValueError(
-            f"judge({len(fits)} fits, observed={list(observed.shape)}): expected one fit or more, and"
-            f" predictions at every query, [L, {expected[0]}, {expected[1]}]"
-        )
-    if any(len(observed) != len(one.steps) for one in fits):
-        raise ValueError(
-            f"judge(observed={list(observed.shape)}): the fits were tuned to"
-            f" {len(fits[0].steps)} layers, expected as many"
-        )
+    check("judge", fits, posed, observed)
     per_prompt = {
         one.candidate.name: one.misfits(posed, observed).nan_to_num(1e6).numpy() for one in fits
     }
@@ -67,6 +57,7 @@ def judge(fits: Sequence[Fit], posed: Posed, observed: Tensor, *, same: float = 
     return Verdict(name, misfits, intervals, of_name)
 
 
+@asked(observed=floats("L B q"))
 def compared(one: Fit, other: Fit, posed: Posed, observed: Tensor) -> list[float]:
     """Misfit of one tuned candidate minus that of another on prompts that neither was tuned on, and its paired interval.
 
@@ -75,5 +66,25 @@ def compared(one: Fit, other: Fit, posed: Posed, observed: Tensor) -> list[float
         posed: the prompts.
         observed: [L, B, q] the predictions of the layers.
     """
+    check("compared", [one, other], posed, observed)
     first, second = (fit.misfits(posed, observed).nan_to_num(1e6) for fit in (one, other))
     return paired_interval(first - second)
+
+
+def check(call: str, fits: Sequence[Fit], posed: Posed, observed: Tensor) -> None:
+    """Whether the predictions are those of the layers the fits were tuned to, on these prompts.
+
+    Raises:
+        ValueError: they are not.
+    """
+    expected = [len(posed.prompt.phi), posed.prompt.n_query]
+    if list(observed.shape[1:]) != expected or not fits:
+        raise ValueError(
+            f"{call}({len(fits)} fits, observed={list(observed.shape)}): expected one fit or more, and"
+            f" predictions at every query, [L, {expected[0]}, {expected[1]}]"
+        )
+    if any(len(observed) != len(one.steps) for one in fits):
+        raise ValueError(
+            f"{call}(observed={list(observed.shape)}): the fits were tuned to"
+            f" {len(fits[0].steps)} layers, expected as many"
+        )

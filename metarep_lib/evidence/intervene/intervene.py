@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import is_number, unreadable
+from metarep_lib.asked.values import is_number, unreadable
 from metarep_lib.contents import shown
 from metarep_lib.evidence.intervene.edits import Add, Edit, Intervention, Mean, Put, Scale, Take
 from metarep_lib.network.asking import Network

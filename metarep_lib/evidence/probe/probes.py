@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, at_least, floats, unreadable
+from metarep_lib.asked import asked, at_least, floats
+from metarep_lib.asked.values import unreadable
 from metarep_lib.contents import Contents
 from metarep_lib.network.asking import Network
 from metarep_lib.prompt import Prompt

@@ -7,7 +7,8 @@ known it is inf (`RidgeSystem.condition_number`), and a rate is one: what holds 
 import torch
 from torch import Tensor
 
-from metarep_lib.asked import asked, beside, counts, floats, looks
+from metarep_lib.asked import asked, beside, counts, floats
+from metarep_lib.asked.values import looks
 from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.numerics.system_asked import a_system
 
