@@ -37,6 +37,11 @@ from metarep_lib.certify.recurrences.dual import (
     two_block_recurrence,
 )
 from metarep_lib.certify.rings import Field
+from metarep_lib.certify.statements.several_outputs import (
+    outlier_problem,
+    outlier_rate,
+    shared_search_error,
+)
 from metarep_lib.construct import Program
 from metarep_lib.construct.algorithms import block_conjugate_gradient, two_block_conjugate_gradient
 from metarep_lib.network import Basis
@@ -442,30 +447,6 @@ def test_one_finished_output_stops_all_others():
 # ---------------------------------------------------------------- the rate
 
 
-def best_errors(eigenvalues: torch.Tensor, Y: torch.Tensor, t: int) -> torch.Tensor:
-    """The A-norm distance of every column of A^-1 Y from K_t(A, Y), A diagonal; orthogonalised twice, differentiable."""
-    root = eigenvalues.sqrt()[:, None]
-    Q, block_of = Y[:, :0], root * Y
-    for _ in range(t):
-        for _ in range(2):
-            block_of = block_of - Q @ (Q.T @ block_of)
-        new = torch.linalg.qr(block_of)[0]
-        Q, block_of = torch.cat([Q, new], dim=1), eigenvalues[:, None] * new
-    error = Y / root
-    for _ in range(2):
-        error = error - Q @ (Q.T @ error)
-    return error.square().sum(0).add(1e-300).sqrt()
-
-
-def rate_bound(eigenvalues: torch.Tensor, Y: torch.Tensor, t: int, removed: int | None = None) -> torch.Tensor:
-    """2 c^(t - 1) ||v_a||_A for every column a; eigenvalues ascending, as many removed as there are columns."""
-    m, star = Y.shape[1], Y / eigenvalues[:, None]
-    removed = m if removed is None else removed
-    v = star - Y @ torch.linalg.solve(Y[:m], star[:m])
-    root = (eigenvalues[-1] / eigenvalues[removed]).sqrt()
-    return 2 * ((root - 1) / (root + 1)) ** (t - 1) * (eigenvalues[:, None] * v.square()).sum(0).sqrt()
-
-
 @certifies("thm-block-rate")
 @settings(max_examples=60)
 @given(seed=seeds, m=st.integers(1, 3), t=st.integers(1, 6), log_kappa=st.floats(0.1, 3))
@@ -478,31 +459,28 @@ def test_the_rate_without_outliers_holds_on_random_inputs(seed, m, t, log_kappa)
     error = block.conjugate_gradient(system, t).alpha - star
     error, size = ((eigenvalues[:, None] * e.square()).sum(0).sqrt() for e in (error, star))
     floor = tolerances.floor(torch.float64, float(eigenvalues[-1] / eigenvalues[0])) * size
-    assert (error <= rate_bound(eigenvalues, Y, t) + floor).all()
-    torch.testing.assert_close(block.rate_bound(system, torch.tensor([t]))[0], rate_bound(eigenvalues, Y, t), rtol=1e-6, atol=0)
+    assert (error <= outlier_rate(eigenvalues, Y, t) + floor).all()
+    torch.testing.assert_close(block.rate_bound(system, torch.tensor([t]))[0], outlier_rate(eigenvalues, Y, t), rtol=1e-6, atol=0)
 
 
 @cache
 def searched_rate(m: int, t: int) -> tuple[float, torch.Tensor, torch.Tensor]:
     """The largest value / bound that L-BFGS finds for the first output, with the eigenvalues and the targets that have it; kappa is 25."""
-    kappa, bulk = 25.0, m * (t - 1) + 1
+    size = m * t - 1 + (m * t + 1) * m
 
     def problem(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        small = 0.5 * 10 ** (-3 * flat[:m].sigmoid())
-        inner = 1 + (kappa - 1) * flat[m : m + bulk - 2].sigmoid()
-        eigenvalues = torch.cat([small, torch.tensor([1.0, kappa], dtype=flat.dtype), inner]).sort()[0]
-        return eigenvalues, flat[m + bulk - 2 :].reshape(m + bulk, m)
+        return outlier_problem(flat, m, t, kappa=25.0)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         flat = torch.from_numpy(flat).requires_grad_()
         eigenvalues, Y = problem(flat)
-        value = -(best_errors(eigenvalues, Y, t) / rate_bound(eigenvalues, Y, t))[0].log()
+        value = -(shared_search_error(eigenvalues, Y, t) / outlier_rate(eigenvalues, Y, t))[0].log()
         value.backward()
         return value.item(), flat.grad.nan_to_num().numpy()
 
     found = []
     for seed in range(2):
-        start = np.random.default_rng(seed).standard_normal(m + bulk - 2 + (m + bulk) * m)
+        start = np.random.default_rng(seed).standard_normal(size)
         found.append(scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-15, 15)] * len(start), options={"maxiter": 400}))
     at = min(found, key=lambda one: one.fun)
     return float(np.exp(-at.fun)), *problem(torch.from_numpy(at.x))
@@ -510,11 +488,11 @@ def searched_rate(m: int, t: int) -> tuple[float, torch.Tensor, torch.Tensor]:
 
 @certifies(
     "thm-block-rate",
-    statement=rate_bound,
+    statement=outlier_rate,
     mutants={
-        "degree t instead of t - 1": lambda eigenvalues, Y, t: rate_bound(eigenvalues, Y, t + 1),
-        "without the factor two": lambda eigenvalues, Y, t: rate_bound(eigenvalues, Y, t) / 2,
-        "a fifth smaller": lambda eigenvalues, Y, t: 0.8 * rate_bound(eigenvalues, Y, t),
+        "degree t instead of t - 1": lambda eigenvalues, Y, t: outlier_rate(eigenvalues, Y, t + 1),
+        "without the factor two": lambda eigenvalues, Y, t: outlier_rate(eigenvalues, Y, t) / 2,
+        "a fifth smaller": lambda eigenvalues, Y, t: 0.8 * outlier_rate(eigenvalues, Y, t),
     },
 )
 @pytest.mark.parametrize(("m", "t"), [(1, 4), (2, 3)])
@@ -522,7 +500,7 @@ def test_the_search_attains_the_rate_and_never_passes_it(statement, m, t, record
     tightness, eigenvalues, Y = searched_rate(m, t)
     limit = 1 / (1 + (4 / 6) ** (2 * (t - 1)))  # 2 c^t stands for 1 / T_t
     assert 0.9 * limit < tightness <= limit * (1 + 1e-6)
-    assert best_errors(eigenvalues, Y, t)[0] <= statement(eigenvalues, Y, t)[0]
+    assert shared_search_error(eigenvalues, Y, t)[0] <= statement(eigenvalues, Y, t)[0]
     record_property("tightness", tightness)
     print(f"block rate, m = {m}, step {t}: value / bound = {tightness:.6f} of at most {limit:.6f}")
 
@@ -538,7 +516,7 @@ def test_no_more_eigenvalues_are_removed_than_there_are_outputs(statement, m):
     weights = np.r_[[1e4] * m, 1e2, [1.0] * 12]  # heavy where eigenvalues are small, so that every one of them must be found
     Y = torch.from_numpy(weights[:, None] * np.random.default_rng(m).standard_normal((m + 13, m)))
     eigenvalues = torch.tensor(small + bulk, dtype=torch.float64)
-    assert (best_errors(eigenvalues, Y, 3) <= rate_bound(eigenvalues, Y, 3, removed=statement(m))).all()
+    assert (shared_search_error(eigenvalues, Y, 3) <= outlier_rate(eigenvalues, Y, 3, removed=statement(m))).all()
 
 
 # ---------------------------------------------------------------- block conjugate gradient as weights

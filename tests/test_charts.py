@@ -97,3 +97,61 @@ def test_a_table_says_what_is_missing_and_escapes_names():
         table(np.ones((2, 2)), rows=["a"], columns=["b", "c"])
     assert str(table(np.ones((1, 1)), rows=["a"], columns=["b"], corner="κ")).startswith("κ  b")
     assert "<th>&lt;b&gt;</th>" in table(np.ones((1, 1)), rows=["<b>"], columns=["c"])._repr_html_()
+
+
+def test_every_seed_is_a_curve_and_panels_may_have_axes_of_their_own():
+    held = np.array([[1.0, 2.0], [1.5, 3.0]])
+    panels = {"a": charts.each(held, "#0072B2", "seed"), "b": [charts.Curve([1.0, 2.0], "#0072B2", x=[7, 70])]}
+    charts.lines({"score": panels}, [0, 1], xlabel="layer", share_x=False, yscale="log", ticks=[0, 1])
+    first, second = plt.gcf().axes
+    np.testing.assert_allclose([line.get_ydata() for line in first.lines], held)
+    assert [text.get_text() for text in first.get_legend().get_texts()] == ["seed"]
+    assert first.get_xlim()[1] < 2 and second.get_xlim()[1] > 60
+    assert [label.get_text() for label in first.get_xticklabels()] == ["0", "1"]
+    assert all("times" not in label.get_text() for label in first.get_yticklabels())  # within a decade
+
+
+def test_shades_run_from_light_to_dark():
+    brightness = [sum(int(shade[i : i + 2], 16) for i in (1, 3, 5)) for shade in charts.shades(range(6)).values()]
+    assert brightness == sorted(brightness, reverse=True) and len(set(brightness)) == 6
+
+
+def test_a_matrix_writes_its_numbers_and_leaves_out_what_is_none():
+    charts.matrices(
+        {"a": np.array([[1.0, np.nan], [2.0, 3.0]]), "b": np.ones((2, 2))}, "xy", ["up", "down"],
+        xlabel="said", ylabel="is", low=0, high=3, numbers=".1f", quantity="count", wrap=1,
+    )  # fmt: skip
+    first, second = plt.gcf().axes[:2]
+    assert [text.get_text() for text in first.texts] == ["1.0", "2.0", "3.0"] and len(second.texts) == 4
+    assert (first.get_xlabel(), second.get_xlabel(), second.get_ylabel()) == ("", "said", "is")
+    np.testing.assert_array_equal(first.images[0].get_array().data[1], [2, 3])
+
+
+def test_dots_show_every_draw_and_the_median():
+    draws = np.arange(24.0).reshape(2, 3, 4)
+    charts.dots({"a": draws, "b": draws + 1}, "wxyz", panels=["left", "right"], colours={"a": "k", "b": "c"}, xlabel="score")
+    every, middle, *_ = plt.gcf().axes[1].lines
+    np.testing.assert_array_equal(every.get_xdata(), draws[1].ravel())
+    np.testing.assert_array_equal(middle.get_xdata(), np.median(draws[1], 0))
+    assert [label.get_text() for label in plt.gcf().axes[0].get_yticklabels()] == list("wxyz")
+
+
+def test_a_shared_axis_has_room_for_every_panel():
+    low, high = ([charts.Curve([value, value], "#0072B2")] for value in (1.0, 100.0))
+    for ylim in (None, (0, None)):
+        charts.lines({"score": {"a": low, "b": high}}, [0, 1], xlabel="layer", ylim=ylim)
+        assert plt.gcf().axes[1].get_ylim()[1] >= 100
+
+
+def test_kinds_are_drawn_draw_by_draw_over_the_names_of_their_places():
+    found, other = np.arange(6.0).reshape(2, 3), {"b": np.ones(2)}
+    charts.kinds(
+        {"score": {"all": {"a": found}}, "share": {"all": other}}, ["x", "y", "long name"],
+        styles={"a": ("k", "o"), "b": ("c", "x")}, spread=0.1, share="row",
+    )  # fmt: skip
+    above, below = plt.gcf().axes
+    np.testing.assert_array_equal([line.get_ydata() for line in above.lines], found)
+    np.testing.assert_allclose([line.get_xdata()[0] for line in above.lines], [-0.1, 0.1])
+    assert [label.get_text() for label in below.get_xticklabels()] == ["x", "y", "long name"]
+    told = [[text.get_text() for text in axis.get_legend().get_texts()] for axis in (above, below)]
+    assert told == [["a"], ["b"]]  # each row of its own kinds

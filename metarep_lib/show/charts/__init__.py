@@ -5,27 +5,34 @@ drawn is decided here. Every function shows its figure and gives nothing back fo
 
 lines      curves with bands over a common axis; errors: against steps, logarithmic; swept: read off a sweep
 diagonal   before against after
-maps       a quantity over a grid
+maps       a quantity over a grid; matrices: of pairs of names
 shares     parts of wholes, stacked
-marks      a number for every place and kind
+marks      a number for every place and kind; dots: every draw of it, in several panels
+kinds      every draw of several kinds, by place
 """
 
-from metarep_lib.show.charts.curves import Curve, bound, level
+from metarep_lib.show.charts.curves import Curve, bound, each, level, shades
 from metarep_lib.show.charts.diagonal import diagonal
+from metarep_lib.show.charts.kinds import kinds
 from metarep_lib.show.charts.lines import errors, lines
-from metarep_lib.show.charts.maps import maps
-from metarep_lib.show.charts.shares import marks, shares
+from metarep_lib.show.charts.maps import maps, matrices
+from metarep_lib.show.charts.shares import dots, marks, shares
 from metarep_lib.show.charts.swept import swept
 
 __all__ = [
     "Curve",
     "bound",
     "diagonal",
+    "dots",
+    "each",
     "errors",
+    "kinds",
     "level",
     "lines",
     "maps",
     "marks",
+    "matrices",
+    "shades",
     "shares",
     "swept",
 ]

@@ -1,11 +1,12 @@
 """Curves with their bands, and legends of lines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from torch import Tensor
 
 SMALLEST = 1e-17  # added on log axes: an error of exactly zero is drawn at the lower edge
@@ -50,6 +51,28 @@ def level(value: float, x: Sequence[float], colour: str, label: str | None = Non
     return Curve(np.full(2, value), colour, ":", label, band=False, x=ends, width=THIN)
 
 
+def each(
+    values: Array, colour: str, label: str | None = None, style: str = "o", x: Array | None = None
+) -> list[Curve]:
+    """[seeds, n] drawn one by one, under one label; the rest as in `Curve`.
+
+    >>> [curve.label for curve in each([[1.0, 2.0], [1.5, 2.5]], "#0072B2", "every seed")]
+    ['every seed', None]
+    """
+    return [Curve(row, colour, style, None if i else label, x=x) for i, row in enumerate(values)]
+
+
+def shades(values: Iterable[Hashable]) -> dict[Hashable, str]:
+    """A shade for each of some values that have an order, from light to dark; of any number.
+
+    >>> list(shades([1, 2, 3]).values())
+    ['#bbad6d', '#777776', '#35456c']
+    """
+    values = list(values)
+    darkness = np.linspace(0.25, 0.8, len(values))
+    return dict(zip(values, map(to_hex, plt.get_cmap("cividis_r")(darkness))))
+
+
 def draw(axis: Axes, x: Array, curve: Curve) -> None:
     """A line, and its band."""
     x = x if curve.x is None else curve.x
@@ -69,9 +92,14 @@ def draw(axis: Axes, x: Array, curve: Curve) -> None:
         axis.fill_between(x, low, high, color=curve.colour, alpha=0.15, linewidth=0)
 
 
-def show_legend(axis: Axes, entries: Mapping[str, tuple[str, str]], place: str) -> None:
-    """A legend of the curves that have labels, and of lines that need not be drawn anywhere."""
-    drawn, labels = axis.get_legend_handles_labels()
+def show_legend(
+    axis: Axes,
+    entries: Mapping[str, tuple[str, str]],
+    place: str | tuple[float, float],
+    of: Axes | None = None,
+) -> None:
+    """A legend of the curves that have labels, here or in another panel, and of lines that need not be drawn anywhere."""
+    drawn, labels = (of or axis).get_legend_handles_labels()
     handles = drawn + [
         plt.Line2D([], [], color=colour, linestyle=style, label=label)
         for label, (colour, style) in entries.items()

@@ -1,10 +1,11 @@
 """Curves over a common axis: a panel for every title, a row of panels for every measure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from metarep_lib.show.charts.curves import Array, Panels, draw, show_legend
 
@@ -20,10 +21,12 @@ def lines(
     yscale: str = "linear",
     ylim: tuple[float | None, float | None] | None = None,
     share: bool | str = True,
+    share_x: bool = True,
+    ticks: Sequence[float] | Mapping[float, str] | None = None,
     wrap: int | None = None,
     size: tuple[float, float] = (3.7, 3.2),
     legend: Mapping[str, tuple[str, str]] | None = None,
-    place: str = "best",
+    place: str | tuple[float, float] = "best",
 ) -> None:
     """Curves, a panel for every title, a row of panels for every label of a vertical axis.
 
@@ -35,6 +38,8 @@ def lines(
         yscale: Of the vertical axes.
         ylim: Their ends.
         share: Whether all panels have one vertical axis; ``"row"``: those of a row.
+        share_x: Whether all have one horizontal axis.
+        ticks: Where the horizontal axes have ticks, written as they are or by their names; None for where they fall.
         wrap: With one row alone, the number of panels side by side; the rest goes below.
         size: Width and height of a panel.
         legend: Label -> (colour, style), beside the labels of the curves.
@@ -54,7 +59,7 @@ def lines(
         down,
         across,
         figsize=(size[0] * across, size[1] * down),
-        sharex=True,
+        sharex=share_x,
         sharey=share,
         squeeze=False,
     )
@@ -65,30 +70,53 @@ def lines(
             axis.set(xscale=xscale, yscale=yscale)
             for curve in curves:
                 draw(axis, x, curve)
-            axis.set(ylim=ylim, ylabel="" if number % across else label)
-            axis.set_title("" if row else title)
-    finish(axes, list(places), xlabel, legend or {}, place)
+            axis.set(ylabel="" if number % across else label, title="" if row else title)
+    for axis in (
+        axes.flat if ylim else ()
+    ):  # once all is drawn: an end that is None stays where it is
+        axis.set_ylim(*ylim)
+    finish(axes, list(places), xlabel, ticks, legend or {}, place)
+
+
+def set_ticks(axis: Axes, ticks: Sequence[float] | Mapping[float, str] | None) -> None:
+    """Ticks where they were asked for; on a logarithmic axis within a decade, plain numbers."""
+    if ticks is not None:
+        named = isinstance(ticks, Mapping)
+        names = list(ticks.values()) if named else [f"{tick:g}" for tick in ticks]
+        slant = dict(rotation=60, ha="right", rotation_mode="anchor")
+        axis.set_xticks(list(ticks), names, **slant if max(map(len, names)) > 3 else {})
+        axis.xaxis.set_minor_locator(NullLocator())
+    low, high = axis.get_ylim()
+    if axis.get_yscale() == "log" and high < 10 * low:
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_major_locator(MaxNLocator(5))
+        axis.yaxis.set_major_formatter(ScalarFormatter())
 
 
 def finish(
     axes: np.ndarray,
     left: list[Axes],
     xlabel: str,
+    ticks: Sequence[float] | Mapping[float, str] | None,
     legend: Mapping[str, tuple[str, str]],
-    place: str,
+    place: str | tuple[float, float],
 ) -> None:
-    """Labels below, the legend, and nothing in the panels that are left over."""
+    """Ticks, labels below, the legend, and nothing in the panels that are left over."""
+    for axis in axes.flat:
+        set_ticks(axis, ticks)
     for axis in left:
         axis.axis("off")
-    for axis in axes[-1] if not left else [*axes[-1], *axes[-2]]:
+    for axis in axes[-2:].flat if left else axes[-1]:
         axis.set_xlabel(xlabel)
         axis.tick_params(labelbottom=True)
     if left:
-        shown = dict(zip(*axes[0][0].get_legend_handles_labels()[::-1]))
-        lines = {label: (line.get_color(), line.get_linestyle()) for label, line in shown.items()}
-        show_legend(left[0], lines | dict(legend), "center")
+        show_legend(left[0], legend, "center", of=axes[0][0])
     else:
         show_legend(axes[0][0], legend, place)
+        told = axes[0][0].get_legend_handles_labels()[1]
+        for axis in axes[1:, 0]:
+            if not set(axis.get_legend_handles_labels()[1]) <= set(told):
+                show_legend(axis, {}, place)
     plt.show()
 
 

@@ -1,4 +1,4 @@
-"""Parts of wholes, and a number for every place and kind."""
+"""Parts of wholes, and numbers for every place and kind."""
 
 from collections.abc import Mapping, Sequence
 
@@ -73,4 +73,50 @@ def marks(
         axis.axhline(value, linestyle=":", color="grey", linewidth=0.9, label=label)
     axis.set(xticks=range(len(places)), xticklabels=places, ylabel=ylabel, yscale=yscale)
     axis.legend(fontsize=8)
+    plt.show()
+
+
+def dots(
+    kinds: Mapping[str, np.ndarray],
+    places: Sequence[str],
+    *,
+    panels: Sequence[str],
+    colours: Mapping[str, str],
+    xlabel: str,
+    xscale: str = "linear",
+    xlim: tuple[float, float] | None = None,
+) -> None:
+    """Every draw a dot, beside the name of its place; a bar at the median, a panel for every title.
+
+    Args:
+        kinds: Label -> [panels, draws, places].
+        places: Names down the vertical axis, from above.
+        panels: Titles, side by side.
+        colours: Label -> colour.
+        xlabel: Of the horizontal axes.
+        xscale: ``"linear"`` or ``"log"``.
+        xlim: Their ends, common to all.
+
+    >>> dots({"a": np.ones((1, 3, 2))}, ["up", "down"], panels=["all"], colours={"a": "k"}, xlabel="score")
+    >>> [len(line.get_xdata()) for line in plt.gcf().axes[0].lines]
+    [6, 2]
+    >>> plt.close()
+    """
+    size = (1.4 + 2.1 * len(panels), 1.2 + 0.32 * len(places))
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained"
+    )
+    offsets = np.linspace(-0.18, 0.18, len(kinds)) if len(kinds) > 1 else [0.0]
+    for number, (axis, title) in enumerate(zip(axes[0], panels)):
+        for (label, values), offset in zip(kinds.items(), offsets):
+            draws, y = np.asarray(values)[number], np.arange(len(places)) + offset
+            style = dict(color=colours[label], linestyle="")
+            axis.plot(draws.ravel(), np.tile(y, len(draws)), marker="o", markersize=3.5, **style)
+            middle = np.median(draws, 0)
+            axis.plot(middle, y, marker="|", markersize=11, markeredgewidth=2, label=label, **style)
+        axis.set(title=title, xscale=xscale, xlim=xlim, xlabel=xlabel)
+    axes[0, 0].set_yticks(range(len(places)), places, fontsize=9)
+    axes[0, 0].invert_yaxis()
+    if len(kinds) > 1:
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     plt.show()
