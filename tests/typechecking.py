@@ -9,7 +9,8 @@ import inspect
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from functools import partial, wraps
-from typing import Any
+from types import FunctionType
+from typing import Any, get_type_hints
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
@@ -35,13 +36,28 @@ def checked(given: Any = None, *, typechecker: Any) -> Any:
         return given
     if not inspect.isfunction(given) or says_shapes(given):
         return with_shapes(given, typechecker=typechecker)
-    strict, config = typechecked(given), jaxtyping.config
+    config, strict = jaxtyping.config, None
 
     @wraps(given)
     def run(*args: object, **kwargs: object) -> object:
-        return (given if config.jaxtyping_disable else strict)(*args, **kwargs)
+        nonlocal strict
+        if config.jaxtyping_disable:
+            return given(*args, **kwargs)
+        if strict is None:  # at the first call every name in an annotation is known
+            strict = typechecked(with_names_resolved(given))
+        return strict(*args, **kwargs)
 
     return run
+
+
+def with_names_resolved(function: Callable) -> Callable:
+    """The same function with classes where its annotations have their names, which beartype would look up in every call."""
+    if not any(isinstance(hint, str) for hint in function.__annotations__.values()):
+        return function
+    same = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    same.__kwdefaults__, same.__qualname__, same.__module__ = function.__kwdefaults__, function.__qualname__, function.__module__
+    same.__annotations__ = get_type_hints(function, include_extras=True)
+    return same
 
 
 jaxtyping.jaxtyped = checked  # for every function but the first, whose decoration imports this module
