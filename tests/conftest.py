@@ -1,5 +1,7 @@
 """Settings all tests share."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -51,6 +53,11 @@ def as_drawn(monkeypatch):
     )
 
     monkeypatch.delenv(ROUNDING, raising=False)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files without such tests are not even read when only those are asked for, `-m floats`."""
+    return True if config.getoption("markexpr") == "floats" and collection_path.stem in WITHOUT_FLOATS else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
