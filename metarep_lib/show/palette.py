@@ -26,6 +26,9 @@ COLOURS = {
     "primal": OKABE_ITO["green"],
     "landmarks": OKABE_ITO["orange"],
     "blocks": OKABE_ITO["sky"],
+    "smoother": OKABE_ITO["orange"],
+    "richardson": OKABE_ITO["green"],
+    "data": OKABE_ITO["grey"],
 }
 RAMP = [OKABE_ITO[name] for name in ("blue", "green", "orange", "purple")]
 

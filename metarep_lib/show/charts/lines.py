@@ -1,12 +1,13 @@
 """Curves over a common axis: a panel for every title, a row of panels for every measure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from metarep_lib.show.charts.curves import Array, Panels, draw, show_legend
+from metarep_lib.show.charts.curves import Array, Curve, Panels, draw, show_legend
 
 Rows = Mapping[str, Panels]
 
@@ -24,6 +25,7 @@ def lines(
     size: tuple[float, float] = (3.7, 3.2),
     legend: Mapping[str, tuple[str, str]] | None = None,
     place: str = "best",
+    own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Curves, a panel for every title, a row of panels for every label of a vertical axis.
 
@@ -39,6 +41,7 @@ def lines(
         size: Width and height of a panel.
         legend: Label -> (colour, style), beside the labels of the curves.
         place: Of the legend in the first panel; where a panel is left over it stands there.
+        own: Title -> what this panel has for itself, as `Axes.set` takes it, and a legend; then no axis is shared.
 
     >>> from metarep_lib.show.charts import Curve
     >>> flat = Curve([1.0, 1.0, 1.0], "#0072B2", label="level")
@@ -54,20 +57,34 @@ def lines(
         down,
         across,
         figsize=(size[0] * across, size[1] * down),
-        sharex=True,
-        sharey=share,
+        sharex=not own,
+        sharey=share and not own,
         squeeze=False,
     )
     places = iter(axes.flat)
     for row, (label, panels) in enumerate(rows.items()):
         for number, (title, curves) in enumerate(panels.items()):
+            special = dict((own or {}).get(title, {}))
+            usual = {
+                "xscale": xscale,
+                "yscale": yscale,
+                "ylabel": "" if number % across else label,
+                "title": "" if row else title,
+            }
+            limits = {"ylim": ylim} if ylim else {}  # None would end the scaling of shared axes
             axis = next(places)
-            axis.set(xscale=xscale, yscale=yscale)
-            for curve in curves:
-                draw(axis, x, curve)
-            axis.set(ylim=ylim, ylabel="" if number % across else label)
-            axis.set_title("" if row else title)
+            fill(axis, x, curves, usual | limits | special)
+            if special:
+                show_legend(axis, {}, "best")
     finish(axes, list(places), xlabel, legend or {}, place)
+
+
+def fill(axis: Axes, x: Array, curves: Sequence[Curve], settings: Mapping[str, Any]) -> None:
+    """Curves in a panel; the scales come first, since what is drawn depends on them."""
+    axis.set(xscale=settings["xscale"], yscale=settings["yscale"])
+    for curve in curves:
+        draw(axis, x, curve)
+    axis.set(**settings)
 
 
 def finish(
@@ -81,7 +98,7 @@ def finish(
     for axis in left:
         axis.axis("off")
     for axis in axes[-1] if not left else [*axes[-1], *axes[-2]]:
-        axis.set_xlabel(xlabel)
+        axis.set_xlabel(axis.get_xlabel() or xlabel)
         axis.tick_params(labelbottom=True)
     if left:
         shown = dict(zip(*axes[0][0].get_legend_handles_labels()[::-1]))
