@@ -38,6 +38,17 @@ def test_a_legend_stands_in_the_panel_that_is_left_over():
     assert [axis.get_legend() is not None for axis in figure.axes] == [False, False, False, True]
 
 
+def test_every_seed_may_be_drawn_and_places_named():
+    seeds = np.array([[1.0, 2.0], [3.0, 4.0], [0.5, 0.1]])
+    curve = charts.Curve(seeds, "#0072B2", "o", "measured", x=[2, 60], each=True)
+    charts.lines({"up": {"a": [curve]}}, xlabel="x", xscale="log", named=True)
+    axis = plt.gcf().axes[0]
+    np.testing.assert_array_equal([line.get_ydata() for line in axis.lines], seeds)
+    assert [line.get_marker() for line in axis.lines] == ["o", "s", "^"]
+    assert len(axis.get_legend_handles_labels()[1]) == 1 and not axis.collections
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["2", "60"]
+
+
 def test_panels_that_share_an_axis_show_all_of_every_curve():
     high, low = ([charts.Curve(np.full(3, value), "#0072B2")] for value in (1.0, 1e-3))
     charts.lines({"up": {"a": high, "b": low}}, range(3), xlabel="x", yscale="log")

@@ -26,6 +26,7 @@ def lines(
     legend: Mapping[str, tuple[str, str]] | None = None,
     place: str = "best",
     own: Mapping[str, Mapping[str, Any]] | None = None,
+    named: bool = False,
 ) -> None:
     """Curves, a panel for every title, a row of panels for every label of a vertical axis.
 
@@ -41,6 +42,7 @@ def lines(
         size: Width and height of a panel.
         legend: Label -> (colour, style), beside the labels of the curves.
         place: Of the legend in the first panel; where a panel is left over it stands there.
+        named: Whether the places of its first curve are the ticks of a panel.
         own: Title -> what this panel has for itself, as `Axes.set` takes it, and a legend; then no axis is shared.
 
     >>> from metarep_lib.show.charts import Curve
@@ -74,6 +76,8 @@ def lines(
             limits = {"ylim": ylim} if ylim else {}  # None would end the scaling of shared axes
             axis = next(places)
             fill(axis, x, curves, usual | limits | special)
+            if named:
+                places_named(axis, x if curves[0].x is None else curves[0].x)
             if special:
                 show_legend(axis, {}, "best")
     finish(axes, list(places), xlabel, legend or {}, place)
@@ -85,6 +89,12 @@ def fill(axis: Axes, x: Array, curves: Sequence[Curve], settings: Mapping[str, A
     for curve in curves:
         draw(axis, x, curve)
     axis.set(**settings)
+
+
+def places_named(axis: Axes, x: Array) -> None:
+    """Ticks at these places, as numbers are written, and no others."""
+    axis.set_xticks(x, [f"{value:g}" for value in x])
+    axis.tick_params(axis="x", which="minor", length=0, labelbottom=False)
 
 
 def finish(
