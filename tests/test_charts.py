@@ -38,6 +38,35 @@ def test_a_legend_stands_in_the_panel_that_is_left_over():
     assert [axis.get_legend() is not None for axis in figure.axes] == [False, False, False, True]
 
 
+def test_every_seed_may_be_drawn_and_places_named():
+    seeds = np.array([[1.0, 2.0], [3.0, 4.0], [0.5, 0.1]])
+    curve = charts.Curve(seeds, "#0072B2", "o", "measured", x=[2, 60], each=True)
+    charts.lines({"up": {"a": [curve]}}, xlabel="x", xscale="log", ticks=True)
+    axis = plt.gcf().axes[0]
+    np.testing.assert_array_equal([line.get_ydata() for line in axis.lines], seeds)
+    assert [line.get_marker() for line in axis.lines] == ["o", "s", "^"]
+    assert len(axis.get_legend_handles_labels()[1]) == 1 and not axis.collections
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["2", "60"]
+
+
+def test_panels_that_share_an_axis_show_all_of_every_curve():
+    high, low = ([charts.Curve(np.full(3, value), "#0072B2")] for value in (1.0, 1e-3))
+    charts.lines({"up": {"a": high, "b": low}}, range(3), xlabel="x", yscale="log")
+    assert all(axis.get_ylim()[0] < 1e-3 and axis.get_ylim()[1] > 1 for axis in plt.gcf().axes)
+
+
+def test_a_panel_may_have_axes_and_a_legend_of_its_own():
+    line = [charts.Curve([0.5, 0.1, 0.2], "#0072B2", label="a line")]
+    own = {"b": {"xscale": "linear", "xlabel": "angle", "ylim": (0, 1), "yscale": "linear"}}
+    charts.lines({"up": {"a": line, "b": line}}, [1, 2, 3], xlabel="depth", xscale="log", yscale="log", ylim=(1e-3, 4), own=own)
+    first, second = plt.gcf().axes
+    assert (first.get_xscale(), first.get_yscale(), first.get_xlabel()) == ("log", "log", "depth")
+    assert (second.get_xscale(), second.get_yscale(), second.get_xlabel()) == ("linear", "linear", "angle")
+    assert first.get_ylim() == (1e-3, 4) and second.get_ylim() == (0, 1)
+    np.testing.assert_array_equal(second.lines[0].get_ydata(), [0.5, 0.1, 0.2])
+    assert second.get_legend() is not None
+
+
 def test_what_a_sweep_holds_is_drawn_with_its_bound():
     held = {1e2: np.full((3, 4), 0.5), 1e4: np.full((3, 4), 0.7)}
 
