@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
 from metarep_lib.show.charts.curves import Array, Panels, draw, show_legend
 
@@ -79,12 +79,17 @@ def lines(
 
 
 def set_ticks(axis: Axes, ticks: Sequence[float] | Mapping[float, str] | None) -> None:
-    """Ticks where they were asked for; on a logarithmic axis within a decade, plain numbers."""
+    """Ticks where they were asked for; plain numbers on logarithmic axes of few decades."""
     if ticks is not None:
         named = isinstance(ticks, Mapping)
         names = list(ticks.values()) if named else [f"{tick:g}" for tick in ticks]
         slant = dict(rotation=60, ha="right", rotation_mode="anchor")
         axis.set_xticks(list(ticks), names, **slant if max(map(len, names)) > 3 else {})
+        axis.xaxis.set_minor_locator(NullLocator())
+    left, right = axis.get_xlim()
+    if ticks is None and axis.get_xscale() == "log" and right < 300 * left:
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
         axis.xaxis.set_minor_locator(NullLocator())
     low, high = axis.get_ylim()
     if axis.get_yscale() == "log" and high < 10 * low:
