@@ -143,6 +143,9 @@ def test_every_seed_is_a_curve_and_panels_may_have_axes_of_their_own():
     assert [text.get_text() for text in first.get_legend().get_texts()] == ["seed"]
     assert first.get_xlim()[1] < 2 and second.get_xlim()[1] > 60
     assert [label.get_text() for label in first.get_xticklabels()] == ["0", "1"]
+    charts.lines({"score": panels}, [0.5, 1], xlabel="knob", share_x=False, xscale="log")
+    plt.gcf().canvas.draw()
+    assert {"10", "20", "50"} <= {label.get_text() for label in plt.gcf().axes[1].get_xticklabels()}
     assert all("times" not in label.get_text() for label in first.get_yticklabels())  # within a decade
 
 

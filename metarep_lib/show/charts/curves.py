@@ -73,11 +73,11 @@ def shades(values: Iterable[Hashable]) -> dict[Hashable, str]:
     """A shade for each of some values that have an order, from light to dark; of any number.
 
     >>> list(shades([1, 2, 3]).values())
-    ['#bbad6d', '#777776', '#35456c']
+    ['#9bd93c', '#277e8e', '#440154']
     """
     values = list(values)
-    darkness = np.linspace(0.25, 0.8, len(values))
-    return dict(zip(values, map(to_hex, plt.get_cmap("cividis_r")(darkness))))
+    darkness = np.linspace(0.15, 1, len(values))
+    return dict(zip(values, map(to_hex, plt.get_cmap("viridis_r")(darkness))))
 
 
 def draw(axis: Axes, x: Array, curve: Curve) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
 from metarep_lib.show.charts.curves import Array, Curve, Panels, draw, show_legend
 
@@ -89,7 +89,7 @@ def lines(
 
 
 def set_ticks(axis: Axes, ticks: Ticks) -> None:
-    """Ticks where they were asked for; on a logarithmic axis within a decade, plain numbers."""
+    """Ticks where they were asked for; plain numbers on logarithmic axes of few decades."""
     if ticks is True and axis.lines:
         ticks = list(axis.lines[0].get_xdata())
     if ticks:
@@ -97,6 +97,11 @@ def set_ticks(axis: Axes, ticks: Ticks) -> None:
         names = list(ticks.values()) if named else [f"{tick:g}" for tick in ticks]
         slant = dict(rotation=60, ha="right", rotation_mode="anchor")
         axis.set_xticks(list(ticks), names, **slant if named and max(map(len, names)) > 3 else {})
+        axis.xaxis.set_minor_locator(NullLocator())
+    left, right = axis.get_xlim()
+    if ticks is None and axis.get_xscale() == "log" and right < 300 * left:
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
         axis.xaxis.set_minor_locator(NullLocator())
     low, high = axis.get_ylim()
     if axis.get_yscale() == "log" and high < 10 * low:
