@@ -56,6 +56,12 @@ def test_what_a_sweep_holds_is_drawn_with_its_bound():
     assert labels == ["k = 1e+02", "k = 1e+04", "CG", "GD"]
 
 
+def test_a_note_stands_beside_the_last_point():
+    charts.lines({"y": {"": [charts.Curve([1.0, 2.0], "#0072B2", x=[5, 6], note="end", offset=(1, 2))]}}, xlabel="x")
+    note = plt.gcf().axes[0].texts[0]
+    assert (note.get_text(), note.xy, note.get_position()) == ("end", (6, 2.0), (1, 2))
+
+
 def test_a_curve_may_stand_elsewhere_than_the_others():
     there = charts.Curve([1.0, 2.0], "#0072B2", "o", x=[5, 6])
     charts.lines({"score": {"a": [there, charts.level(0.5, [0, 9], "#000000", "chance")]}}, xlabel="layer")

@@ -26,6 +26,8 @@ class Curve:
         band: Whether the range is drawn.
         x: [n] where it stands, if not where the others of its chart do.
         width: of the line, in points.
+        note: written beside its last point.
+        offset: of the note from there, to the right and up, in points.
     """
 
     values: Array
@@ -35,6 +37,8 @@ class Curve:
     band: bool = True
     x: Array | None = None
     width: float = THICK
+    note: str | None = None
+    offset: tuple[float, float] = (8, -4)
 
 
 Panels = Mapping[str, Sequence[Curve]]
@@ -74,7 +78,7 @@ def shades(values: Iterable[Hashable]) -> dict[Hashable, str]:
 
 
 def draw(axis: Axes, x: Array, curve: Curve) -> None:
-    """A line, and its band."""
+    """A line, its band, and the note at its end."""
     x = x if curve.x is None else curve.x
     values = np.atleast_2d(curve.values) + (SMALLEST if axis.get_yscale() == "log" else 0)
     middle = np.median(values, 0)
@@ -90,6 +94,9 @@ def draw(axis: Axes, x: Array, curve: Curve) -> None:
     if curve.band and len(values) > 1:
         low, high = values.min(0), values.max(0)
         axis.fill_between(x, low, high, color=curve.colour, alpha=0.15, linewidth=0)
+    if curve.note:
+        end, beside = (x[-1], middle[-1]), dict(xytext=curve.offset, textcoords="offset points")
+        axis.annotate(curve.note, end, **beside, fontsize=9)
 
 
 def show_legend(
