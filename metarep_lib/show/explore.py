@@ -22,6 +22,7 @@ from html import escape
 from io import BytesIO
 from itertools import product
 from math import prod
+from unittest.mock import patch
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -241,7 +242,8 @@ def _frame(call: str, f: Callable[..., str], values: dict[str, object]) -> Frame
         set(plt.get_fignums()),
     )
     try:
-        text = f(**values)
+        with patch.object(plt, "show"):  # a chart shows its figure, and in a notebook closes it
+            text = f(**values)
         drawn = sorted(set(plt.get_fignums()) - before)
         pictures = [png(plt.figure(number)) for number in drawn[:1]]
     finally:  # f may raise between drawing and returning

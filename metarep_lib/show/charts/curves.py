@@ -25,7 +25,7 @@ class Curve:
         label: in the legend; None for none.
         band: Whether the range is drawn.
         x: [n] where it stands, if not where the others of its chart do.
-        width: of the line, in points.
+        width: of the line, in points; a mark is twice as wide, and four at least.
         note: written beside its last point.
         offset: of the note from there, to the right and up, in points.
     """
@@ -89,7 +89,7 @@ def draw(axis: Axes, x: Array, curve: Curve) -> None:
         color=curve.colour,
         linewidth=curve.width,
         label=curve.label,
-        markersize=4,
+        markersize=max(4, 2 * curve.width),
     )
     if curve.band and len(values) > 1:
         low, high = values.min(0), values.max(0)
