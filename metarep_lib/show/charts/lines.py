@@ -1,6 +1,7 @@
 """Curves over a common axis: a panel for every title, a row of panels for every measure."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,7 +23,7 @@ def lines(
     ylim: tuple[float | None, float | None] | None = None,
     share: bool | str = True,
     share_x: bool = True,
-    ticks: Sequence[float] | Mapping[float, str] | None = None,
+    ticks: Sequence[float] | Mapping[float, str] | Literal["curves"] | None = None,
     wrap: int | None = None,
     size: tuple[float, float] = (3.7, 3.2),
     legend: Mapping[str, tuple[str, str]] | None = None,
@@ -39,7 +40,7 @@ def lines(
         ylim: Their ends.
         share: Whether all panels have one vertical axis; ``"row"``: those of a row.
         share_x: Whether all have one horizontal axis.
-        ticks: Where the horizontal axes have ticks, written as they are or by their names; None for where they fall.
+        ticks: Where the horizontal axes have ticks, written as they are or by their names; ``"curves"``: where the first curve of each stands; None for where they fall.
         wrap: With one row alone, the number of panels side by side; the rest goes below.
         size: Width and height of a panel.
         legend: Label -> (colour, style), beside the labels of the curves.
@@ -78,8 +79,12 @@ def lines(
     finish(axes, list(places), xlabel, ticks, legend or {}, place)
 
 
-def set_ticks(axis: Axes, ticks: Sequence[float] | Mapping[float, str] | None) -> None:
+def set_ticks(
+    axis: Axes, ticks: Sequence[float] | Mapping[float, str] | Literal["curves"] | None
+) -> None:
     """Ticks where they were asked for; on a logarithmic axis within a decade, plain numbers."""
+    if ticks == "curves":
+        ticks = list(axis.lines[0].get_xdata())
     if ticks is not None:
         named = isinstance(ticks, Mapping)
         names = list(ticks.values()) if named else [f"{tick:g}" for tick in ticks]
@@ -97,7 +102,7 @@ def finish(
     axes: np.ndarray,
     left: list[Axes],
     xlabel: str,
-    ticks: Sequence[float] | Mapping[float, str] | None,
+    ticks: Sequence[float] | Mapping[float, str] | Literal["curves"] | None,
     legend: Mapping[str, tuple[str, str]],
     place: str | tuple[float, float],
 ) -> None:
