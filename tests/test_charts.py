@@ -41,7 +41,7 @@ def test_a_legend_stands_in_the_panel_that_is_left_over():
 def test_every_seed_may_be_drawn_and_places_named():
     seeds = np.array([[1.0, 2.0], [3.0, 4.0], [0.5, 0.1]])
     curve = charts.Curve(seeds, "#0072B2", "o", "measured", x=[2, 60], each=True)
-    charts.lines({"up": {"a": [curve]}}, xlabel="x", xscale="log", ticks=True)
+    charts.lines({"up": {"a": [curve]}}, xlabel="x", xscale="log", ticks="curves")
     axis = plt.gcf().axes[0]
     np.testing.assert_array_equal([line.get_ydata() for line in axis.lines], seeds)
     assert [line.get_marker() for line in axis.lines] == ["o", "s", "^"]
@@ -193,3 +193,10 @@ def test_kinds_are_drawn_draw_by_draw_over_the_names_of_their_places():
     assert [label.get_text() for label in below.get_xticklabels()] == ["x", "y", "long name"]
     told = [[text.get_text() for text in axis.get_legend().get_texts()] for axis in (above, below)]
     assert told == [["a"], ["b"]]  # each row of its own kinds
+
+
+def test_ticks_may_be_where_the_curves_of_a_panel_stand():
+    panels = {title: [charts.Curve([1.0, 2.0], "#0072B2", x=x)] for title, x in (("a", [2, 4]), ("b", [0.1, 30]))}
+    charts.lines({"score": panels}, xlabel="knob", xscale="log", share_x=False, ticks="curves")
+    told = [[label.get_text() for label in axis.get_xticklabels()] for axis in plt.gcf().axes]
+    assert told == [["2", "4"], ["0.1", "30"]]

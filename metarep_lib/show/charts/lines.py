@@ -1,7 +1,7 @@
 """Curves over a common axis: a panel for every title, a row of panels for every measure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormat
 from metarep_lib.show.charts.curves import Array, Curve, Panels, draw, show_legend
 
 Rows = Mapping[str, Panels]
-Ticks = Sequence[float] | Mapping[float, str] | bool | None
+Ticks = Sequence[float] | Mapping[float, str] | Literal["curves"] | None
 
 
 def lines(
@@ -42,7 +42,7 @@ def lines(
         ylim: Their ends.
         share: Whether all panels have one vertical axis; ``"row"``: those of a row.
         share_x: Whether all have one horizontal axis.
-        ticks: Where the horizontal axes have ticks, written as they are or by their names; True for the places of a panel's first curve; None for where they fall.
+        ticks: Where the horizontal axes have ticks, written as they are or by their names; ``"curves"``: where the first of each panel stands; None for where they fall.
         wrap: With one row alone, the number of panels side by side; the rest goes below.
         size: Width and height of a panel.
         legend: Label -> (colour, style), beside the labels of the curves.
@@ -90,9 +90,9 @@ def lines(
 
 def set_ticks(axis: Axes, ticks: Ticks) -> None:
     """Ticks where they were asked for; plain numbers on logarithmic axes of few decades."""
-    if ticks is True and axis.lines:
+    if isinstance(ticks, str):
         ticks = list(axis.lines[0].get_xdata())
-    if ticks:
+    if ticks is not None:
         named = isinstance(ticks, Mapping)
         names = list(ticks.values()) if named else [f"{tick:g}" for tick in ticks]
         slant = dict(rotation=60, ha="right", rotation_mode="anchor")
