@@ -5,6 +5,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from metarep_lib.show import charts, ramp, table
+from metarep_lib.show.charts.stream import draw_stream
 
 
 @pytest.fixture(autouse=True)
@@ -200,3 +201,14 @@ def test_ticks_may_be_where_the_curves_of_a_panel_stand():
     charts.lines({"score": panels}, xlabel="knob", xscale="log", share_x=False, ticks="curves")
     told = [[label.get_text() for label in axis.get_xticklabels()] for axis in plt.gcf().axes]
     assert told == [["2", "4"], ["0.1", "30"]]
+
+
+def test_a_stream_has_a_row_for_each_name_and_a_dot_where_a_layer_has_changed_one():
+    held = {"still": np.array([[1.0, -1.0], [1.0, -1.0]]), "moved": np.array([[0.0, 1e-9], [-10.0, 1.0]])}
+    draw_stream(held, 1, ["a", "b"], title="after one")
+    axis = plt.gcf().axes[0]
+    # the sign, and the logarithm on the row's own scale of two decades; nothing where nothing is
+    np.testing.assert_allclose(axis.collections[0].get_array().filled(np.nan).ravel(), [1, -1, -1, 0.5])
+    assert [line.get_ydata().tolist() for line in axis.lines] == [[1.5]] and axis.get_title() == "after one"
+    draw_stream(held, 0, ["a", "b"])
+    assert not plt.gcf().axes[0].lines and plt.gcf().axes[0].collections[0].get_array().mask.ravel().tolist() == [False, False, True, True]
