@@ -1,10 +1,12 @@
 """Follow every link of the built site, and weigh its pages: `make test` runs it after the build.
 
 A link inside the site must lead to a file that is there and, with a `#`, to an element of that name. Links to other hosts are
-not followed. A page with all its pictures must not weigh more than `HEAVIEST`.
+not followed. What has moved from a page to another (book/moved.toml) must still be found at its old address. A page with all its
+pictures must not weigh more than `HEAVIEST`.
 """
 
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
@@ -12,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 from browser import SITE, pages
+from chapters import BOOK
 
 HEAVIEST = 3_000_000  # bytes of a page and its pictures, without what all pages share
 
@@ -55,8 +58,18 @@ def faults(name: str) -> Iterator[str]:
         yield f"{name}: weighs {weight / 1e6:.1f} MB with its pictures; at most {HEAVIEST / 1e6:.0f} are allowed"
 
 
+def lost_addresses(moved: dict[str, dict[str, str]]) -> Iterator[str]:
+    """Old addresses of what has moved that lead nowhere."""
+    for page, places in moved.items():
+        names = read(SITE / "book" / f"{page}.html").names
+        for old, address in places.items():
+            if old not in names:
+                yield f"book/{page}.html#{old}: moved to {address}, and nothing at the old address says so"
+
+
 def main() -> int:
     found = [fault for name in ["index.html", *pages()] for fault in faults(name)]
+    found += lost_addresses(tomllib.loads((BOOK / "moved.toml").read_text(encoding="utf-8")))
     print(*found, sep="\n", end="\n" if found else "")
     links = sum(len(read(SITE / name).links) for name in pages())
     print(f"{links} links on {len(pages())} pages, {len(found)} faults")

@@ -1,7 +1,7 @@
 """Try every mutant of every constructed network: `make mutants`.
 
 Some 50,000 networks with one small wrong each, on trial in exact arithmetic (metarep_lib/certify/mutants.py). How many of each kind were
-made, and which of them every certificate accepts, is stored in tests/mutants.json; the unit tests run a sample and all survivors again.
+made, and which of them every certificate accepts, is stored in tests/mutants.json; the unit tests run a sample of both again.
 Fails when a survivor has no reason in tests/survivors.py, or when the stored file says something else (--write stores what was found).
 """
 

@@ -1,5 +1,7 @@
 """Settings all tests share."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -7,9 +9,12 @@ from hypothesis import settings
 settings.register_profile("metarep", derandomize=True, deadline=None)
 settings.load_profile("metarep")
 
-# They read text, imports and trees, hold runs against themselves, or compute in exact arithmetic: no rounding reaches them.
+# They read text, imports, messages and trees, hold runs against themselves to the bit, or compute in exact arithmetic: no rounding reaches them.
 WITHOUT_FLOATS = {
+    "test_advice",
     "test_algorithm_record",
+    "test_appendix",
+    "test_bookkeeping",
     "test_budgets",
     "test_certificates",
     "test_claims",
@@ -22,13 +27,20 @@ WITHOUT_FLOATS = {
     "test_induction",
     "test_ledger",
     "test_lint",
+    "test_look_ahead",
+    "test_moved",
     "test_mutants",
     "test_notebook_rendering",
     "test_portability",
     "test_program",
+    "test_readme",
+    "test_saved_network",
+    "test_scratch",
+    "test_shown",
     "test_site",
     "test_sweep",
     "test_text_files",
+    "test_typechecking",
     "test_walls",
 }
 
@@ -41,6 +53,11 @@ def as_drawn(monkeypatch):
     )
 
     monkeypatch.delenv(ROUNDING, raising=False)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files without such tests are not even read when only those are asked for, `-m floats`."""
+    return True if config.getoption("markexpr") == "floats" and collection_path.stem in WITHOUT_FLOATS else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,10 +5,11 @@ its recurrence. The survivors themselves are listed in tests/mutants.json, which
 """
 
 import re
+from functools import cache
 
 from metarep_lib.certify.mutants import WRITING
 from metarep_lib.construct import Form, Product
-from networks import NETWORKS, Certified
+from networks import NETWORKS
 
 HEAD = "scales numerator, denominator and guard of a normalised head alike"
 UNASKED = "under the causal mask there are no queries, so no token carries this flag"
@@ -37,14 +38,15 @@ def reason(network: str, mutant: str) -> str | None:
         return EMPTY
     if direction in case.expects.loose:
         return REGISTERS
-    return CLEARED if kind == "added" and direction in emptied(case) else None
+    return CLEARED if kind == "added" and direction in emptied(network) else None
 
 
-def emptied(case: Certified) -> set[str]:
+@cache
+def emptied(network: str) -> set[str]:
     """The directions from which some block takes what they hold."""
     return {
         re.sub(r"\[\d+\]$", "", write.target)
-        for layer in case.program.layers
+        for layer in NETWORKS[network].program.layers
         for write in layer.mlp
         for term in write.terms
         if isinstance(term, Product) and term.right == Form(write.target) and term.gain < 0

@@ -5,6 +5,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from metarep_lib.show import charts, ramp, table
+from metarep_lib.show.charts.stream import draw_stream
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +37,35 @@ def test_a_legend_stands_in_the_panel_that_is_left_over():
     charts.errors({"up": dict.fromkeys("abc", flat)}, range(3), wrap=2, legend={"x": ("grey", "-")})
     figure = plt.gcf()
     assert [axis.get_legend() is not None for axis in figure.axes] == [False, False, False, True]
+
+
+def test_every_seed_may_be_drawn_and_places_named():
+    seeds = np.array([[1.0, 2.0], [3.0, 4.0], [0.5, 0.1]])
+    curve = charts.Curve(seeds, "#0072B2", "o", "measured", x=[2, 60], each=True)
+    charts.lines({"up": {"a": [curve]}}, xlabel="x", xscale="log", ticks="curves")
+    axis = plt.gcf().axes[0]
+    np.testing.assert_array_equal([line.get_ydata() for line in axis.lines], seeds)
+    assert [line.get_marker() for line in axis.lines] == ["o", "s", "^"]
+    assert len(axis.get_legend_handles_labels()[1]) == 1 and not axis.collections
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["2", "60"]
+
+
+def test_panels_that_share_an_axis_show_all_of_every_curve():
+    high, low = ([charts.Curve(np.full(3, value), "#0072B2")] for value in (1.0, 1e-3))
+    charts.lines({"up": {"a": high, "b": low}}, range(3), xlabel="x", yscale="log")
+    assert all(axis.get_ylim()[0] < 1e-3 and axis.get_ylim()[1] > 1 for axis in plt.gcf().axes)
+
+
+def test_a_panel_may_have_axes_and_a_legend_of_its_own():
+    line = [charts.Curve([0.5, 0.1, 0.2], "#0072B2", label="a line")]
+    own = {"b": {"xscale": "linear", "xlabel": "angle", "ylim": (0, 1), "yscale": "linear"}}
+    charts.lines({"up": {"a": line, "b": line}}, [1, 2, 3], xlabel="depth", xscale="log", yscale="log", ylim=(1e-3, 4), own=own)
+    first, second = plt.gcf().axes
+    assert (first.get_xscale(), first.get_yscale(), first.get_xlabel()) == ("log", "log", "depth")
+    assert (second.get_xscale(), second.get_yscale(), second.get_xlabel()) == ("linear", "linear", "angle")
+    assert first.get_ylim() == (1e-3, 4) and second.get_ylim() == (0, 1)
+    np.testing.assert_array_equal(second.lines[0].get_ydata(), [0.5, 0.1, 0.2])
+    assert second.get_legend() is not None
 
 
 def test_what_a_sweep_holds_is_drawn_with_its_bound():
@@ -114,6 +144,9 @@ def test_every_seed_is_a_curve_and_panels_may_have_axes_of_their_own():
     assert [text.get_text() for text in first.get_legend().get_texts()] == ["seed"]
     assert first.get_xlim()[1] < 2 and second.get_xlim()[1] > 60
     assert [label.get_text() for label in first.get_xticklabels()] == ["0", "1"]
+    charts.lines({"score": panels}, [0.5, 1], xlabel="knob", share_x=False, xscale="log")
+    plt.gcf().canvas.draw()
+    assert {"10", "20", "50"} <= {label.get_text() for label in plt.gcf().axes[1].get_xticklabels()}
     assert all("times" not in label.get_text() for label in first.get_yticklabels())  # within a decade
 
 
@@ -161,3 +194,21 @@ def test_kinds_are_drawn_draw_by_draw_over_the_names_of_their_places():
     assert [label.get_text() for label in below.get_xticklabels()] == ["x", "y", "long name"]
     told = [[text.get_text() for text in axis.get_legend().get_texts()] for axis in (above, below)]
     assert told == [["a"], ["b"]]  # each row of its own kinds
+
+
+def test_ticks_may_be_where_the_curves_of_a_panel_stand():
+    panels = {title: [charts.Curve([1.0, 2.0], "#0072B2", x=x)] for title, x in (("a", [2, 4]), ("b", [0.1, 30]))}
+    charts.lines({"score": panels}, xlabel="knob", xscale="log", share_x=False, ticks="curves")
+    told = [[label.get_text() for label in axis.get_xticklabels()] for axis in plt.gcf().axes]
+    assert told == [["2", "4"], ["0.1", "30"]]
+
+
+def test_a_stream_has_a_row_for_each_name_and_a_dot_where_a_layer_has_changed_one():
+    held = {"still": np.array([[1.0, -1.0], [1.0, -1.0]]), "moved": np.array([[0.0, 1e-9], [-10.0, 1.0]])}
+    draw_stream(held, 1, ["a", "b"], title="after one")
+    axis = plt.gcf().axes[0]
+    # the sign, and the logarithm on the row's own scale of two decades; nothing where nothing is
+    np.testing.assert_allclose(axis.collections[0].get_array().filled(np.nan).ravel(), [1, -1, -1, 0.5])
+    assert [line.get_ydata().tolist() for line in axis.lines] == [[1.5]] and axis.get_title() == "after one"
+    draw_stream(held, 0, ["a", "b"])
+    assert not plt.gcf().axes[0].lines and plt.gcf().axes[0].collections[0].get_array().mask.ravel().tolist() == [False, False, True, True]

@@ -1,5 +1,7 @@
 """One table of constructions, every level: sizes as stated, exact certificates, mutants, floats in every precision."""
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -59,8 +61,7 @@ def test_a_program_states_its_own_size(name):
     exact=True,
 )
 @names
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("k", [1, 2, 4])
+@pytest.mark.parametrize(("dtype", "k"), [(torch.float64, 1), (torch.float64, 2), (torch.float64, 4), (torch.float32, 2)])  # what single precision rounds it rounds for every k
 def test_the_weights_run_the_recurrence_exactly(statement, name, dtype, k):
     case = NETWORKS[name]
     network = assemble(case.program, dtype=dtype)
@@ -96,11 +97,16 @@ DEEP = {"conjugate gradient": conjugate_gradient, "two blocks": two_block_conjug
 deep = pytest.mark.parametrize("make", DEEP.values(), ids=DEEP.keys())
 
 
+@cache
+def assembled(make, n_features: int, steps: int, dtype: torch.dtype):
+    return assemble(make(n_features, steps), dtype=dtype)
+
+
 def errors(make, prompt: Prompt, steps: int, dtype: torch.dtype) -> tuple[float, float]:
     """Final relative error of alpha and of f; the dtype of the stream is asserted in every block, finiteness everywhere."""
     system = ridge_system(prompt)
     alpha = solvers.cholesky(system).alpha
-    trace = assemble(make(prompt.n_features, steps), dtype=dtype).run(prompt.to(dtype))
+    trace = assembled(make, prompt.n_features, steps, dtype).run(prompt.to(dtype))
     assert trace.resid.dtype == dtype and trace.all_finite
     return (
         tolerances.relative(trace["alpha", "support"][-1].double(), alpha).max().item(),
@@ -109,10 +115,12 @@ def errors(make, prompt: Prompt, steps: int, dtype: torch.dtype) -> tuple[float,
 
 
 @deep
-@pytest.mark.parametrize("feature_scale, target_scale", [(1.0, 1.0), (1e-3, 1e-3), (1e-3, 1e3), (1e3, 1e-3), (1e3, 1e3)])
+@pytest.mark.parametrize("feature_scale, target_scales", [(1.0, [1.0]), (1e-3, [1e-3, 1e3]), (1e3, [1e-3, 1e3])])
 @pytest.mark.parametrize("kappa, converged", [(1e2, 24), (1e4, 80), (1e6, 100)])
-def test_final_error_at_every_scale_three_times_past_convergence(make, feature_scale, target_scale, kappa, converged):
-    prompt = prompt_of(kappa, 24, 8, 5, seed=3, feature_scale=feature_scale, target_scale=target_scale)
+def test_final_error_at_every_scale_three_times_past_convergence(make, feature_scale, target_scales, kappa, converged):
+    prompts = [prompt_of(kappa, 24, 8, 5, seed=3, feature_scale=feature_scale, target_scale=scale) for scale in target_scales]
+    stacked = (torch.stack([getattr(prompt, name) for prompt in prompts]) for name in ("phi", "y", "phi_query"))
+    prompt = Prompt(*stacked, prompts[0].ridge)
     bound = 1e-10 if kappa <= 1e4 else 1e-9
     for what, error in zip(("alpha", "f"), errors(make, prompt, 3 * converged, torch.float64)):
         tolerances.assert_within(error, bound, what)

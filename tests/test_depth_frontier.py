@@ -78,7 +78,7 @@ def bound_in_kappa(kappa: float, n: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("kappa", [3.0, 10.0, 30.0, 1e3])
+@pytest.mark.parametrize("kappa", [3.0, 30.0, 1e3])
 def test_the_bound_in_kappa_survives_rounding_up_to_the_floor(dtype, kappa):
     """Nineteen of two hundred prompts in twenty use less than a tenth of the floor, and all stay below it."""
     prompt = prompt_of(kappa, 20, 8, 1, n_prompts=200)

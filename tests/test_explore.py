@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from nbval.plugin import get_sanitize_patterns
 from PIL import Image
 
-from metarep_lib.show import explore
+from metarep_lib.show import charts, explore
 from metarep_lib.show.explore import DPI, LEVEL, MAX_FRAMES
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -88,6 +88,16 @@ def test_two_sliders_cover_the_grid_and_the_page_gets_the_same_pictures():
             picture = b64decode(data["pictures"][stored["picture"]].removeprefix("data:image/png;base64,"))
             assert np.abs(pixels(picture) - rendered(drawn, depth=depth, kappa=kappa)).max() <= LEVEL // 2
             assert stored["text"] == exploration.at(i, j).text == f'At depth {depth}, kappa < "{kappa:g}" & falling </script>.'
+
+
+def test_a_chart_that_shows_its_figure_is_left_to_the_slider(monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))  # as a notebook does
+
+    def chart(height):
+        charts.lines({"y": {"a": [charts.Curve([0, height], "#0072B2")]}}, [0, 1], xlabel="x")
+        return f"A line to {height}."
+
+    assert len(explore(chart, height=[1, 2]).frames) == 2
 
 
 def test_equal_pictures_are_stored_once():

@@ -455,7 +455,7 @@ def scale_for(prompt: Prompt) -> float:
 
 
 def largest(prompt: Prompt) -> float:
-    return float(ridge_system(prompt).eigenvalues[-1])
+    return float(ridge_system(prompt).eigenvalues[..., -1].max())
 
 
 WIDE = {
@@ -497,15 +497,15 @@ FAST = {
 @pytest.mark.parametrize("ridge", [1e-3, 1e6])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_fast_termination_is_survived(phi, ridge, dtype):
-    phi = phi.double()
-    for target in (torch.randn(len(phi), generator=torch.Generator().manual_seed(1)).double(), torch.zeros(len(phi)).double()):
-        prompt = Prompt(phi, target, phi[:1], ridge)
-        kappa = float(ridge_system(prompt).condition_number)
-        for make in WIDE.values():
-            tolerances.assert_within(final_error(make(prompt, 24), prompt, dtype), tolerances.prediction(dtype, kappa), "carried")
-        if dtype == torch.float64 or len(phi) > 1:  # float32 and one support: v_t leaves the range, see the chapter
-            error = final_error(one_block_conjugate_gradient(phi.shape[1], 12, scale_for(prompt)), prompt, dtype)
-            tolerances.assert_within(error, max(tolerances.unit_roundoff(dtype) ** 0.5, WANDERS * looking_ahead(dtype, kappa)), "one block")
+    phi = phi.double().expand(2, *phi.shape)  # once with targets, once without
+    targets = torch.randn(phi.shape[1], generator=torch.Generator().manual_seed(1)).double()
+    prompt = Prompt(phi, torch.stack([targets, 0 * targets]), phi[:, :1], ridge)
+    kappa = float(ridge_system(prompt).condition_number.max())
+    for make in WIDE.values():
+        tolerances.assert_within(final_error(make(prompt, 24), prompt, dtype), tolerances.prediction(dtype, kappa), "carried")
+    if dtype == torch.float64 or len(targets) > 1:  # float32 and one support: v_t leaves the range, see the chapter
+        error = final_error(one_block_conjugate_gradient(prompt.n_features, 12, scale_for(prompt)), prompt, dtype)
+        tolerances.assert_within(error, max(tolerances.unit_roundoff(dtype) ** 0.5, WANDERS * looking_ahead(dtype, kappa)), "one block")
 
 
 def looking_ahead(dtype: torch.dtype, kappa: float) -> float:
@@ -525,7 +525,7 @@ WANDERS = 2.0**9  # past convergence the error is not flat: up to 4000 u kappa^2
 )
 def test_one_block_reaches_its_floor_at_every_scale(dtype, kappa):
     """For nine prompts of ten: the tail is heavy, and no bound holds for all of them on every machine."""
-    for feature_scale in (1.0, 1e-3, 1e3) if dtype == torch.float64 else (1.0,):
+    for feature_scale in (1.0, 1e-3, 1e3) if dtype == torch.float64 and kappa > 10 else (1.0,):
         prompts = prompt_of(kappa, 24, 8, 5, seed=7, feature_scale=feature_scale, n_prompts=200)
         system = ridge_system(prompts)
         f = system.predict(solvers.cholesky(system).alpha)

@@ -20,6 +20,7 @@ from metarep_lib import (
     solvers,
     two_block_conjugate_gradient,
 )
+from metarep_lib.certify.statements.which_algorithm import ridge_by_polynomial
 from metarep_lib.construct.algorithms import (
     gradient_descent_plus_plus,
     gram_conjugate_gradient,
@@ -561,19 +562,14 @@ def test_what_can_overshoot_and_what_cannot(statement):
                 assert gains["ridge path"] != 1
 
 
-def ridge_residual(t: int, a: float, b: float, mu: float) -> float:
-    """1 / T_t(sigma)"""
-    return 1 / np.cosh(t * np.arccosh((b + a + 2 * mu) / (b - a)))
-
-
 @certifies(
     "prop-ridge-by-polynomial",
-    statement=ridge_residual,
+    statement=ridge_by_polynomial,
     mutants={
-        "a polynomial of one degree less": lambda t, a, b, mu: ridge_residual(t - 1, a, b, mu),
-        "a polynomial of one degree more": lambda t, a, b, mu: ridge_residual(t + 1, a, b, mu),
-        "the ridge once": lambda t, a, b, mu: ridge_residual(t, a, b, mu / 2),
-        "no ridge": lambda t, a, b, mu: ridge_residual(t, a, b, 0.0),
+        "a polynomial of one degree less": lambda t, a, b, mu: ridge_by_polynomial(t - 1, a, b, mu),
+        "a polynomial of one degree more": lambda t, a, b, mu: ridge_by_polynomial(t + 1, a, b, mu),
+        "the ridge once": lambda t, a, b, mu: ridge_by_polynomial(t, a, b, mu / 2),
+        "no ridge": lambda t, a, b, mu: ridge_by_polynomial(t, a, b, 0.0),
     },
 )
 def test_a_polynomial_comes_this_close_to_the_ridge_filter_and_no_closer(statement):

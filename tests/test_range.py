@@ -145,40 +145,45 @@ def test_what_speaks_of_one_output_refuses_several_and_says_what_works(call):
 
 # every one near the ends of the range, some in between
 EXPONENTS = {
-    torch.float32: sorted({*range(-149, -100), *range(-100, 100, 7), *range(100, 127)}),
-    torch.float64: sorted({*range(-1074, -1010), *range(-1010, 1000, 61), *range(990, 1023)}),
+    torch.float32: sorted({0, *range(-149, -100), *range(-100, 100, 7), *range(100, 127)}),
+    torch.float64: sorted({0, *range(-1074, -1010), *range(-1010, 1000, 61), *range(990, 1023)}),
 }
+
+
+def assert_follows(alpha, outcomes, reference, outcomes_there, exponent):
+    """Of targets times a power of two: each output is the reference times that power, or does not count as converged."""
+    exact = np.ldexp(reference.numpy(), exponent)
+    same = np.ldexp(exact.astype(np.longdouble), -exponent) == reference.numpy()  # the dtype holds it
+    for a in range(2):
+        if same[:, a].all():
+            assert np.array_equal(alpha[:, a].numpy(), exact[:, a]), exponent
+            assert outcomes[a] == outcomes_there[a], exponent
+        else:
+            assert outcomes[a] == max(int(outcomes_there[a]), Outcome.OUT_OF_RANGE), exponent
 
 
 @pytest.mark.parametrize("solver", LINEAR | BLOCK)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_an_answer_follows_every_scaling_of_the_targets_or_does_not_count_as_converged(solver, dtype):
-    """For every power of two that scales the targets exactly; those of the second output are 2^20 times the first's."""
+    """For every power of two that scales the targets exactly, in one batch, and for some of them alone; those of the second output are 2^20 times the first's."""
     rng = np.random.default_rng(3)
     A = torch.from_numpy(rng.integers(-2, 3, (4, 2)).astype(float))
     A, y = (A @ A.T + 2 * torch.eye(4)).to(dtype), torch.tensor([[3.0, 1.0], [-1.0, 2.0], [0.0, -2.0], [5.0, 1.0]], dtype=dtype)
     y[:, 1] *= 2.0**20
-    solve = (LINEAR | BLOCK)[solver]
-    reference = solve(RidgeSystem(A, y, A[:0]))
-    tried = converged = 0
-    for exponent in EXPONENTS[dtype]:
-        with np.errstate(over="ignore"):
-            moved = torch.from_numpy(np.ldexp(y.numpy(), exponent))
-        if not np.array_equal(np.ldexp(moved.numpy().astype(np.longdouble), -exponent), y.numpy()):
-            continue  # out of range itself
-        tried += 1
-        solution = solve(RidgeSystem(A, moved, A[:0]))
-        exact = np.ldexp(reference.alpha.numpy(), exponent)
-        same = np.ldexp(exact.astype(np.longdouble), -exponent) == reference.alpha.numpy()  # the dtype holds it
-        for a in range(2):
-            if same[:, a].all():
-                assert np.array_equal(solution.alpha[:, a].numpy(), exact[:, a]), exponent
-                assert solution.outcomes[a] == reference.outcomes[a], exponent
-            else:
-                assert solution.outcomes[a] == max(int(reference.outcomes[a]), Outcome.OUT_OF_RANGE), exponent
-        converged += int(solution.outcomes[0] == Outcome.CONVERGED)
-    assert tried >= len(EXPONENTS[dtype]) / 2
-    assert converged >= tried / 3 or reference.outcomes[0] != Outcome.CONVERGED
+    with np.errstate(over="ignore"):
+        moved = {exponent: torch.from_numpy(np.ldexp(y.numpy(), exponent)) for exponent in EXPONENTS[dtype]}
+    tried = [e for e, x in moved.items() if np.array_equal(np.ldexp(x.numpy().astype(np.longdouble), -e), y.numpy())]  # the others are out of range themselves
+    assert 0 in tried and len(tried) >= len(EXPONENTS[dtype]) / 2
+    solve, n, none = (LINEAR | BLOCK)[solver], len(tried), tried.index(0)
+    together = solve(RidgeSystem(A.expand(n, 4, 4), torch.stack([moved[e] for e in tried]), A[:0].expand(n, 0, 4)))
+    for alpha, outcomes, exponent in zip(together.alpha, together.outcomes, tried):
+        assert_follows(alpha, outcomes, together.alpha[none], together.outcomes[none], exponent)
+    alone = solve(RidgeSystem(A, y, A[:0]))
+    for exponent in tried[::12]:
+        one = solve(RidgeSystem(A, moved[exponent], A[:0]))
+        assert_follows(one.alpha, one.outcomes, alone.alpha, alone.outcomes, exponent)
+    converged = int((together.outcomes[:, 0] == Outcome.CONVERGED).sum())
+    assert converged >= n / 3 or alone.outcomes[0] != Outcome.CONVERGED
 
 
 def test_the_norms_that_used_to_vanish_are_those_of_any_units():
@@ -206,8 +211,8 @@ def test_an_answer_that_the_dtype_cannot_hold_is_out_of_range():
 
 def through(solver, phi, y, ridge, direction):
     """direction . alpha of the solver, as a function of features and targets."""
-    A = phi @ phi.mT + ridge * torch.eye(len(phi), dtype=phi.dtype)
-    return (solver(RidgeSystem(A, y, A[:0])).alpha * direction).sum()
+    A = phi @ phi.mT + ridge * torch.eye(phi.shape[-2], dtype=phi.dtype)
+    return (solver(RidgeSystem(A, y, A[..., :0, :])).alpha * direction).sum()
 
 
 ITERATED = {
@@ -229,21 +234,24 @@ def test_derivatives_before_convergence_are_finite_differences(solver, m):
 
 
 @pytest.mark.parametrize("solver", [*ITERATED, "cholesky"])
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("scale", [1.0, 1e-30, 1e30])
-def test_derivatives_after_convergence_are_those_of_the_exact_answer(solver, seed, scale):
-    """alpha = A^-1 y: d(v . alpha) / dA = -A^-1 v alpha^T, and / dy = A^-1 v; 0 / 0 of a converged recurrence adds nothing to them."""
-    rng = np.random.default_rng(seed)
-    phi, direction = (torch.from_numpy(rng.standard_normal(shape)) for shape in ((6, 3), 6))
-    phi, y = phi / phi.norm() * 3, torch.from_numpy(rng.standard_normal(6)) * scale
+def test_derivatives_after_convergence_are_those_of_the_exact_answer(solver):
+    """alpha = A^-1 y: d(v . alpha) / dA = -A^-1 v alpha^T, and / dy = A^-1 v; 0 / 0 of a converged recurrence adds nothing to them.
+
+    Three draws of everything, each at three scales of the targets, in one batch.
+    """
+    draws = [np.random.default_rng(seed) for seed in range(3)]
+    phi, direction, y = (torch.from_numpy(np.stack([rng.standard_normal(shape) for rng in draws])) for shape in ((6, 3), 6, 6))
+    phi, direction = phi / phi.norm(dim=(1, 2), keepdim=True) * 3, direction.expand(3, 3, 6)
+    phi, y = phi.expand(3, 3, 6, 3), y * torch.tensor([1.0, 1e-30, 1e30]).double()[:, None, None]
     solve = solvers.cholesky if solver == "cholesky" else ITERATED[solver](12 if solver == "s-step" else 400)
     given = phi.clone().requires_grad_(), y.clone().requires_grad_()
     of_phi, of_y = torch.autograd.grad(through(solve, *given, 0.5, direction), given)
     A = phi @ phi.mT + 0.5 * torch.eye(6)
     left, alpha = torch.linalg.solve(A, direction), torch.linalg.solve(A, y)
-    of_A = -(left[:, None] * alpha + alpha[:, None] * left)
-    tolerances.assert_within((of_y - left).norm() / left.norm(), 1e-8)
-    tolerances.assert_within((of_phi - of_A @ phi).norm() / (of_A @ phi).norm(), 1e-8)
+    of_A = -(left[..., :, None] * alpha[..., None, :] + alpha[..., :, None] * left[..., None, :])
+    expected = of_A @ phi
+    tolerances.assert_within((of_y - left).norm(dim=-1) / left.norm(dim=-1), 1e-8)
+    tolerances.assert_within((of_phi - expected).norm(dim=(-2, -1)) / expected.norm(dim=(-2, -1)), 1e-8)
 
 
 def test_derivatives_at_zero_targets_are_zero_not_nan():

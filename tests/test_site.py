@@ -54,6 +54,14 @@ def test_a_broken_link_is_found(site, broken, said):
     assert any(said in fault for fault in check_links.faults("b.html"))
 
 
+def test_an_old_address_of_what_has_moved_is_looked_for(site):
+    (site / "book").mkdir()
+    (site / "book" / "old.html").write_text('<p id="here">moved to</p>', encoding="utf-8")
+    moved = {"old": {"here": "new.html#here", "gone": "new.html#gone"}}
+    (lost,) = check_links.lost_addresses(moved)
+    assert lost.startswith("book/old.html#gone: moved to new.html#gone")
+
+
 def test_a_heavy_page_is_found(site):
     (site / "p.png").write_bytes(b"x" * check_links.HEAVIEST)
     assert any("weighs 3.0 MB" in fault for fault in check_links.faults("a.html"))

@@ -4,7 +4,7 @@ import math
 import warnings
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -283,11 +283,16 @@ def run(program: Program, prompt: Prompt, dtype: torch.dtype = torch.float64) ->
     return assemble(program, dtype=dtype).run(prompt)
 
 
-def errors(program: Program, prompt: Prompt, kernel: ExponentialKernel, dtype: torch.dtype) -> tuple[float, float]:
-    """Relative errors of alpha and f against scikit-learn in float64."""
-    asked = prompt.to(dtype)
+@cache
+def assembled(make, n_features: int, steps: int, tau: float, dtype: torch.dtype = torch.float64):
+    return assemble(make(n_features, steps, tau), dtype=dtype)
+
+
+def errors(network, prompt: Prompt, kernel: ExponentialKernel) -> tuple[float, float]:
+    """Relative errors of alpha and f, in the network's dtype, against scikit-learn in float64."""
+    asked = prompt.to(network.traits.dtype)
     alpha, f = kernel_ridge(asked.to(torch.float64), kernel)
-    trace = run(program, asked, dtype)
+    trace = network.run(asked)
     assert trace.all_finite
     held = trace["lambda_alpha", "support"][-1].double() / prompt.ridge
     return tolerances.relative(held, alpha).item(), tolerances.relative(trace.prediction[-1], f).item()
@@ -303,7 +308,7 @@ def test_scikit_learns_answer_over_condition_numbers_and_scales(make, spread, ka
     prompt = replace(prompt, phi=prompt.phi * feature_scale, phi_query=prompt.phi_query * feature_scale)
     kernel = ExponentialKernel(tau=feature_scale**2)
     for what, error, bound in zip(
-        ("alpha", "f"), errors(make(3, 60, kernel.tau), prompt, kernel, dtype), (tolerances.solution, tolerances.prediction)
+        ("alpha", "f"), errors(assembled(make, 3, 60, kernel.tau, dtype), prompt, kernel), (tolerances.solution, tolerances.prediction)
     ):
         tolerances.assert_within(error, bound(dtype, kappa), what)
 
@@ -312,23 +317,26 @@ def test_scikit_learns_answer_over_condition_numbers_and_scales(make, spread, ka
 @every_solver
 def test_targets_of_any_size_in_double_precision(make, target_scale):
     prompt = prompt_of_kappa(1e4, spread=False)
-    error, _ = errors(make(3, 60, 1.0), replace(prompt, y=target_scale * prompt.y), ExponentialKernel(), torch.float64)
+    error, _ = errors(assembled(make, 3, 60, 1.0), replace(prompt, y=target_scale * prompt.y), ExponentialKernel())
     tolerances.assert_within(error, tolerances.solution(torch.float64, 1e4))
 
 
-@pytest.mark.parametrize("preconditioner", ["none", "normaliser", "jacobi"])
+PIPELINED = {name: partial(pipelined_conjugate_gradient, U=None, preconditioner=name) for name in ("none", "normaliser", "jacobi")}
+
+
+@pytest.mark.parametrize("preconditioner", PIPELINED)
 @pytest.mark.parametrize("kappa", [1e2, 1e4, 1e6])
 def test_the_pipelined_floor_is_within_its_own_constant(preconditioner, kappa):
-    prompt = prompt_of_kappa(kappa, spread=False)
-    error, _ = errors(pipelined_conjugate_gradient(3, 60, 1.0, None, preconditioner), prompt, ExponentialKernel(), torch.float64)
+    network = assembled(PIPELINED[preconditioner], 3, 60, 1.0)
+    error, _ = errors(network, prompt_of_kappa(kappa, spread=False), ExponentialKernel())
     tolerances.assert_within(error, tolerances.pipelined(kappa))
 
 
 def test_the_pipelined_floor_is_mostly_above_what_three_blocks_a_step_keep_to():
     """The median of nine draws; that of sixty is twenty times the tolerance, their lower quartile four times, the least below it."""
     prompts = [prompt_of_kappa(1e4, spread=False, seed=seed) for seed in range(9)]
-    program = pipelined_conjugate_gradient(3, 60, 1.0)
-    floors = [errors(program, prompt, ExponentialKernel(), torch.float64)[0] for prompt in prompts]
+    network = assembled(PIPELINED["normaliser"], 3, 60, 1.0)
+    floors = [errors(network, prompt, ExponentialKernel())[0] for prompt in prompts]
     assert np.median(floors) > tolerances.solution(torch.float64, 1e4)
 
 
@@ -354,7 +362,7 @@ def test_richardson_is_damped_averaging_step_by_step(statement, dtype):
 @pytest.mark.parametrize("steps", [1200])
 def test_richardson_ends_at_scikit_learns_answer(steps):
     prompt = prompt_of_kappa(30.0, spread=True)
-    error, of_f = errors(richardson(3, steps), prompt, ExponentialKernel(), torch.float64)
+    error, of_f = errors(assemble(richardson(3, steps)), prompt, ExponentialKernel())
     tolerances.assert_within(error, tolerances.solution(torch.float64, 30.0))
     tolerances.assert_within(of_f, tolerances.prediction(torch.float64, 30.0))
 
@@ -375,7 +383,7 @@ def test_edges_are_survived_long_past_termination(make, phi, ridge):
     for y in (torch.randn(len(phi), generator=generator).double(), torch.zeros(len(phi)).double()):
         prompt = Prompt(phi, y, phi[:1], ridge)
         kappa = float(ridge_system(prompt, ExponentialKernel()).condition_number)
-        trace = run(make(phi.shape[1], 16, 1.0), prompt)
+        trace = assembled(make, phi.shape[1], 16, 1.0).run(prompt)
         assert trace.all_finite
         alpha, f = kernel_ridge(prompt, ExponentialKernel())
         tolerances.assert_within(tolerances.relative(trace["lambda_alpha", "support"][-1] / ridge, alpha), tolerances.solution(torch.float64, kappa))

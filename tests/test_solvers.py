@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tolerances
@@ -41,6 +41,7 @@ SOLVERS = {
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=40)
 @given(st.floats(1.5, 20.0), st.integers(1, 12), st.integers(0, 99))
 def test_a_solution_chosen_beforehand_is_found(solver, dtype, kappa, n, seed):
     system, alpha = with_solution(kappa, n, seed, dtype)

@@ -3,10 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
 
-from metarep_lib.studies import Swept, interventions_trained, load_sweep, representation_drift, told
+from metarep_lib.numerics import solvers
+from metarep_lib.numerics.spectrum import Filter, Spectrum
+from metarep_lib.studies import (
+    Swept,
+    interventions_trained,
+    linear_attention,
+    load_sweep,
+    representation_drift,
+    told,
+)
 from metarep_lib.studies import stored_networks as stored
 from metarep_lib.tasks import Draw, ExponentialPrior, LinearPrior, bayes_risk
 from metarep_lib.train import load_trained
@@ -101,3 +110,64 @@ def test_without_a_dose_nothing_is_steered():
         assert ridge.shape == gap.shape == (5, len(interventions_trained.DOSES))
         assert set(ridge[:, 2]) == {row["clean_ridge"]} and set(gap[:, 2] * row["size"]) == {row["clean_ridge_gap"]}
         assert ridge[3, 4] == row[f"{how}_ridge"][15]  # block four, the largest dose
+
+
+LINEAR_LAW = LinearPrior(5, noise=(0.1,))
+
+
+def test_the_cubic_form_says_what_the_network_says():
+    network, prompt = load_trained("linear-attention-1", seed=1), linear_attention.posed(LINEAR_LAW, 3, 7, seed=4).prompt
+    T, model = linear_attention.cubic_form(network), network.transformer
+    inputs = network.inputs
+    support, query = torch.zeros(3, 7, inputs.size), torch.zeros(3, 8, inputs.size)
+    support[..., inputs["phi"]], support[..., inputs["y"]] = prompt.phi, prompt.y.unsqueeze(-1)
+    support[..., inputs["is_support"]], query[..., inputs["phi"]] = 1, prompt.phi_query
+    query[..., inputs["is_query"]] = 1
+    by_form = torch.einsum("pqa,pkb,pkc,abc->pq", query, support, support, T)  # a query reads the supports
+    by_form = by_form + torch.einsum("pqa,pqb,pqc,abc->pq", query, query, query, T)  # and itself
+    by_form = by_form + (query @ model.W_E @ model.W_U).squeeze(-1)
+    torch.testing.assert_close(by_form, network.predict(prompt), atol=1e-5, rtol=1e-4)
+
+
+def test_the_step_that_was_read_off_is_the_step_that_is_taken():
+    network, one = load_trained("linear-attention-1", seed=0), linear_attention.posed(LINEAR_LAW, 50, 20, seed=5)
+    entries, eta, share = linear_attention.read_step(network)
+    step = Spectrum.of(one.system).predict(Filter("gradient descent", {"eta": torch.tensor([eta])}))
+    gap = (network.predict(one.prompt) - step).square().mean() / step.var()
+    assert 1 - share < 0.01 and gap < 0.01 and entries.diagonal().std() < 0.02 * eta
+
+
+def test_questions_are_those_of_least_squares():
+    one = linear_attention.posed(LINEAR_LAW, 4, 9, seed=0)
+    said = one.system.predict(solvers.conjugate_gradient(one.system, 5).alpha)
+    for b in range(4):
+        theirs = LinearRegression(fit_intercept=False).fit(one.prompt.phi[b].double(), one.prompt.y[b].double())
+        np.testing.assert_allclose(said[b], theirs.predict(one.prompt.phi_query[b].double()), rtol=1e-6)
+    assert linear_attention.risk(said, one.f) > one.bayes
+
+
+def test_what_a_layer_writes_is_regressed_as_another_library_does():
+    network, prompt = load_trained("linear-attention-2", seed=2), linear_attention.posed(LINEAR_LAW, 40, 20, seed=6).prompt
+    explained, weights = linear_attention.written(network, prompt)
+    before, after, *_ = network.trace(prompt).stream("support")
+    x, y = prompt.phi, prompt.y.unsqueeze(-1)
+    columns = torch.cat([x, y, torch.ones_like(y), x @ (x.mT @ y), x @ (x.mT @ x)], -1).flatten(0, 1)
+    theirs = LinearRegression(fit_intercept=False).fit(columns, (after - before).flatten(0, 1))
+    np.testing.assert_allclose(weights, theirs.coef_[:, -5:].T, atol=1e-4)
+    assert explained["token"] < explained["and step"] < explained["and S x"] < 1
+
+
+def test_the_worst_of_a_thousand_are_left_out_and_weighed():
+    said = torch.tensor([[1.0]] * 1999 + [[9.0]])
+    usual, tail = linear_attention.typical(said, torch.zeros(2000, 1))
+    assert usual == 1.0 and tail == pytest.approx(1 - 1998 / (1999 + 81))
+
+
+def test_a_filter_is_left_over_until_its_degree():
+    one = linear_attention.posed(LINEAR_LAW, 60, 20, seed=7)
+    spectrum, tuned = Spectrum.of(one.system), Filter("gradient descent", {"eta": torch.tensor([0.02, 0.05]).double()})
+    first, second = linear_attention.left_over(spectrum, spectrum.predict(tuned), [1, 2])
+    assert first > 1e-2 and second < 1e-10
+    found = linear_attention.away([one], [load_trained("linear-attention-2", seed=0)], tuned)
+    assert found["GD++"][0] == pytest.approx(linear_attention.risk(spectrum.predict(tuned), one.f))
+    assert found["trained"].shape == (1, 1)

@@ -1,22 +1,41 @@
 """Bounds on a rational function in place of its value: degree, and height in bits."""
 
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Factor:
-    """A polynomial that stands in denominators: an identity, its degree, and the bits of its height."""
+    """A polynomial that stands in denominators: its degree, and the bits of its height. It is equal to itself alone."""
 
-    identity: int
     degree: int
     bits: int
 
 
-TWO = Factor(identity=-1, degree=0, bits=1)
-FRESH = count()
+TWO = Factor(degree=0, bits=1)
+Factors = dict[Factor, int]  # how often each
+
+
+def least_common(one: Factors, other: Factors) -> Factors:
+    """The least common multiple; one of the two itself where that is it, which is most often so."""
+    missing = {factor: times for factor, times in other.items() if times > one.get(factor, 0)}
+    return one | missing if missing else one
+
+
+def product(one: Factors, other: Factors) -> Factors:
+    if not (one and other):
+        return one or other
+    return one | {factor: times + one.get(factor, 0) for factor, times in other.items()}
+
+
+def size(factors: Iterable) -> tuple[int, int]:
+    """Degree and bits of a product of factors, each so many times."""
+    degree = bits = 0
+    for factor, times in factors:
+        degree += times * factor.degree
+        bits += times * factor.bits
+    return degree, bits
 
 
 class Degree:
@@ -28,7 +47,7 @@ class Degree:
     added by a sum. A new divisor is a new factor; factors are never assumed to be equal.
     """
 
-    def __init__(self, degree: int, bits: int, denominator: Counter[Factor], is_zero: bool = False):
+    def __init__(self, degree: int, bits: int, denominator: Factors, is_zero: bool = False):
         self.degree, self.bits, self.denominator, self.is_zero = degree, bits, denominator, is_zero
 
     @classmethod
@@ -38,26 +57,27 @@ class Degree:
         return cls(
             0,
             abs(value.numerator).bit_length(),
-            Counter({TWO: power} if power else {}),
+            {TWO: power} if power else {},
             is_zero=value == 0,
         )
 
     @classmethod
     def variable(cls) -> "Degree":
-        return cls(1, 0, Counter())
+        return cls(1, 0, {})
 
-    def over(self, denominator: Counter[Factor]) -> tuple[int, int]:
+    def over(self, denominator: Factors) -> tuple[int, int]:
         """Degree and bits of the numerator once the fraction is written over a larger denominator."""
-        missing = (denominator - self.denominator).items()
-        return (
-            self.degree + sum(times * factor.degree for factor, times in missing),
-            self.bits + sum(times * factor.bits for factor, times in missing),
-        )
+        own = self.denominator
+        if denominator is own:
+            return self.degree, self.bits
+        missing = ((factor, times - own.get(factor, 0)) for factor, times in denominator.items())
+        degree, bits = size(missing)
+        return self.degree + degree, self.bits + bits
 
     def __add__(self, other: "Degree") -> "Degree":
         if self.is_zero or other.is_zero:
             return other if self.is_zero else self
-        denominator = self.denominator | other.denominator  # least common multiple
+        denominator = least_common(self.denominator, other.denominator)
         (degree, bits), (other_degree, other_bits) = self.over(denominator), other.over(denominator)
         return Degree(max(degree, other_degree), max(bits, other_bits) + 1, denominator)
 
@@ -66,25 +86,19 @@ class Degree:
     def __mul__(self, other: "Degree") -> "Degree":
         if self.is_zero or other.is_zero:
             return self if self.is_zero else other
-        return Degree(
-            self.degree + other.degree, self.bits + other.bits, self.denominator + other.denominator
-        )
+        denominator = product(self.denominator, other.denominator)
+        return Degree(self.degree + other.degree, self.bits + other.bits, denominator)
 
     def __truediv__(self, other: "Degree") -> "Degree":
         if (
             self.is_zero or other.is_zero
         ):  # 0 / 0 = 0, and 0 / 0 is the only quotient of a structural zero
             return Degree.constant(Fraction(0))
-        inverse = Degree(0, 0, Counter({Factor(next(FRESH), other.degree, other.bits): 1}))
-        flipped_degree = sum(times * factor.degree for factor, times in other.denominator.items())
-        flipped_bits = sum(times * factor.bits for factor, times in other.denominator.items())
-        return self * inverse * Degree(flipped_degree, flipped_bits, Counter())
+        inverse = Degree(0, 0, {Factor(other.degree, other.bits): 1})
+        return self * inverse * Degree(*size(other.denominator.items()), {})
 
     @property
     def total(self) -> tuple[int, int]:
         """Degree and bits of the larger of numerator and denominator."""
-        below = [
-            sum(times * getattr(factor, of) for factor, times in self.denominator.items())
-            for of in ("degree", "bits")
-        ]
-        return max(self.degree, below[0]), max(self.bits, below[1])
+        degree, bits = size(self.denominator.items())
+        return max(self.degree, degree), max(self.bits, bits)

@@ -26,11 +26,13 @@ COLOURS = {
     "control": OKABE_ITO["purple"],
     "trained": OKABE_ITO["purple"],
     "GD++": OKABE_ITO["green"],
-    "smoother": OKABE_ITO["green"],
     "preconditioned": OKABE_ITO["purple"],
     "primal": OKABE_ITO["green"],
     "landmarks": OKABE_ITO["orange"],
     "blocks": OKABE_ITO["sky"],
+    "smoother": OKABE_ITO["orange"],
+    "richardson": OKABE_ITO["green"],
+    "data": OKABE_ITO["grey"],
 }
 RAMP = [OKABE_ITO[name] for name in ("blue", "green", "orange", "purple")]
 

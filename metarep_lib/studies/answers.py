@@ -1,4 +1,4 @@
-"""What networks are held against: the predictions of ridge regression, and how near they ever come."""
+"""What networks are held against: ridge regression, its predictions and its solution, and how near they ever come."""
 
 from torch import Tensor
 
@@ -6,7 +6,7 @@ from metarep_lib.network import Trace
 from metarep_lib.numerics import relative_error, ridge_system, solvers
 from metarep_lib.prompt import Prompt
 
-__all__ = ["answers", "errors_of", "lowest"]
+__all__ = ["answers", "errors_in_norm", "errors_of", "lowest"]
 
 
 def answers(prompts: Prompt) -> Tensor:
@@ -23,6 +23,13 @@ def answers(prompts: Prompt) -> Tensor:
 def errors_of(trace: Trace, prompts: Prompt) -> Tensor:
     """[steps + 1, *B] relative error of what a network says after every step; prompts in float64, whatever the network is in."""
     return relative_error(trace.prediction.double(), answers(prompts))
+
+
+def errors_in_norm(trace: Trace, prompts: Prompt) -> Tensor:
+    """[steps + 1, *B] ||alpha_t - alpha*||_A / ||alpha*||_A of what supports hold after every step, A = K + lambda I."""
+    system = ridge_system(prompts)
+    star = solvers.cholesky(system).alpha
+    return system.norm(trace["alpha", "support"] - star) / system.norm(star)
 
 
 def lowest(errors: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Depth against width: how many blocks ten networks need until their predictions are those of ridge regression."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ from metarep_lib.numerics.spectrum import errors as spectral
 from metarep_lib.prompt import Prompt
 from metarep_lib.studies.answers import answers, errors_of
 
-__all__ = ["Place", "blocks_needed", "blocks_of_each", "plane", "scale_of"]
+__all__ = ["Place", "blocks_needed", "blocks_of_each", "plane", "scale_of", "settled"]
 
 ACCURACY = 1e-6
 TRIED = range(8, 20)  # steps of a network that is read at its end
@@ -37,16 +37,24 @@ def errors(program: Program, prompts: Prompt) -> tuple[Tensor, Tensor]:
     return torch.tensor(trace.step_ends, dtype=torch.float64), errors_of(trace, prompts).cpu()
 
 
+def settled(blocks: Sequence[int] | Tensor, error: Tensor) -> Tensor:
+    """Blocks from which on the error is at most a millionth: [T] and [T, *B] to [*B].
+
+    >>> settled([0, 2, 4], torch.tensor([1.0, 1e-7, 1e-8])).item()
+    2.0
+    """
+    return torch.as_tensor(blocks, dtype=torch.float64)[spectral.settling_step(error, ACCURACY)]
+
+
 def blocks_needed(program: Program, prompts: Prompt) -> int:
     """Blocks from which on the median error over the prompts is at most a millionth."""
     blocks, error = errors(program, prompts)
-    return int(blocks[spectral.settling_step(error.median(1).values, ACCURACY)])
+    return int(settled(blocks, error.median(1).values))
 
 
 def blocks_of_each(program: Program, prompts: Prompt) -> Tensor:
     """[B] the same for every prompt."""
-    blocks, error = errors(program, prompts)
-    return blocks[spectral.settling_step(error, ACCURACY)]
+    return settled(*errors(program, prompts))
 
 
 def blocks_at_the_end(make: Callable[[int], Program], prompts: Prompt, truth: Tensor) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from metarep_lib.numerics.bounds.rates import conjugate_gradient_bound, gradient_descent_bound
 
-__all__ = ["jacobi_condition", "rate_used", "sluis_bound", "sluis_pair"]
+__all__ = ["condition", "jacobi_condition", "rate_used", "sluis_bound", "sluis_pair"]
 
 FLOOR = 100  # in units of u kappa: where the errors of a network in floats end
 STORED = 1 + 5e-4  # sweeps store four digits: an error is at least this much smaller

@@ -12,6 +12,7 @@ from torch import Tensor
 SMALLEST = 1e-17  # added on log axes: an error of exactly zero is drawn at the lower edge
 Array = np.ndarray | Tensor | Sequence
 THIN, THICK = 0.9, 1.8
+MARKS = "os^Dv"  # of one seed after another
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Curve:
         band: Whether the range is drawn.
         x: [n] where it stands, if not where the others of its chart do.
         width: of the line, in points; a mark is twice as wide, and four at least.
+        each: Whether every seed is drawn, with marks of its own if the style has any, in the place of median and range.
         note: written beside its last point.
         offset: of the note from there, to the right and up, in points.
     """
@@ -37,6 +39,7 @@ class Curve:
     band: bool = True
     x: Array | None = None
     width: float = THICK
+    each: bool = False
     note: str | None = None
     offset: tuple[float, float] = (8, -4)
 
@@ -70,32 +73,33 @@ def shades(values: Iterable[Hashable]) -> dict[Hashable, str]:
     """A shade for each of some values that have an order, from light to dark; of any number.
 
     >>> list(shades([1, 2, 3]).values())
-    ['#bbad6d', '#777776', '#35456c']
+    ['#9bd93c', '#277e8e', '#440154']
     """
     values = list(values)
-    darkness = np.linspace(0.25, 0.8, len(values))
-    return dict(zip(values, map(to_hex, plt.get_cmap("cividis_r")(darkness))))
+    darkness = np.linspace(0.15, 1, len(values))
+    return dict(zip(values, map(to_hex, plt.get_cmap("viridis_r")(darkness))))
 
 
 def draw(axis: Axes, x: Array, curve: Curve) -> None:
     """A line, its band, and the note at its end."""
     x = x if curve.x is None else curve.x
     values = np.atleast_2d(curve.values) + (SMALLEST if axis.get_yscale() == "log" else 0)
-    middle = np.median(values, 0)
-    axis.plot(
-        x,
-        middle,
-        curve.style,
-        color=curve.colour,
-        linewidth=curve.width,
-        label=curve.label,
-        markersize=max(4, 2 * curve.width),
-    )
-    if curve.band and len(values) > 1:
+    drawn = values if curve.each else np.median(values, 0, keepdims=True)
+    for number, row in enumerate(drawn):
+        axis.plot(
+            x,
+            row,
+            curve.style.replace("o", MARKS[number % len(MARKS)]) if curve.each else curve.style,
+            color=curve.colour,
+            linewidth=curve.width,
+            label=None if number else curve.label,
+            markersize=max(4, 2 * curve.width),
+        )
+    if curve.band and not curve.each and len(values) > 1:
         low, high = values.min(0), values.max(0)
         axis.fill_between(x, low, high, color=curve.colour, alpha=0.15, linewidth=0)
     if curve.note:
-        end, beside = (x[-1], middle[-1]), dict(xytext=curve.offset, textcoords="offset points")
+        end, beside = (x[-1], drawn[-1][-1]), dict(xytext=curve.offset, textcoords="offset points")
         axis.annotate(curve.note, end, **beside, fontsize=9)
 
 

@@ -1,15 +1,17 @@
 """Curves over a common axis: a panel for every title, a row of panels for every measure."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
-from metarep_lib.show.charts.curves import Array, Panels, draw, show_legend
+from metarep_lib.show.charts.curves import Array, Curve, Panels, draw, show_legend
 
 Rows = Mapping[str, Panels]
+Ticks = Sequence[float] | Mapping[float, str] | Literal["curves"] | None
 
 
 def lines(
@@ -22,11 +24,12 @@ def lines(
     ylim: tuple[float | None, float | None] | None = None,
     share: bool | str = True,
     share_x: bool = True,
-    ticks: Sequence[float] | Mapping[float, str] | None = None,
+    ticks: Ticks = None,
     wrap: int | None = None,
     size: tuple[float, float] = (3.7, 3.2),
     legend: Mapping[str, tuple[str, str]] | None = None,
     place: str | tuple[float, float] = "best",
+    own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Curves, a panel for every title, a row of panels for every label of a vertical axis.
 
@@ -39,11 +42,12 @@ def lines(
         ylim: Their ends.
         share: Whether all panels have one vertical axis; ``"row"``: those of a row.
         share_x: Whether all have one horizontal axis.
-        ticks: Where the horizontal axes have ticks, written as they are or by their names; None for where they fall.
+        ticks: Where the horizontal axes have ticks, written as they are or by their names; ``"curves"``: where the first of each panel stands; None for where they fall.
         wrap: With one row alone, the number of panels side by side; the rest goes below.
         size: Width and height of a panel.
         legend: Label -> (colour, style), beside the labels of the curves.
         place: Of the legend in the first panel; where a panel is left over it stands there.
+        own: Title -> what this panel has for itself, as `Axes.set` takes it, and a legend; then no axis is shared.
 
     >>> from metarep_lib.show.charts import Curve
     >>> flat = Curve([1.0, 1.0, 1.0], "#0072B2", label="level")
@@ -59,32 +63,45 @@ def lines(
         down,
         across,
         figsize=(size[0] * across, size[1] * down),
-        sharex=share_x,
-        sharey=share,
+        sharex=share_x and not own,
+        sharey=share if not own else False,
         squeeze=False,
     )
-    places = iter(axes.flat)
+    places, scaled = iter(axes.flat), []
     for row, (label, panels) in enumerate(rows.items()):
         for number, (title, curves) in enumerate(panels.items()):
+            special = dict((own or {}).get(title, {}))
+            usual = {
+                "xscale": xscale,
+                "yscale": yscale,
+                "ylabel": "" if number % across else label,
+                "title": "" if row else title,
+            }
             axis = next(places)
-            axis.set(xscale=xscale, yscale=yscale)
-            for curve in curves:
-                draw(axis, x, curve)
-            axis.set(ylabel="" if number % across else label, title="" if row else title)
-    for axis in (
-        axes.flat if ylim else ()
-    ):  # once all is drawn: an end that is None stays where it is
+            fill(axis, x, curves, usual | special)
+            if special:
+                show_legend(axis, {}, "best")
+            else:
+                scaled.append(axis)
+    for axis in scaled if ylim else ():  # once all is drawn: an end that is None stays where it is
         axis.set_ylim(*ylim)
     finish(axes, list(places), xlabel, ticks, legend or {}, place)
 
 
-def set_ticks(axis: Axes, ticks: Sequence[float] | Mapping[float, str] | None) -> None:
-    """Ticks where they were asked for; on a logarithmic axis within a decade, plain numbers."""
+def set_ticks(axis: Axes, ticks: Ticks) -> None:
+    """Ticks where they were asked for; plain numbers on logarithmic axes of few decades."""
+    if isinstance(ticks, str):
+        ticks = list(axis.lines[0].get_xdata())
     if ticks is not None:
         named = isinstance(ticks, Mapping)
         names = list(ticks.values()) if named else [f"{tick:g}" for tick in ticks]
         slant = dict(rotation=60, ha="right", rotation_mode="anchor")
-        axis.set_xticks(list(ticks), names, **slant if max(map(len, names)) > 3 else {})
+        axis.set_xticks(list(ticks), names, **slant if named and max(map(len, names)) > 3 else {})
+        axis.xaxis.set_minor_locator(NullLocator())
+    left, right = axis.get_xlim()
+    if ticks is None and axis.get_xscale() == "log" and right < 300 * left:
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
         axis.xaxis.set_minor_locator(NullLocator())
     low, high = axis.get_ylim()
     if axis.get_yscale() == "log" and high < 10 * low:
@@ -93,11 +110,19 @@ def set_ticks(axis: Axes, ticks: Sequence[float] | Mapping[float, str] | None) -
         axis.yaxis.set_major_formatter(ScalarFormatter())
 
 
+def fill(axis: Axes, x: Array, curves: Sequence[Curve], settings: Mapping[str, Any]) -> None:
+    """Curves in a panel; the scales come first, since what is drawn depends on them."""
+    axis.set(xscale=settings["xscale"], yscale=settings["yscale"])
+    for curve in curves:
+        draw(axis, x, curve)
+    axis.set(**settings)
+
+
 def finish(
     axes: np.ndarray,
     left: list[Axes],
     xlabel: str,
-    ticks: Sequence[float] | Mapping[float, str] | None,
+    ticks: Ticks,
     legend: Mapping[str, tuple[str, str]],
     place: str | tuple[float, float],
 ) -> None:
@@ -107,7 +132,7 @@ def finish(
     for axis in left:
         axis.axis("off")
     for axis in axes[-2:].flat if left else axes[-1]:
-        axis.set_xlabel(xlabel)
+        axis.set_xlabel(axis.get_xlabel() or xlabel)
         axis.tick_params(labelbottom=True)
     if left:
         show_legend(left[0], legend, "center", of=axes[0][0])

@@ -51,8 +51,8 @@ def maps(
 
 def matrices(
     panels: Mapping[str, np.ndarray],
-    rows: Sequence[str],
-    columns: Sequence[str],
+    rows: Sequence[str | int],
+    columns: Sequence[str | int],
     *,
     xlabel: str,
     ylabel: str,
@@ -86,7 +86,7 @@ def matrices(
     figure, axes = plt.subplots(
         down,
         across,
-        figsize=((side + 0.3) * across, side * down),
+        figsize=((side + 0.1) * across, side * down),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -95,7 +95,7 @@ def matrices(
     for axis, (title, values) in zip(axes.flat, panels.items()):
         image = axis.imshow(values, cmap="cividis", vmin=low, vmax=high)
         axis.set(title=title, xticks=range(len(columns)), yticks=range(len(rows)))
-        slant = dict(rotation=60, ha="right") if max(map(len, columns)) > 2 else {}
+        slant = dict(rotation=60, ha="right") if max(len(str(name)) for name in columns) > 2 else {}
         axis.set_xticklabels(columns, fontsize=9, **slant)
         axis.set_yticklabels(rows, fontsize=9)
         axis.grid(visible=False)
