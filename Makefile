@@ -16,7 +16,7 @@ NOTEBOOKS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-w
 
 FLOORS := _build/floors
 FLOORS_PYTEST := env OMP_NUM_THREADS=1 $(FLOORS)/bin/python -m pytest -q
-OF_SITE := budgets claims_page colab execution_cache lint notebook_rendering site
+OF_SITE := tests/book tests/repository
 
 # The book depends neither on the locale nor on what the user has set up: text is UTF-8, and configuration and caches lie here.
 # The home folder need not be writable. The kernels' profile says nothing about local sockets.
@@ -85,7 +85,7 @@ kills: .venv/stamp  ## kill training and sweeps at any moment, go on, compare wi
 	$(STAGE) "Kill runs and go on" env OMP_NUM_THREADS=1 $(PY) scripts/kills.py
 
 bad-inputs: .venv/stamp  ## call everything announced with every bad input that the rules derive
-	$(STAGE) "Try every bad input" $(PYTEST) -n 2 tests/every_bad_input.py
+	$(STAGE) "Try every bad input" $(PYTEST) -n 2 tests/library/every_bad_input.py
 
 setup-check: .venv/stamp  ## set the last commit up as on other machines: locales, line ends, no git, a read-only home, a .venv from elsewhere
 	$(STAGE) "Set up as on other machines" $(PY) scripts/setup_check.py
@@ -96,7 +96,7 @@ floors:  ## run the library's tests on the oldest versions it claims (5 GB in _b
 	$(FLOORS)/bin/python -m pip install -q --disable-pip-version-check -r requirements-floors.txt
 	$(FLOORS)/bin/python -m pip install -q --disable-pip-version-check --no-build-isolation -e .
 	$(STAGE) "Examples in the library's docstrings, oldest versions" $(FLOORS_PYTEST) --doctest-modules metarep_lib
-	$(STAGE) "Unit tests, oldest versions" $(FLOORS_PYTEST) -n 2 --dist worksteal $(OF_SITE:%=--ignore=tests/test_%.py)
+	$(STAGE) "Unit tests, oldest versions" $(FLOORS_PYTEST) -n 2 --dist worksteal $(OF_SITE:%=--ignore=%)
 
 colab: .venv/stamp $(PROFILE)  ## run every notebook as Colab would: in an empty folder, with the library and Colab's packages alone
 	$(STAGE) "Run the notebooks as Colab would" $(PY) scripts/check_colab.py

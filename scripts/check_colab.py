@@ -24,7 +24,7 @@ from packaging.requirements import Requirement
 from chapters import BOOK, ROOT
 
 COLAB = ("torch", "numpy", "scipy", "matplotlib", "scikit-learn", "tqdm", "pillow", "ipython", "ipykernel", "ipywidgets")
-INSTALLED = ("jaxtyping", "python-flint", "safetensors")  # by the first cell, tests/test_notebook_rendering.py
+INSTALLED = ("jaxtyping", "python-flint", "safetensors")  # by the first cell, tests/book/test_notebook_rendering.py
 
 BLOCKER = """\
 from importlib.machinery import PathFinder

@@ -3,7 +3,7 @@
 Chapters and scripts import names from facades, packages whose `__init__` only passes names on. A
 name is followed through them to the module that defines it, and from there on through the imports
 of that module. Packages execute their `__init__`, too: of these the lines that are no imports
-count for everybody (`own_lines`); `tests/test_walls.py` holds modules to have no effect on others.
+count for everybody (`own_lines`); `tests/library/test_walls.py` holds modules to have no effect on others.
 """
 
 import ast

@@ -1,8 +1,8 @@
 """Try every mutant of every constructed network: `make mutants`.
 
 Some 50,000 networks with one small wrong each, on trial in exact arithmetic (metarep_lib/certify/mutants.py). How many of each kind were
-made, and which of them every certificate accepts, is stored in tests/mutants.json; the unit tests run a sample of both again.
-Fails when a survivor has no reason in tests/survivors.py, or when the stored file says something else (--write stores what was found).
+made, and which of them every certificate accepts, is stored in tests/support/mutants.json; the unit tests run a sample of both again.
+Fails when a survivor has no reason in tests/support/survivors.py, or when the stored file says something else (--write stores what was found).
 """
 
 import argparse
@@ -14,14 +14,14 @@ from concurrent.futures import ProcessPoolExecutor
 from chapters import ROOT
 from metarep_lib.storage import write_whole
 
-sys.path.append(str(ROOT / "tests"))
+sys.path.append(str(ROOT / "tests" / "support"))
 
 from metarep_lib import assemble  # noqa: E402
 from metarep_lib.certify import survivors  # noqa: E402
 from networks import NETWORKS  # noqa: E402
 from survivors import reason  # noqa: E402
 
-STORED = ROOT / "tests" / "mutants.json"
+STORED = ROOT / "tests" / "support" / "mutants.json"
 SEED = 5
 
 

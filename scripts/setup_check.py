@@ -87,7 +87,7 @@ _ = plt.plot([0, 1])
 """
 SMALL = """
 small: book
-	$(PYTEST) tests/test_sweep.py
+	$(PYTEST) tests/studies/test_sweep.py
 	$(PY) scripts/check_links.py
 	$(PY) scripts/check_pairs.py
 	$(PYTEST) $(NOTEBOOKS) book
