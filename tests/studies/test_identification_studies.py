@@ -46,7 +46,7 @@ def test_a_readout_that_was_trained_for_long_is_the_least_squares_one():
     network = assemble(two_block_conjugate_gradient(6, 2))
     streams = query_streams(network, prompts)
     said = own_head(network, streams)[-1]
-    short, long, exact = short_readout(streams, said, 60), short_readout(streams, said, 6000), fitted_readout(streams, said)
+    short, long, exact = short_readout(streams, said, 60), short_readout(streams, said, 4000), fitted_readout(streams, said)
     gaps = [float((read(streams, said) - said).square().mean((1, 2))[1]) for read in (short, long, exact)]
     assert gaps[0] > 3 * gaps[1] and gaps[1] == pytest.approx(gaps[2], rel=0.2)
     assert torch.equal(short(streams, said)[-1], said)
@@ -74,7 +74,11 @@ def test_tables_of_cases_are_read_off_the_rows():
     assert len(rows) == cases.count == 9
     where = CANDIDATES.index("Newton")
     assert identified.alike(cases)[where, 1] == sum(row["low_clusters"][where] <= 1e-9 for row in rows)
-    assert identified.at_equal_counts(cases)[0, 0] == sum(row["equal_prior"][3][1] > 0 for row in rows)
+    few, each = ([row["equal_clusters"][at] for row in rows] for at in (3, 7))  # the best kind
+    paths = [sum(low > 0 for _, low, _ in pairs) for pairs in (few, each)]
+    gradients = [sum(high < 0 for *_, high in pairs) for pairs in (few, each)]
+    assert identified.at_equal_counts(cases)[1].tolist() == [paths[0], gradients[0], paths[1], gradients[1]]
+    assert (paths, gradients) != (paths[::-1], gradients[::-1])
     assert identified.marks(cases)[1, 0] == np.median([row["additivity"][-1] for row in rows[3:6]])
     misfits = identified.misfits([cases, cases], "prior", most=0.02)
     assert misfits.shape == (2, 9, len(CANDIDATES)) and misfits.max() == 0.02
