@@ -132,14 +132,14 @@ def by_knob(
 
 
 def map_of(
-    taus: Sequence[float], dims: Sequence[int], n: int, **settings: float
+    taus: np.ndarray, dims: np.ndarray, n: int, **settings: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """[taus, dims] median effective supports, and where medians put the order: 0 kept, error fine; 1 kept, error large; 2 lost, loud; 3 lost, silent.
 
     Five tasks for every dimension, with 200 queries; every temperature on each.
     """
     found = np.zeros((len(taus), len(dims), 5, 4))
-    for j, p in enumerate(dims):
+    for j, p in enumerate(dims.tolist()):
         for seed in range(5):
             task = sphere_task(n, 200, p, seed=1000 * p + seed, **settings)
             for i, tau in enumerate(taus):
@@ -153,7 +153,7 @@ def map_of(
     return n_eff, np.where(gone, 2 + fine, ~fine).astype(int)
 
 
-def measured(knobs: Sequence[float], seeds: Sequence[int]) -> np.ndarray:
+def measured(knobs: Sequence[float] | np.ndarray, seeds: Sequence[int]) -> np.ndarray:
     """Medians of error ratio, order and the oracle's order, 128 supports of four features.
 
     Knobs: logarithms of temperature, condition, lean and noise, kept inside a box.

@@ -60,7 +60,7 @@ def test_medians_over_tasks_are_those_of_single_tasks():
 
 
 def test_a_flat_smoother_has_all_supports_and_a_sharp_one_has_one():
-    n_eff, states = study.map_of([1e-3, 100.0], [4], 32, condition=1.0, lean=0.0, noise=2.5)
+    n_eff, states = study.map_of(np.array([1e-3, 100.0]), np.array([4]), 32, condition=1.0, lean=0.0, noise=2.5)
     assert n_eff[0] < 1.2 and n_eff[1] > 31.9 and states.shape == (2, 1)
     assert states[1] in (0, 1)  # isotropic inputs keep their order
 
