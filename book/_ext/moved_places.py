@@ -23,7 +23,7 @@ def moved() -> dict[str, dict[str, str]]:
 def called(place: nodes.Element) -> str:
     """The title of a section, statement or exercise, the first sentence of a caption."""
     title = next(iter(place.findall(lambda node: isinstance(node, nodes.title | nodes.caption))), None)
-    return title.astext().partition(". ")[0].strip().rstrip(".") if title else place["ids"][0]
+    return title.astext().partition(". ")[0].strip(" .()") if title else place["ids"][0]
 
 
 def line(app, docname: str, old: str, address: str) -> nodes.list_item:
@@ -36,7 +36,7 @@ def line(app, docname: str, old: str, address: str) -> nodes.list_item:
         return nodes.list_item("", ids=[old])
     head = next(tree.findall(nodes.title)).astext()
     link = nodes.reference("", head, refuri=address, internal=True)
-    return nodes.list_item("", nodes.paragraph("", f"{called(place)}: moved to ", link), ids=[old])
+    return nodes.list_item("", nodes.paragraph("", f"{called(place)} – moved to ", link), ids=[old])
 
 
 def append_moved(app, doctree: nodes.document, docname: str) -> None:

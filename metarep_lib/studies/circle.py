@@ -65,7 +65,7 @@ def distances(prompt: Prompt, tau: float) -> np.ndarray:
     return np.array([*(float(relative_error(*pair).median()) for pair in pairs), float(in_use)])
 
 
-def by_temperature(k: int, temperatures: Sequence[float]) -> np.ndarray:
+def by_temperature(k: int, temperatures: np.ndarray | Sequence[float]) -> np.ndarray:
     """[temperatures, 4] the same of five prompts of k supports, at each temperature."""
     taus = [float(tau) for tau in temperatures]
     return np.array([distances(posed(k, tau)[-1], tau) for tau in taus])

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ __all__ = ["hub", "numbers", "spread_lengths"]
 TAU, RIDGE = 0.02, 0.01  # of the hub
 
 
-def spread_lengths(spreads: Sequence[float]) -> Tensor:
+def spread_lengths(spreads: np.ndarray | Sequence[float]) -> Tensor:
     """A of 40 supports of random direction, ten draws, [10, spreads, 40, 40].
 
     The logarithm of their length, in units of 1.5, runs over [-spread, spread].
