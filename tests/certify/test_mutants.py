@@ -18,7 +18,7 @@ from metarep_lib.certify.mutants import WRITING, Harness
 from networks import NETWORKS
 from survivors import REASONS, reason
 
-STORED = json.loads((Path(__file__).resolve().parents[2] / "support" / "mutants.json").read_text(encoding="utf-8"))
+STORED = json.loads((Path(__file__).resolve().parents[1] / "support" / "mutants.json").read_text(encoding="utf-8"))
 N_SAMPLED, N_SURVIVORS = 500, 10
 SEED = 5  # another one would draw another prime: survivors are the same, being right networks
 names = pytest.mark.parametrize("name", NETWORKS)

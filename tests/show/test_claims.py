@@ -24,7 +24,7 @@ from metarep_lib import settings  # noqa: E402
 from metarep_lib.show import Claim, ClaimFailed, claim, record  # noqa: E402
 
 RECORD = "application/papermill.record/text/plain"
-SANITIZE = Path(__file__).resolve().parents[2] / "nbval-sanitize.cfg"
+SANITIZE = Path(__file__).resolve().parents[1] / "nbval-sanitize.cfg"
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from metarep_lib.show import charts, explore
 from metarep_lib.show.explore import DPI, LEVEL, MAX_FRAMES
 
 VIEW = "application/vnd.jupyter.widget-view+json"
-SANITIZE = Path(__file__).resolve().parents[2] / "nbval-sanitize.cfg"
+SANITIZE = Path(__file__).resolve().parents[1] / "nbval-sanitize.cfg"
 
 
 def drawn(depth, kappa=1.0):
