@@ -111,7 +111,7 @@ def test_hot_and_cold_the_smoother_is_the_mean_and_the_nearest_support():
     expected = ((mean - prompt.y_query).norm(dim=-1) / prompt.y_query.norm(dim=-1)).median()
     assert circle.distances(prompt, 1e5)[1] == pytest.approx(float(expected), rel=1e-3)
     assert circle.distances(prompt, 1e5)[3] == pytest.approx(12)
-    cold = circle.distances(prompt, 1e-6)
+    cold = circle.distances(prompt, 2e-3)  # colder, the oracle leaves the range of floats
     nearest = (asked[:, :, None] - angle[:, None]).cos().argmax(-1)
     torch.testing.assert_close(nadaraya_watson(prompt, ExponentialKernel(1e-6)), prompt.y.gather(-1, nearest))
     assert cold[3] == pytest.approx(1)
