@@ -7,7 +7,7 @@ import torch
 from metarep_lib import assemble
 from metarep_lib.construct.algorithms import softmax_smoother
 from metarep_lib.evidence.align import Fitted
-from metarep_lib.studies import alignment, drawn, load_sweep
+from metarep_lib.studies import alignment, drawn, load_sweep, nearest_solver
 from metarep_lib.train import load_trained, untrained
 
 
@@ -56,16 +56,16 @@ def test_the_interval_of_the_first_seed_is_around_its_ratio(swept):
 def test_a_built_smoother_is_recognised_and_its_head_has_its_temperature(prompt):
     asked = prompt.to(torch.float64)
     network = assemble(softmax_smoother(n_features=3, tau=0.4))
-    known, (near, far) = alignment.recognised(network, asked, Fitted("smoother", tau=0.4, ridge=1.0), ("smoother", "linear"))
+    known, (near, far) = nearest_solver.recognised(network, asked, Fitted("smoother", tau=0.4, ridge=1.0), ("smoother", "linear"))
     assert known < 1e-9 and near < 1e-4 and far > 0.1
-    head = alignment.heads_at_supports(network, asked)
+    head = nearest_solver.heads_at_supports(network, asked)
     np.testing.assert_allclose(head["inverse_tau"], 1 / 0.4, rtol=1e-6)
     np.testing.assert_allclose(head["share"], 1, rtol=1e-6)
 
 
 def test_an_untrained_network_owes_inner_products_nothing_and_is_near_to_neither_family(prompt):
     network = untrained(load_trained("softmax-gp", 1), 1)
-    found = alignment.heads([network, network], prompt)
+    found = nearest_solver.heads([network, network], prompt)
     assert found["share"].shape[0] == 2 and found["share"].max() < 0.3
-    assert min(alignment.nearness(network, prompt)) > 0.5
-    assert max(alignment.nearness(load_trained("softmax-gp", 1), prompt)) < 0.6
+    assert min(nearest_solver.nearness(network, prompt)) > 0.5
+    assert max(nearest_solver.nearness(load_trained("softmax-gp", 1), prompt)) < 0.6
