@@ -94,12 +94,12 @@ def test_answers_and_their_slope_are_those_of_ridge_regression():
 
 
 def test_a_ridge_turned_at_the_start_is_obeyed_and_one_turned_at_the_end_is_not():
-    network = assemble(conjugate_gradient(3, 6))
+    network = assemble(conjugate_gradient(3, 40))  # turned halfway, it has lost its directions
     torch.testing.assert_close(steering.steered(network, PROMPT, [0.7])[0], steering.answers(PROMPT, [0.7])[0], rtol=1e-7, atol=1e-9)
-    away = steering.turned_late(network, PROMPT, 0.7, [0, 6])
+    away = steering.turned_late(network, PROMPT, 0.7, [0, 2, 6])
     old, new, foretold, renewed = away.values()
-    assert new[0] < 1e-8 and old[1] < 1e-8 < 1e-3 < min(old[0], new[1])
-    assert renewed[0] < 1e-8 and foretold[0] < 1e-8
+    assert new[0] < 1e-8 and old[2] < 1e-8 < 1e-3 < min(old[0], new[2])
+    assert max(renewed[:2]) < 1e-6 and max(foretold[:2]) < 1e-6 < 1e-3 < min(old[1], new[1])
     slope = steering.answer_slope(PROMPT)
     assert study.distance(steering.measured_slope(network, PROMPT), slope, slope).max() < 0.01
 

@@ -43,6 +43,8 @@ def test_every_recovery_has_its_place(table):
     assert counts == {"here": 12, "next iterate": 0, "ahead": 6, "elsewhere": 36}
     stale = known.sorted_out({("five blocks a step", 0): table})
     assert len(stale["elsewhere"]) == 33
+    kept = {id(one) for one in stale["elsewhere"]}
+    assert all(id(table["p"][t][t - 1]) not in kept and id(table["p"][t - 1][t]) in kept for t in (1, 2, 3))
     descent = known.sorted_out({("gradient descent", 0): {"alpha": table["alpha"], "r": table["r"]}})
     assert {kind: len(of) for kind, of in descent.items()} == {"here": 8, "next iterate": 3, "ahead": 0, "elsewhere": 21}
 
