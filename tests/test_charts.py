@@ -5,6 +5,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from metarep_lib.show import charts, ramp, table
+from metarep_lib.show.charts.readers import draw_readers
 from metarep_lib.show.charts.stream import draw_stream
 
 
@@ -173,3 +174,10 @@ def test_a_stream_has_a_row_for_each_name_and_a_dot_where_a_layer_has_changed_on
     assert [line.get_ydata().tolist() for line in axis.lines] == [[1.5]] and axis.get_title() == "after one"
     draw_stream(held, 0, ["a", "b"])
     assert not plt.gcf().axes[0].lines and plt.gcf().axes[0].collections[0].get_array().mask.ravel().tolist() == [False, False, True, True]
+
+
+def test_every_mask_has_a_grid_with_the_names_of_its_tokens():
+    draw_readers({"causal": (np.tri(3), "abc"), "none": (np.zeros((3, 3)), "xyz")})
+    causal, none = plt.gcf().axes
+    np.testing.assert_array_equal(causal.images[0].get_array(), np.tri(3))
+    assert [label.get_text() for label in none.get_yticklabels()] == list("xyz") and causal.get_ylabel() == "reader"

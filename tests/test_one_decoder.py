@@ -19,6 +19,7 @@ import metarep_lib
 from certificates import certifies
 from factories import DTYPES
 from metarep_lib import Program, Prompt, RidgeSystem, Transformer, assemble
+from metarep_lib.certify.statements.one_decoder import general_bound, scaled_bound
 from metarep_lib.construct import GUARD, Form, Layer, Product, ProgramError, Write, describe
 from metarep_lib.construct.algorithms import (
     block_conjugate_gradient,
@@ -136,14 +137,6 @@ def relative_errors(Q: Tensor, N: Tensor, D: Tensor) -> list[Fraction]:
 def sizes(N: Tensor, D: Tensor, c: float) -> list[Fraction]:
     """tau = c |N / D| exactly."""
     return [Fraction(c) * abs(Fraction(n) / Fraction(d)) for n, d in zip(N.tolist(), D.tolist())]
-
-
-def scaled_bound(u: Fraction) -> Fraction:
-    return 3 * u / (1 - 2 * u)
-
-
-def general_bound(tau: Fraction, u: Fraction) -> Fraction:
-    return (3 + tau) * u / (1 - (3 + tau) * u)
 
 
 @st.composite
