@@ -220,3 +220,12 @@ def test_every_mask_has_a_grid_with_the_names_of_its_tokens():
     causal, none = plt.gcf().axes
     np.testing.assert_array_equal(causal.images[0].get_array(), np.tri(3))
     assert [label.get_text() for label in none.get_yticklabels()] == list("xyz") and causal.get_ylabel() == "reader"
+
+
+def test_a_matrix_has_squares_of_the_size_asked_for():
+    names = dict(xlabel="source", ylabel="reader", low=0, high=1)
+    widths = []
+    for square in (0.2, 0.4):
+        charts.matrices({"a": np.eye(10)}, range(10), range(10), square=square, **names)
+        widths.append(plt.gcf().get_size_inches()[1])
+    assert widths[1] - widths[0] == pytest.approx(10 * 0.2)

@@ -61,6 +61,7 @@ def matrices(
     quantity: str | None = None,
     numbers: str | None = None,
     wrap: int | None = None,
+    square: float = 0.36,
 ) -> None:
     """A coloured square for every pair of names, a panel for every title; what is no number stays empty.
 
@@ -75,6 +76,7 @@ def matrices(
         quantity: Label of the colour bar; None for no bar.
         numbers: Format in which the values are written into their squares; None for not.
         wrap: The number of panels side by side; the rest goes below.
+        square: Its side, in inches.
 
     >>> matrices({"a": np.eye(2)}, "xy", "xy", xlabel="said", ylabel="is", low=0, high=1, numbers=".0f")
     >>> [text.get_text() for text in plt.gcf().axes[0].texts]
@@ -82,7 +84,7 @@ def matrices(
     >>> plt.close()
     """
     across = wrap or len(panels)
-    down, side = -(-len(panels) // across), 1.1 + 0.36 * len(rows)
+    down, side = -(-len(panels) // across), 1.1 + square * len(rows)
     figure, axes = plt.subplots(
         down,
         across,
