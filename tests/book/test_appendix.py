@@ -81,4 +81,4 @@ def test_the_book_s_own():
     library, said = Library(ROOT), {path.stem: appendix(code_cells(path), Library(ROOT)) for path in chapters()}
     assert "def posed(kind: str, basis: str, kappa: float, seed: int) -> Prompt:" in said["conditioning"]
     assert "def rate_used(" in said["conditioning"] and "def run(kind: str, basis: str" in said["conditioning"]
-    assert said["kernel-ridge"] == "" and "metarep_lib.studies.sweep" in library.modules
+    assert said["demo"] == "" and "metarep_lib.studies.sweep" in library.modules

@@ -510,6 +510,7 @@ def test_a_sink_that_underflows_is_reported_and_one_that_does_not_is_not(stateme
             warnings.simplefilter("always")
             answer = network.predict(prompt)
             network.run(prompt)
+        caught = [entry for entry in caught if entry.category is SinkUnderflow]  # a kernel this large may lose digits as well
         assert [entry.category for entry in caught] == ([] if range_left > 0 else [SinkUnderflow] * 2)
         if caught:
             assert network.program.name in str(caught[0].message) and str(dtype) in str(caught[0].message)

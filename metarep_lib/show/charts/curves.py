@@ -9,14 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from torch import Tensor
 
+from metarep_lib.contents import Contents
+
 SMALLEST = 1e-17  # added on log axes: an error of exactly zero is drawn at the lower edge
 Array = np.ndarray | Tensor | Sequence
 THIN, THICK = 0.9, 1.8
 MARKS = "os^Dv"  # of one seed after another
 
 
-@dataclass(frozen=True)
-class Curve:
+@dataclass(frozen=True, eq=False, repr=False)
+class Curve(Contents):
     """One line of a panel.
 
     Args:
