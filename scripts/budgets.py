@@ -13,6 +13,9 @@ of code is one that is neither blank nor a comment alone.
     folded   per cent of these lines that stand in cells with `hide-input`: imports, claims and records may be folded freely
     claims   calls of `claim`, as written: one in a loop is one
     words    of the prose, without code, figures' captions, maths and roles
+    wide     lines of cells, comments too, over 88 columns
+    def      lines of the longest function in a cell, from its `def` to its end
+    hex      hex colours in cells, which name COLOURS, OKABE_ITO and `ramp` instead
 """
 
 import argparse
@@ -31,7 +34,9 @@ from prose import NOT_PROSE, blank, without_code
 
 FILE = BOOK / "budgets.toml"
 Figures = Mapping[str, int]
-NAMES = ("source", "code", "cell", "folded", "claims", "words")
+NAMES = ("source", "code", "cell", "folded", "claims", "words", "wide", "def", "hex")
+COLUMNS = 88
+HEX = r"""["']#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})["']"""
 APART = ("claim", "record")
 COUNTED = "shorten the page (scripts/budgets.py says what is counted)"
 HEADER = """\
@@ -73,6 +78,22 @@ def counted(cell: NotebookNode) -> int:
     return len(code_lines(cell) - apart)
 
 
+def wide_lines(cell: NotebookNode) -> int:
+    """The lines of a cell over `COLUMNS` columns."""
+    return sum(len(line) > COLUMNS for line in cell.source.splitlines())
+
+
+def longest_function(cell: NotebookNode) -> int:
+    """The lines of the longest function that a cell defines, at any depth; its docstring counts."""
+    made = [s for s in statements(cell) if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return max((function.end_lineno - function.lineno + 1 for function in made), default=0)
+
+
+def hex_colours(cell: NotebookNode) -> int:
+    """The hex colours in a cell, in quotes."""
+    return len(re.findall(HEX, cell.source))
+
+
 def words(page: str) -> int:
     """The words of the prose of a page."""
     prose = without_code(page)
@@ -91,7 +112,12 @@ def figures(chapter: Path) -> Figures:
     )
     claims = [1 for cell in cells for made in statements(cell) if function_called(made) == "claim"]
     measured = (page.count("\n"), sum(net), max(net, default=0), 100 * folded / max(sum(net), 1))
-    return dict(zip(NAMES, (*map(round, measured), len(claims), words(page))))
+    form = (
+        sum(map(wide_lines, cells)),
+        max(map(longest_function, cells), default=0),
+        sum(map(hex_colours, cells)),
+    )
+    return dict(zip(NAMES, (*map(round, measured), len(claims), words(page), *form)))
 
 
 def faults(today: Mapping[str, Figures], committed: Mapping[str, Mapping]) -> Iterator[str]:

@@ -93,3 +93,19 @@ def test_what_is_counted(tmp_path):
     assert counted["folded"] == round(100 * 2 / 8)  # of what counts as code: imports and claims may be folded freely
     assert counted["claims"] == 3 and counted["words"] == 5
     assert counted["source"] == len(chapter.read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize(
+    ("name", "faulty", "value", "sound"),
+    [
+        ("wide", "x = 1\n# " + "a" * 87, 1, "# " + "a" * 86),
+        ("def", "if True:\n    def f(x):\n        'Half.'\n\n        return x", 4, "f = abs"),
+        ("hex", "red = '#D55E00'\ngrey = \"#888\"", 2, "x = 1  # 888 of '#12'"),
+    ],
+    ids=["wide", "def", "hex"],
+)
+def test_the_form_of_a_cell_is_counted(tmp_path, name, faulty, value, sound):
+    for source, expected in ((faulty, value), (sound, 0)):
+        chapter = tmp_path / "chapter.md"
+        jupytext.write(new_notebook(cells=[new_code_cell(source)]), chapter, fmt="md:myst")
+        assert budgets.figures(chapter)[name] == expected
