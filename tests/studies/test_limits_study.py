@@ -152,6 +152,15 @@ def test_every_pair_that_is_allowed_is_in_use_or_not():
     assert sorted(zip(readers, sources)) == sorted(blind.pairs) and set(sources) == {mask.n_prefix}
 
 
+def test_what_is_no_number_in_a_masked_token_poisons_softmax_heads_alone():
+    """A weight of exactly zero times NaN is NaN; linear heads never touch it."""
+    prompt = prompt_of(10, k=3, q=2, n=1)
+    prompt = Prompt(prompt.phi[0], prompt.y[0], prompt.phi_query[0], 0.5)
+    tokens, mask = tokenise(prompt), prefix_mask(prompt)
+    assert leaks.poisons(narrow_streams.random_network(4, 8, 0, depth=2), tokens, mask)
+    assert not leaks.poisons(assemble(gradient_descent(4, 2, 0.01)).transformer, tokens, mask)
+
+
 def test_a_longer_context_helps_ridge_regression_by_the_square_root():
     """The error of least squares falls with 1 / sqrt(k): a factor of four from 40 to 640 supports."""
     ridge, causal = long_contexts.errors_of_weights([40, 640], draws=100, seed=1)
