@@ -23,7 +23,8 @@ def moved() -> dict[str, dict[str, str]]:
 def called(place: nodes.Element) -> str:
     """The title of a section, statement or exercise, the first sentence of a caption."""
     title = next(iter(place.findall(lambda node: isinstance(node, nodes.title | nodes.caption))), None)
-    return title.astext().partition(". ")[0].strip(" .()") if title else place["ids"][0]
+    words = title.astext().partition(". ")[0].strip(" .") if title else place["ids"][0]
+    return words[1:-1] if words.startswith("(") and words.endswith(")") else words
 
 
 def line(app, docname: str, old: str, address: str) -> nodes.list_item:
