@@ -69,6 +69,7 @@ def written(notebook: NotebookNode, text: list[str | Code], repository: str) -> 
     cells += code_up_to(None)
     cells.insert(1, install_cell(repository))
     notebook.cells = cells
+    notebook.metadata.pop("widgets", None)  # the state of live widgets is of the kernel that ran
     notebook.nbformat, notebook.nbformat_minor = 4, 5  # the version with cell ids
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
@@ -18,8 +19,8 @@ from metarep_lib.exercises import find
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "scripts")]
 
-from notebook_text import expanded  # noqa: E402
-from notebooks import install_cell  # noqa: E402
+from notebook_text import Code, expanded  # noqa: E402
+from notebooks import install_cell, written  # noqa: E402
 
 SHIPPED = sorted((ROOT / "book").glob("*.ipynb"))
 REPOSITORY, SITE = "https://github.com/someone/somebook", "https://someone.example/book"
@@ -267,6 +268,11 @@ def test_cells_keep_their_order_and_their_code(plain):
     assert kinds == ["m# A chapter", hint, "m## Statements", "m## Code", "c", "c", "m", "c", "m"]
     assert [cell.execution_count for cell in plain[0].cells if cell.cell_type == "code"] == [1, 2, 3, 4]
     assert plain[0].cells[4].source == "x = 6"  # not on the page, but the next cells need it
+
+
+def test_the_state_of_widgets_stays_behind():
+    notebook = new_notebook(cells=[new_code_cell("x = 6")], metadata={"widgets": {"application/vnd.jupyter.widget-state+json": {}}})
+    assert "widgets" not in written(notebook, ["# A chapter", Code(0)], "").metadata
 
 
 def test_a_download_carries_pictures_and_no_live_widgets(plain):
