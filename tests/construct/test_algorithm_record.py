@@ -9,7 +9,7 @@ import torch
 
 import metarep_lib.construct.algorithms as algorithms
 from metarep_lib import Program, assemble
-from metarep_lib.certify import RECURRENCES, certify
+from metarep_lib.certify import RECURRENCES, certify, certify_step
 from metarep_lib.certify.catalogue import UnknownRecurrence
 from metarep_lib.certify.certificate import outputs_of, pose
 from metarep_lib.certify.recurrences.dual import (
@@ -120,6 +120,16 @@ def test_the_recorded_call_makes_the_same_program(name):
 
 
 # ---------------------------------------------------------------- the recurrence it says
+
+
+@pytest.mark.parametrize("t", [3, 10**6])
+def test_a_step_past_the_end_is_refused_and_the_last_is_certified(t):
+    network = assemble(gradient_descent(2, 3, 0.5))
+    weights, config = network.transformer.state_dict(), network.transformer.config
+    settings = dict(stream=network.basis, recurrence=gradient_descent_recurrence(0.5), seed=0)
+    assert certify_step(weights, config, **settings, t=2).holds
+    with pytest.raises(ValueError, match=f"the network has 3 blocks, too few for step {t + 1}"):
+        certify_step(weights, config, **settings, t=t)
 
 
 @names
