@@ -166,6 +166,7 @@ class Ground:
                 page.unlink()
             (self.tree / "book" / "intro.md").write_text(PAGE, encoding="utf-8")
             (self.tree / "_toc.yml").write_text("format: jb-book\nroot: book/intro\n", encoding="utf-8")
+            (self.tree / "book" / "moved.toml").write_text("", encoding="utf-8")  # nothing has moved in a book of one page
             with (self.tree / "Makefile").open("a", encoding="utf-8") as makefile:
                 makefile.write(SMALL)
             self.run("make", "small", **environment)
