@@ -136,6 +136,13 @@ def test_a_table_says_what_is_missing_and_escapes_names():
     assert "<th>&lt;b&gt;</th>" in table(np.ones((1, 1)), rows=["<b>"], columns=["c"])._repr_html_()
 
 
+def test_a_number_that_is_missing_is_a_dash_and_one_that_was_computed_is_shown():
+    held, names = [[1.5, np.nan]], dict(rows=["a"], columns=["b", "c"])
+    assert str(table(held, **names)).splitlines()[1].split("  #")[0].split() == ["a", "1.5", "–"]
+    assert "<td>–</td>" in table(held, **names)._repr_html_() and "nan" not in str(table(held, **names))
+    assert "<td>nan</td>" in table(held, **names, nan="nan")._repr_html_()
+
+
 def test_every_seed_is_a_curve_and_panels_may_have_axes_of_their_own():
     held = np.array([[1.0, 2.0], [1.5, 3.0]])
     panels = {"a": charts.each(held, "#0072B2", "seed"), "b": [charts.Curve([1.0, 2.0], "#0072B2", x=[7, 70])]}
