@@ -8,6 +8,7 @@ import numpy as np
 from metarep_lib.asked import asked, between
 
 ENDS = "  # measured"
+MISSING = "–"  # en dash
 Name = str | int | float
 
 
@@ -64,6 +65,7 @@ def table(
     corner: str = "",
     digits: int = 3,
     most: float | None = None,
+    nan: str = MISSING,
 ) -> Table:
     """A table of numbers with names.
 
@@ -74,6 +76,7 @@ def table(
         corner: What the columns are, above the names of the rows.
         digits: How many of a number are shown.
         most: The largest number that was looked for; what lies above is shown as more than that.
+        nan: How NaN is shown: a dash where a number is missing; ``"nan"`` where NaN is what a computation has said.
 
     Raises:
         ValueError: Names that are not as many as rows or columns.
@@ -81,6 +84,9 @@ def table(
     >>> table(np.array([[1.0, np.inf]]), rows=["steps"], columns=["few", "many"], most=60)
            few  many  # measured
     steps    1  > 60  # measured
+    >>> table(np.array([[1.0, np.nan]]), rows=["steps"], columns=["few", "many"])
+           few  many  # measured
+    steps    1     –  # measured
     """
     values = np.asarray(values)
     if values.shape != (len(rows), len(columns)):
@@ -90,6 +96,8 @@ def table(
         )
 
     def shown(value: float) -> str:
+        if value != value:  # NaN, and nothing else
+            return nan
         return f"{value:.{digits}g}" if most is None or not value > most else f"> {most:g}"
 
     names = [[shown_name(name) for name in of] for of in (rows, columns)]

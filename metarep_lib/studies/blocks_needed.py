@@ -25,15 +25,18 @@ from metarep_lib.numerics.spectrum import errors as spectral
 from metarep_lib.prompt import Prompt
 from metarep_lib.studies.answers import answers, errors_of
 
-__all__ = ["Place", "blocks_needed", "blocks_of_each", "plane", "scale_of", "settled"]
+__all__ = ["Place", "blocks_needed", "blocks_of_each", "errors", "plane", "scale_of", "settled"]
 
 ACCURACY = 1e-6
 TRIED = range(8, 20)  # steps of a network that is read at its end
 
 
-def errors(program: Program, prompts: Prompt) -> tuple[Tensor, Tensor]:
-    """[T] blocks, and [T, B] the relative error after them, read after every step."""
-    trace = assemble(program, device=prompts.phi.device).run(prompts)
+def errors(
+    program: Program, prompts: Prompt, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor]:
+    """[T] blocks, and [T, B] the relative error after them, read after every step; the prompts in float64, whatever the network is in."""
+    network = assemble(program, dtype=dtype, device=prompts.phi.device)
+    trace = network.run(prompts.to(dtype))
     return torch.tensor(trace.step_ends, dtype=torch.float64), errors_of(trace, prompts).cpu()
 
 

@@ -1,16 +1,54 @@
-"""Who goes on learning as the context grows: ridge regression, and where gradient descent rests under a causal mask."""
+"""Ridge regression, and where gradient descent rests under a causal mask: for every ridge, after several passes, and as the context grows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from metarep_lib.certify.statements.limits import causal_fixed_point
-from metarep_lib.numerics import relative_error
+from metarep_lib.construct import ConstructedTransformer
+from metarep_lib.numerics import relative_error, ridge_system
 from metarep_lib.prompt import Prompt
+from metarep_lib.studies.answers import answers
 
-__all__ = ["errors_of_weights", "longest"]
+__all__ = ["distances", "errors_of_weights", "longest", "of_online_learner"]
+
+
+def of_online_learner(prompt: Prompt, diagonal: bool = True, passes: int = 1) -> Tensor:
+    """[*B, q] what the online learner predicts after so many passes: the causal fixed point of the context repeated.
+
+    >>> of_online_learner(Prompt(torch.ones(1, 1), torch.ones(1), torch.ones(1, 1), 1.0), passes=3).item()
+    0.875
+    """
+    repeated = replace(
+        prompt, phi=torch.cat([prompt.phi] * passes, -2), y=torch.cat([prompt.y] * passes, -1)
+    )
+    return ridge_system(repeated).predict(causal_fixed_point(repeated, diagonal))
+
+
+def distances(solver: ConstructedTransformer, prompts: Prompt, ridges: Sequence[float]) -> Tensor:
+    """Relative distances to ridge regression: of the fixed point under the strict mask, of that with the diagonal, and of a causal solver at the last token.
+
+    Args:
+        solver: it is asked the first query alone, which stands last.
+        prompts: a batch.
+        ridges: that the prompts are given, one after another.
+
+    Returns:
+        [3, B, ridges].
+    """
+    found = []
+    for ridge in ridges:
+        asked = replace(prompts, ridge=float(ridge))
+        last, f = replace(asked, phi_query=asked.phi_query[:, :1], y_query=None), answers(asked)
+        rests = [
+            relative_error(of_online_learner(asked, diagonal), f) for diagonal in (False, True)
+        ]
+        missed = (solver.predict(last)[:, 0] - f[:, 0]).abs() / f.abs().max(-1).values
+        found.append(torch.stack([*rests, missed]))
+    return torch.stack(found, dim=-1).cpu()
 
 
 def longest(k: int, draws: int, seed: int) -> tuple[Prompt, Tensor]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from metarep_lib.numerics import look_ahead_step, relative_error, ridge_system
 from metarep_lib.prompt import Prompt
+from metarep_lib.rounding import in_last_place
 from metarep_lib.studies.answers import answers, lowest
 from metarep_lib.tasks import geometric_spectrum, synthetic_prompt
 
@@ -21,6 +22,7 @@ __all__ = [
     "foretold",
     "looking_ahead",
     "posed",
+    "redrawn_errors",
     "shortened",
     "theta_over_bracket",
 ]
@@ -144,6 +146,22 @@ def best_errors(
     True
     """
     return lowest(errors(prompts, looking_ahead(prompts.to(dtype), change)))
+
+
+def redrawn_errors(prompts: Prompt, n_draws: int) -> Tensor:
+    """[n_draws, *B] the same for copies of the prompts whose entries are moved in the last place.
+
+    >>> found = redrawn_errors(posed(10.0, n_prompts=3), n_draws=2)
+    >>> bool((found[0] != found[1]).all()), bool((found < 1e-11).all())
+    (True, True)
+    """
+    exact = (prompts.phi, prompts.y, prompts.phi_query)
+    return torch.stack(
+        [
+            best_errors(Prompt(*(in_last_place(x, draw) for x in exact), prompts.ridge))
+            for draw in range(n_draws)
+        ]
+    )
 
 
 def theta_over_bracket(prompts: Prompt, states: list[State]) -> Tensor:

@@ -22,6 +22,7 @@ from metarep_lib.studies.sweep import Sweep, Swept
 __all__ = [
     "STEPS",
     "SWEEP",
+    "corner",
     "correlation",
     "grid",
     "needed",
@@ -107,6 +108,13 @@ def tail_counts(rows: list[dict], tolerance: float) -> np.ndarray:
     return np.array(
         [tail_count(np.array(row["mu"]), row["ridge"], tolerance) for row in rows], float
     )
+
+
+def corner(swept: Swept, law: str, tolerance: float) -> tuple[float, float]:
+    """The tail count and the effective dimension of a law, medians over seeds."""
+    rows = rows_of(swept, law, 1.0)
+    d_eff = [row["d_eff"] for row in rows]
+    return float(np.median(tail_counts(rows, tolerance))), float(np.median(d_eff))
 
 
 def needed(rows: list[dict], name: str, tolerance: float) -> tuple[np.ndarray, np.ndarray]:

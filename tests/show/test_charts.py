@@ -121,7 +121,31 @@ def test_crosses_of_a_map_stand_at_the_least_of_every_column():
     values = np.array([[3.0, 1.0], [2.0, 2.0]])
     charts.maps({"a": values}, [1, 2], [0.1, 1.0], xlabel="t", ylabel="r", quantity="q", low=1, high=3)
     figure = plt.gcf()
-    assert list(figure.axes[0].lines[0].get_ydata()) == [1.0, 0.1]
+    assert figure.axes[0].lines[0].get_ydata() == pytest.approx([1.0, 0.1])
+
+
+def test_a_map_has_rows_of_its_own_a_contour_where_the_level_is_and_curves_for_the_crosses():
+    x, y = [1, 2, 3], {"a": [0, 1], "b": [0, 1, 5]}
+    panels = {title: np.add.outer(np.array(rows), x).astype(float) for title, rows in y.items()}  # x + y
+    contours = {"a": [(2.5, charts.Curve(panels["a"], "black", "--"))]}
+    over = {"a": [charts.Curve([0, 1], "#0072B2", x=[2, 2])], "b": []}
+    charts.maps(panels, x, y, xlabel="t", ylabel="m", quantity="q", low=0, high=9, yscale="linear", contours=contours, over=over, wrap=1)
+    first, second, bar = plt.gcf().axes
+    (contour,) = (line for line in first.collections if hasattr(line, "levels"))
+    assert contour.get_paths()[0].vertices.sum(1) == pytest.approx(2.5)
+    assert [list(line.get_ydata()) for line in first.lines] == [[0, 1]] and not second.lines
+    assert first.get_ylim() == (0, 1) and second.get_ylim()[1] > 5 and first.get_yscale() == "linear"
+    assert first.get_position().y0 > second.get_position().y1 and second.get_xlabel() == "t" == first.get_xlabel() + "t"
+
+
+def test_a_row_of_panels_may_have_a_scale_and_ends_of_its_own():
+    curve = [charts.Curve([1.0, 0.1], "#0072B2")]
+    rows = {"error": {"a": curve, "b": [charts.Curve([1.0, 0.1], "#0072B2", x=[5, 9])]}, "steps": {"a": curve, "b": curve}}
+    charts.lines(rows, [0, 1], xlabel="x", yscale={"error": "log"}, ylim={"error": (1e-3, 4)}, share="row", share_x="col")
+    a, b, c, d = plt.gcf().axes
+    assert [axis.get_yscale() for axis in (a, b, c, d)] == ["log", "log", "linear", "linear"]
+    assert a.get_ylim() == b.get_ylim() == (1e-3, 4) and c.get_ylim() == d.get_ylim() != (1e-3, 4)
+    assert a.get_xlim() == c.get_xlim() and b.get_xlim() == d.get_xlim() != a.get_xlim()
 
 
 def test_more_colours_than_can_be_told_apart_are_refused():
@@ -134,6 +158,13 @@ def test_a_table_says_what_is_missing_and_escapes_names():
         table(np.ones((2, 2)), rows=["a"], columns=["b", "c"])
     assert str(table(np.ones((1, 1)), rows=["a"], columns=["b"], corner="κ")).startswith("κ  b")
     assert "<th>&lt;b&gt;</th>" in table(np.ones((1, 1)), rows=["<b>"], columns=["c"])._repr_html_()
+
+
+def test_a_number_that_is_missing_is_a_dash_and_one_that_was_computed_is_shown():
+    held, names = [[1.5, np.nan]], dict(rows=["a"], columns=["b", "c"])
+    assert str(table(held, **names)).splitlines()[1].split("  #")[0].split() == ["a", "1.5", "–"]
+    assert "<td>–</td>" in table(held, **names)._repr_html_() and "nan" not in str(table(held, **names))
+    assert "<td>nan</td>" in table(held, **names, nan="nan")._repr_html_()
 
 
 def test_every_seed_is_a_curve_and_panels_may_have_axes_of_their_own():

@@ -89,3 +89,24 @@ def test_value_and_bound_of_squaring_by_hand_and_nearly_attained():
     lowest = np.array([1e-3, 1.0]), np.array([1.0, 0.0])
     assert 0.99 < squaring_used(*lowest, 4) <= 1
     assert squaring_error(*lowest, 4) > squaring_bound(lowest[0], 5)  # the mutant: a squaring more
+
+
+def test_copies_redrawn_in_the_last_place_say_the_same_until_rounding_ends_it():
+    prompts = look_ahead.posed(10.0, n_prompts=3)
+    drawn = look_ahead.redrawn_errors(prompts, n_draws=3)
+    assert drawn.shape == (3, 3) and drawn.unique().numel() == 9
+    assert (drawn < 1e3 * 2.0**-53 * 10.0**2).all()  # the law of its floor, u kappa^2
+
+
+def test_errors_are_those_of_another_library_and_end_where_single_precision_does():
+    prompts = diabetes_prompt(40, 20, ridge=10.0, seed=3, n_prompts=1)
+    system = ridge_system(one_of(prompts))
+    f = system.predict(torch.linalg.solve(system.A, system.y))
+    expected = (system.predict(by_scipy(one_of(prompts), 6)) - f).norm(dim=-1) / f.norm()
+    ends = {}
+    for dtype in (torch.float64, torch.float32):
+        blocks, error = blocks_needed.errors(two_block_conjugate_gradient(10, 20), prompts, dtype)
+        ends[dtype] = error.min()
+        torch.testing.assert_close(error[:5, 0], expected[:5], rtol=1e-2, atol=0)
+        assert blocks.tolist() == list(range(0, 41, 2))
+    assert ends[torch.float64] < 1e-12 and 1e-9 < ends[torch.float32] < 1e-4

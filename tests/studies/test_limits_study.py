@@ -12,6 +12,7 @@ from sklearn.linear_model import Ridge
 from metarep_lib import Prompt, assemble, conjugate_gradient, gradient_descent
 from metarep_lib.certify import leakage_by_change
 from metarep_lib.certify.statements import limits as statements
+from metarep_lib.construct.algorithms import causal_conjugate_gradient
 from metarep_lib.network.tokens import prefix_mask, tokenise
 from metarep_lib.studies import leaks, long_contexts, narrow_streams, sizes
 
@@ -166,3 +167,22 @@ def test_a_longer_context_helps_ridge_regression_by_the_square_root():
     ridge, causal = long_contexts.errors_of_weights([40, 640], draws=100, seed=1)
     assert ridge[0] / ridge[1] == pytest.approx(4, rel=0.25)
     assert causal[0] / causal[1] == pytest.approx(1, rel=0.25)
+
+
+@pytest.mark.parametrize("passes", [1, 2, 5])
+def test_passes_over_equal_supports_are_a_geometric_series(passes):
+    """w = 1 - (1 - 1 / m)^(k passes), m = 1 + lambda with the diagonal and lambda without."""
+    ones = torch.ones(3, 1).double()
+    prompt = Prompt(ones, ones[:, 0], ones[:1], 1.5)
+    for diagonal, m in ((True, 2.5), (False, 1.5)):
+        said = long_contexts.of_online_learner(prompt, diagonal, passes).item()
+        assert said == pytest.approx(1 - (1 - 1 / m) ** (3 * passes), rel=1e-9)
+
+
+def test_of_one_support_the_fixed_point_with_the_diagonal_is_ridge_regression_and_the_strict_one_is_off_by_a_formula():
+    """alpha is y / (lambda + phi^2), or y / lambda: too large by phi^2 / lambda of itself."""
+    prompts, ridges = prompt_of(11, k=1), [0.5, 4.0]
+    strict, own, solved = long_contexts.distances(assemble(causal_conjugate_gradient(4, 4)), prompts, ridges)
+    expected = prompts.phi.square().sum(-1) / torch.tensor(ridges)
+    torch.testing.assert_close(strict, expected, rtol=1e-9, atol=0)
+    assert own.max() < 1e-12 and solved.max() < 1e-10

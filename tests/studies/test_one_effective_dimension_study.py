@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from metarep_lib.studies import load_sweep, plane, rates
+from metarep_lib.studies import knobs, load_sweep, plane, rates
 from metarep_lib.studies.answers import answers
+from metarep_lib.studies.sweep import Swept
 from metarep_lib.tasks import SPECTRA
 
 
@@ -57,3 +58,25 @@ def test_a_rate_is_read_off_between_a_tenth_and_the_floor():
     assert rates.rate(error, 5 * np.arange(7)) == pytest.approx(0.4)
     few = rates.of_networks(load_sweep("conditioning"))
     assert few["geometric", 32, 100.0] > rates.promised(100.0) and ("geometric", 32, 1e6) not in few
+
+
+def test_a_number_of_steps_that_is_never_reached_is_no_number():
+    grid = {"kernel": ["linear"], "knob": ["depth"], "level": [0, 1], "seed": [0, 1, 2]}
+    rows = [
+        dict(kernel="linear", knob="depth", level=level, seed=seed, value=10.0 * level, needed=(7 + seed, 81)[level], error=81.0)
+        for level in (0, 1)
+        for seed in (0, 1, 2)
+    ]
+    found, at = Swept(grid, rows, {}), dict(kernel="linear", knob="depth")
+    assert knobs.levels(found, **at).tolist() == [0, 10]
+    np.testing.assert_array_equal(knobs.turned(found, "needed", **at), [[7, np.nan], [8, np.nan], [9, np.nan]])
+    np.testing.assert_array_equal(knobs.median(found, "needed", **at), [8, np.nan])
+    assert knobs.median(found, "error", **at).tolist() == [81, 81]  # an error may be any number
+
+
+def test_a_wider_law_s_corner_is_where_its_eigenvalues_end():
+    """Of equal eigenvalues above the ridge all but a hundredth of them count for a tenth, since the weighted tail is a root."""
+    rows = [
+        {"law": "flat", "factor": factor, "mu": [1.0] * 100, "ridge": 1.0, "d_eff": 50.0 * factor} for factor in (1.0, 1.0, 10.0)
+    ]
+    assert plane.corner(Swept({}, rows, {}), "flat", tolerance=0.1) == (99, 50)

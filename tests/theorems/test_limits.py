@@ -31,6 +31,7 @@ from metarep_lib.certify.recurrences.dual import (
     narrow_gradient_descent_recurrence,
     narrow_ridge_gradient_descent_recurrence,
 )
+from metarep_lib.certify.statements import limits as statements
 from metarep_lib.construct.algorithms import (
     copied_gradient_descent,
     narrow_gradient_descent,
@@ -75,18 +76,13 @@ def forced(pair, W_E):
     return pair.error
 
 
-def error_in_m_channels(m, p, ridge):
-    """What they force at least."""
-    return 1 / (1 + ridge) if m < p else 1 / (4 + ridge) if m == p else 0.0
-
-
 @certifies(
     "thm-blind",
-    statement=error_in_m_channels,
+    statement=statements.blind_bound,
     mutants={
-        "p + 1 channels are blind as well": lambda m, p, ridge: error_in_m_channels(min(m, p), p, ridge),
+        "p + 1 channels are blind as well": lambda m, p, ridge: statements.blind_bound(min(m, p), p, ridge),
         "unit lengths and answers +-1 / (1 + lambda) in p channels as well": lambda m, p, ridge: 1 / (1 + ridge) if m <= p else 0.0,
-        "half the ridge in case 2": lambda m, p, ridge: 1 / (1 + ridge / 2) if m < p else error_in_m_channels(m, p, ridge),
+        "half the ridge in case 2": lambda m, p, ridge: 1 / (1 + ridge / 2) if m < p else statements.blind_bound(m, p, ridge),
     },
 )
 @settings(max_examples=20)
@@ -343,42 +339,30 @@ def test_the_narrow_network_is_gradient_descent_for_the_ridge_problem(statement,
     tolerances.assert_within(shown - textbook, 4 * p * floor)
 
 
-def narrow_error(size, y, ridge, blocks, along=1.0):
-    """Of the narrow network on one support of this size, query at this cosine, without what rounding may add."""
-    phi, x = torch.tensor([[size, 0.0]], dtype=torch.float64), torch.tensor([[along, (1 - along**2) ** 0.5]], dtype=torch.float64)
-    prompt = Prompt(phi, torch.tensor([y], dtype=torch.float64), x, ridge)
-    f = assemble(narrow_gradient_descent(2, blocks, 1 / (4 + ridge))).predict(prompt.with_ridge_as_supports())
-    return float((f - answer(prompt)).abs().max() - tolerances.drift(torch.float64, blocks) / ridge**0.5)
-
-
-def narrow_tolerance(ridge, blocks):
-    return (4 / (4 + ridge)) ** blocks / ridge**0.5
-
-
 @certifies(
     "cor-exact-width",
-    statement=narrow_tolerance,
+    statement=statements.narrow_bound,
     mutants={
-        "rate 3.99 / (4 + lambda)": lambda ridge, blocks: (3.99 / (4 + ridge)) ** blocks / ridge**0.5,
-        "1 / (1.01 sqrt(lambda))": lambda ridge, blocks: narrow_tolerance(ridge, blocks) / 1.01,
+        "rate 3.99 / (4 + lambda)": lambda ridge, blocks: statements.narrow_bound(ridge, blocks) * (3.99 / 4) ** blocks,
+        "1 / (1.01 sqrt(lambda))": lambda ridge, blocks: statements.narrow_bound(ridge, blocks) / 1.01,
     },
 )
 @settings(max_examples=30)
-@given(st.floats(0, 2), st.floats(-2, 2), st.floats(-3, 2), st.integers(1, 30), st.floats(-1, 1))
-@example(0.01, 2.0, -4.0, 20, 1.0)
-def test_the_narrow_network_meets_every_tolerance(statement, size, y, log_ridge, blocks, along):
-    assert narrow_error(size, y, 10**log_ridge, blocks, along) <= statement(10**log_ridge, blocks)
+@given(st.floats(0, 2), st.floats(-3, 2), st.integers(1, 30))
+@example(0.01, -4.0, 20)
+def test_the_narrow_network_meets_every_tolerance(statement, size, log_ridge, blocks):
+    """The target is the largest there may be, and the error is proportional to it; one query of many lies along the support."""
+    ridge = 10**log_ridge
+    rounding = tolerances.drift(torch.float64, blocks) / ridge**0.5
+    assert statements.narrow_error(size, ridge, blocks) <= statement(ridge, blocks) + rounding
 
 
 @certifies("cor-exact-width")
 def test_a_search_comes_close_to_the_rate(record_property):
-    def loss(z):
-        size, ridge = np.clip(z[0], 0, 2), np.exp(np.clip(z[1], -10, 3))
-        return -narrow_error(size, 2.0, ridge, 10) / narrow_tolerance(ridge, 10)
-
-    tightness = -scipy.optimize.minimize(loss, [0.5, -2.0], method="Nelder-Mead", options={"maxfev": 80}).fun
+    start, few = [0.5, -2.0], {"maxfev": 80}
+    tightness = -scipy.optimize.minimize(lambda z: -statements.narrow_used(*z), start, method="Nelder-Mead", options=few).fun
     record_property("tightness", float(tightness))
-    assert 0.99 < tightness <= 1
+    assert 0.99 < tightness <= 1 + 1e-9
 
 
 def shrunken_sum(K, y, ridge, eta, steps):
@@ -415,10 +399,10 @@ def test_what_the_network_with_the_ridge_as_a_channel_says_is_a_sum_of_shrunken_
 
 @certifies(
     "prop-ridge-channel",
-    statement=lambda ridge, eta: (ridge / (1 - eta * ridge), ridge / (1 + eta * ridge)),
+    statement=(statements.ridge_reached, statements.ridge_to_tell),
     mutants={
-        "the ridge it is given": lambda ridge, eta: (ridge, ridge / (1 + eta * ridge)),
-        "lambda (1 - eta lambda) to be told": lambda ridge, eta: (ridge / (1 - eta * ridge), ridge * (1 - eta * ridge)),
+        "the ridge it is given": (lambda ridge, eta: ridge, statements.ridge_to_tell),
+        "lambda (1 - eta lambda) to be told": (statements.ridge_reached, lambda ridge, eta: ridge * (1 - eta * ridge)),
     },
 )
 @pytest.mark.parametrize("ridge", [0.5, 2.0])
@@ -429,7 +413,7 @@ def test_the_ridge_as_a_channel_gives_a_larger_ridge_and_can_be_told_the_right_o
     def with_ridge(other):
         return Prompt(prompt.phi, prompt.y, prompt.phi_query, other)
 
-    says, (solved, told) = assemble(narrow_ridge_gradient_descent(3, 400, eta)), statement(ridge, eta)
+    says, (solved, told) = assemble(narrow_ridge_gradient_descent(3, 400, eta)), (of(ridge, eta) for of in statement)
     tolerances.assert_within(says.predict(prompt) - answer(with_ridge(solved)), 1e-11)
     tolerances.assert_within(says.predict(with_ridge(told)) - answer(prompt), 1e-11)
 
@@ -479,22 +463,18 @@ def test_sizes_below_one_are_refused(make):
 
 @certifies(
     "prop-dual-out-of-reach",
-    statement=lambda ridge: 1 / (ridge * (2 + ridge)),
+    statement=statements.twin_bound,
     mutants={"1 / lambda^2": lambda ridge: 1 / ridge**2, "1 / (lambda (1.99 + lambda))": lambda ridge: 1 / (ridge * (1.99 + ridge))},
 )
 @settings(max_examples=30)
 @given(ridges, st.floats(-1, 1), st.floats(-100, 100))
 @example(1.0, 0.5, 0.0)
 def test_the_first_of_two_twins_cannot_know(statement, ridge, y_1, held):
-    twins = torch.ones(2, 1).double()
-    alphas = [
-        solvers.cholesky(ridge_system(Prompt(twins, torch.tensor([y_1, y_2], dtype=torch.float64), twins[:0], ridge))).alpha[0].item()
-        for y_2 in (1.0, -1.0)
-    ]
-    bound = statement(ridge)
-    for number in (held, sum(alphas) / 2):  # the mean of the two attains the bound
-        assert max(abs(alpha - number) for alpha in alphas) >= bound * (1 - 1e-9)
-    assert alphas == pytest.approx([((1 + ridge) * y_1 - y_2) * bound for y_2 in (1, -1)], rel=1e-8, abs=1e-9 * bound)
+    bound, mean = statement(ridge), (1 + ridge) * y_1 / (ridge * (2 + ridge))
+    assert statements.twin_error(held, ridge, y_1) >= bound * (1 - 1e-9)
+    assert statements.twin_error(mean, ridge, y_1) == pytest.approx(bound, rel=1e-8)  # half way between the two: attained
+    for number in (mean + bound, mean - bound):  # alpha*_1 for y_2 = -1 and 1
+        assert statements.twin_error(number, ridge, y_1) == pytest.approx(2 * bound, rel=1e-8)
 
 
 @certifies(
@@ -524,7 +504,7 @@ def test_the_least_mean_squared_error_is_what_the_inverse_says(statement, seed, 
         assert ((alpha[:, i] - anything) ** 2).mean() >= bound * (1 - 1e-9)
         assert ((alpha[:, i] - best) ** 2).mean() == pytest.approx(bound, abs=1e-12)
         total += bound
-    part = 0.5 * (1 - (np.diag(inverse) ** 2).sum() / (inverse**2).sum())
+    part = float(statements.out_of_reach(torch.from_numpy(phi @ phi.T + 0.5 * np.eye(k))))
     assert total == pytest.approx(part * (alpha**2).sum(1).mean()) and part < 0.5
 
 
@@ -674,23 +654,23 @@ def test_the_distance_to_ridge_regression_is_the_formula(statement):
         assert (off == exact_solve(lower(phi, ridge, diagonal), statement(phi @ phi.T, diagonal) @ star)).all()
 
 
-def causal_distance(phi, star, ridge):
-    K = phi @ phi.T
-    return np.linalg.norm(np.linalg.solve(np.tril(K) + ridge * np.eye(len(K)), K @ star + ridge * star) - star)
+def with_another_h(h):
+    """The bound with this h(mu, d's, lambda) in the place of its own."""
 
+    def bound(phi, star, ridge):
+        K = phi @ phi.T
+        other = h(torch.linalg.eigvalsh(K)[0].clamp(min=0), K.diagonal(), ridge)
+        return statements.causal_distance_bound(phi, star, ridge) * statements.coercivity(K, ridge) / other
 
-def causal_distance_bound(phi, star, ridge, half=0.5, d=np.min):
-    K = phi @ phi.T
-    h = ridge + half * (max(np.linalg.eigvalsh(K)[0], 0.0) + d(K.diagonal()))
-    return np.linalg.norm(np.triu(K, 1), 2) * np.linalg.norm(star) / h
+    return bound
 
 
 @certifies(
     "prop-causal-distance",
-    statement=causal_distance_bound,
+    statement=statements.causal_distance_bound,
     mutants={
-        "0.6 in the place of the half": lambda *prompt: causal_distance_bound(*prompt, half=0.6),
-        "d the largest K_ii": lambda *prompt: causal_distance_bound(*prompt, d=np.max),
+        "0.6 in the place of the half": with_another_h(lambda mu, d, ridge: ridge + 0.6 * (mu + d.min())),
+        "d the largest K_ii": with_another_h(lambda mu, d, ridge: ridge + 0.5 * (mu + d.max())),
     },
 )
 @given(seeds, st.integers(2, 6), st.integers(1, 5), st.floats(-3, 3))
@@ -703,19 +683,16 @@ def test_the_distance_to_ridge_regression_is_within_its_bound(statement, seed, k
         (example, np.array([0.0, 1.0, 0.0]), 1e-3),
         (rng.standard_normal((k, p)), rng.standard_normal(k), 10**log_ridge),
     ):
-        assert causal_distance(phi, star, ridge) <= statement(phi, star, ridge) * (1 + 1e-9)
+        posed = torch.from_numpy(phi), torch.from_numpy(star), ridge
+        assert statements.causal_distance(*posed) <= statement(*posed) * (1 + 1e-9)
 
 
 @certifies("prop-causal-distance")
 def test_a_search_comes_close_to_the_distance(record_property):
-    def loss(z):
-        prompt = z[:9].reshape(3, 3), z[9:12], np.exp(np.clip(z[12], -5, 5))
-        return -causal_distance(*prompt) / causal_distance_bound(*prompt)
-
     start = np.concatenate([np.eye(3).ravel() + 0.1, [0.0, 0.5, 1.0, 0.0]])
-    tightness = -scipy.optimize.minimize(loss, start, method="Powell", options={"maxiter": 12}).fun
-    record_property("tightness", float(tightness))
-    assert 0.99 < tightness <= 1 + 1e-9
+    search = scipy.optimize.minimize(lambda flat: -statements.causal_used(flat), start, method="Powell", options={"maxiter": 12})
+    record_property("tightness", float(-search.fun))
+    assert 0.99 < -search.fun <= 1 + 1e-9
 
 
 @certifies(

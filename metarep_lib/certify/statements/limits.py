@@ -15,15 +15,19 @@ from metarep_lib.numerics import ridge_system, solvers
 from metarep_lib.prompt import Prompt
 
 __all__ = [
+    "blind_bound",
     "causal_distance",
     "causal_distance_bound",
     "causal_fixed_point",
     "causal_used",
+    "coercivity",
     "forced_error",
     "narrow_bound",
     "narrow_error",
     "narrow_used",
     "out_of_reach",
+    "ridge_reached",
+    "ridge_to_tell",
     "twin_bound",
     "twin_error",
 ]
@@ -42,6 +46,15 @@ def forced_error(kernel: np.ndarray, ridge: float) -> float:
     embedding = torch.zeros(input_basis(2).size, 2, dtype=torch.float64)
     embedding[:3] = torch.from_numpy(np.linalg.svd(kernel[None])[2][1:].T)
     return blind_pair(embedding, 2, ridge).error
+
+
+def blind_bound(m: int, p: int, ridge: float) -> float:
+    """Its bound, points 1 and 2: what the blind pair of an embedding of p + 1 numbers into m channels forces at least.
+
+    >>> [blind_bound(m, p=4, ridge=1.0) for m in (3, 4, 5)]
+    [0.5, 0.2, 0.0]
+    """
+    return 1 / (1 + ridge) if m < p else 1 / (4 + ridge) if m == p else 0.0
 
 
 def narrow_error(size: float, ridge: float, blocks: int) -> float:
@@ -81,18 +94,37 @@ def narrow_used(size: float, log_ridge: float, blocks: int = 10) -> float:
     return narrow_error(np.clip(size, 0, 2), ridge, blocks) / narrow_bound(ridge, blocks)
 
 
-def twin_error(held: float, ridge: float) -> float:
+def ridge_reached(ridge: float, eta: float) -> float:
+    """The ridge that the network of `prop-ridge-channel` converges to, lambda / (1 - eta lambda).
+
+    >>> ridge_reached(1.0, eta=0.5)
+    2.0
+    """
+    return ridge / (1 - eta * ridge)
+
+
+def ridge_to_tell(ridge: float, eta: float) -> float:
+    """The ridge that it has to be told, lambda / (1 + eta lambda).
+
+    >>> ridge_to_tell(2.0, eta=0.5)
+    1.0
+    """
+    return ridge / (1 + eta * ridge)
+
+
+def twin_error(held: float, ridge: float, y_1: float = 1.0) -> float:
     """The value of `prop-dual-out-of-reach`, point 1: how far from alpha*_1 token 1 of two equal supports is, for the worse of y_2 = 1 and -1.
 
     Args:
-        held: what it holds for y_1 = 1.
+        held: what it holds.
         ridge: lambda.
+        y_1: its target.
 
     >>> round(twin_error(2 / 3, ridge=1.0), 9)  # alpha*_1 is 1/3 or 1
     0.333333333
     """
     twins = torch.ones(2, 1, dtype=torch.float64)
-    targets = torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64)
+    targets = torch.tensor([[y_1, 1.0], [y_1, -1.0]], dtype=torch.float64)
     system = ridge_system(Prompt(twins.expand(2, 2, 1), targets, twins.expand(2, 2, 1), ridge))
     return float((solvers.cholesky(system).alpha[:, 0] - held).abs().max())
 
@@ -150,17 +182,26 @@ def causal_distance(phi: Tensor, star: Tensor, ridge: float) -> Tensor:
     return (causal_fixed_point(Prompt(phi, y, phi[..., :0, :], ridge), True) - star).norm(dim=-1)
 
 
+def coercivity(K: Tensor, ridge: float) -> Tensor:
+    """h = lambda + (mu + d) / 2, the largest number the proof finds with z . M z >= h ||z||^2, [*B, k, k] to [*B].
+
+    >>> round(coercivity(torch.ones(2, 2), ridge=1.0).item(), 6)  # mu is 0 and d is 1
+    1.5
+    """
+    mu = torch.linalg.eigvalsh(K)[..., 0].clamp(min=0)
+    return ridge + 0.5 * (mu + K.diagonal(dim1=-2, dim2=-1).min(-1).values)
+
+
 def causal_distance_bound(phi: Tensor, star: Tensor, ridge: float) -> Tensor:
-    """Its bound: ||U||_2 ||alpha*|| / (lambda + (mu + d) / 2).
+    """Its bound: ||U||_2 ||alpha*|| / h.
 
     >>> phi = torch.tensor([[1.0], [1.0]])
     >>> round(causal_distance_bound(phi, torch.tensor([0.0, 1.0]), ridge=1.0).item(), 6)  # 1 / (1 + 1/2)
     0.666667
     """
     K = phi @ phi.mT
-    mu = torch.linalg.eigvalsh(K)[..., 0].clamp(min=0)
-    h = ridge + 0.5 * (mu + K.diagonal(dim1=-2, dim2=-1).min(-1).values)
-    return torch.linalg.matrix_norm(torch.triu(K, 1), 2) * star.norm(dim=-1) / h
+    U = torch.triu(K, 1)
+    return torch.linalg.matrix_norm(U, 2) * star.norm(dim=-1) / coercivity(K, ridge)
 
 
 def causal_used(flat: np.ndarray) -> float:

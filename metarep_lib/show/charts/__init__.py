@@ -5,7 +5,7 @@ drawn is decided here. Every function shows its figure and gives nothing back fo
 
 lines      curves with bands over a common axis; errors: against steps, logarithmic; swept: read off a sweep
 diagonal   before against after
-maps       a quantity over a grid; matrices: of pairs of names
+maps       a quantity over a grid, with contours and curves; matrices: of pairs of names
 shares     parts of wholes, stacked
 marks      a number for every place and kind; dots: every draw of it, in several panels
 kinds      every draw of several kinds, by place

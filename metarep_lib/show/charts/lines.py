@@ -11,6 +11,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormat
 from metarep_lib.show.charts.curves import Array, Curve, Panels, draw, show_legend
 
 Rows = Mapping[str, Panels]
+Ends = tuple[float | None, float | None]
 Ticks = Sequence[float] | Mapping[float, str] | Literal["curves"] | None
 
 
@@ -20,10 +21,10 @@ def lines(
     *,
     xlabel: str,
     xscale: str = "linear",
-    yscale: str = "linear",
-    ylim: tuple[float | None, float | None] | None = None,
+    yscale: str | Mapping[str, str] = "linear",
+    ylim: Ends | Mapping[str, Ends] | None = None,
     share: bool | str = True,
-    share_x: bool = True,
+    share_x: bool | str = True,
     ticks: Ticks = None,
     wrap: int | None = None,
     size: tuple[float, float] = (3.7, 3.2),
@@ -38,10 +39,10 @@ def lines(
         x: [n] where the curves stand that do not say it themselves.
         xlabel: Of the horizontal axes.
         xscale: ``"linear"``, ``"log"``; so is yscale.
-        yscale: Of the vertical axes.
-        ylim: Their ends.
+        yscale: Of the vertical axes; or label of a row -> its own, linear where it has none.
+        ylim: Their ends; or label of a row -> its own.
         share: Whether all panels have one vertical axis; ``"row"``: those of a row.
-        share_x: Whether all have one horizontal axis.
+        share_x: Whether all have one horizontal axis; ``"col"``: those of a column.
         ticks: Where the horizontal axes have ticks, written as they are or by their names; ``"curves"``: where the first of each panel stands; None for where they fall.
         wrap: With one row alone, the number of panels side by side; the rest goes below.
         size: Width and height of a panel.
@@ -63,17 +64,18 @@ def lines(
         down,
         across,
         figsize=(size[0] * across, size[1] * down),
-        sharex=share_x and not own,
+        sharex=share_x if not own else False,
         sharey=share if not own else False,
         squeeze=False,
     )
     places, scaled = iter(axes.flat), []
+    scales, ends = (by_row(of, rows) for of in (yscale, ylim))
     for row, (label, panels) in enumerate(rows.items()):
         for number, (title, curves) in enumerate(panels.items()):
             special = dict((own or {}).get(title, {}))
             usual = {
                 "xscale": xscale,
-                "yscale": yscale,
+                "yscale": scales.get(label, "linear"),
                 "ylabel": "" if number % across else label,
                 "title": "" if row else title,
             }
@@ -82,10 +84,20 @@ def lines(
             if special:
                 show_legend(axis, {}, "best")
             else:
-                scaled.append(axis)
-    for axis in scaled if ylim else ():  # once all is drawn: an end that is None stays where it is
-        axis.set_ylim(*ylim)
+                scaled.append((axis, ends.get(label)))
+    for axis, limits in scaled:  # once all is drawn: an end that is None stays where it is
+        if limits:
+            axis.set_ylim(*limits)
     finish(axes, list(places), xlabel, ticks, legend or {}, place)
+
+
+def by_row(value: Any, rows: Rows) -> Mapping[str, Any]:
+    """What every row has, from one value for all or from a value for each that has its own.
+
+    >>> by_row("log", {"up": {}, "down": {}}), by_row({"up": "log"}, {"up": {}, "down": {}})
+    ({'up': 'log', 'down': 'log'}, {'up': 'log'})
+    """
+    return value if isinstance(value, Mapping) else dict.fromkeys(rows, value)
 
 
 def set_ticks(axis: Axes, ticks: Ticks) -> None:

@@ -6,47 +6,103 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from metarep_lib.show.charts.curves import Curve, draw
+from metarep_lib.show.palette import COLOURS
+
+Contours = Sequence[tuple[float, Curve]]  # (level, a look and [len(y), len(x)] of a quantity)
+
 
 def maps(
     panels: Mapping[str, np.ndarray],
     x: Sequence[float],
-    y: Sequence[float],
+    y: Sequence[float] | Mapping[str, Sequence[float]],
     *,
     xlabel: str,
     ylabel: str,
     quantity: str,
     low: float,
     high: float,
+    yscale: str = "log",
+    contours: Mapping[str, Contours] | None = None,
+    over: Mapping[str, Sequence[Curve]] | None = None,
+    wrap: int | None = None,
 ) -> None:
-    """A quantity over a grid, a panel for every title; crosses at the least value of every column.
+    """A quantity over a grid, a panel for every title; crosses at the least value of every column, or what is asked for.
 
     Args:
         panels: Title -> [len(y), len(x)].
         x: Values on the horizontal axis.
-        y: Values on the vertical one, logarithmic.
+        y: Values on the vertical one; or title -> those of the panel.
         xlabel: Of the horizontal axis.
         ylabel: Of the vertical one.
         quantity: Label of the colour bar.
         low: Value of the lightest colour.
         high: Value of the darkest.
+        yscale: ``"linear"`` or ``"log"``.
+        contours: Title -> levels, each with a curve whose values are those of a quantity over the grid: drawn where it has the level.
+        over: Title -> curves, in the place of the crosses.
+        wrap: The number of panels side by side; the rest goes below.
 
     >>> maps({"a": np.eye(2)}, [1, 2], [0.1, 1.0], xlabel="t", ylabel="ridge", quantity="error", low=0, high=1)
     >>> [axis.get_title() for axis in plt.gcf().axes]
     ['a', '']
     >>> plt.close()
     """
+    across = wrap or len(panels)
+    down = -(-len(panels) // across)
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(5.5 * len(panels), 4), sharey=True, squeeze=False
+        down,
+        across,
+        figsize=(5.5 * across, 4 * down),
+        sharey=not isinstance(y, Mapping),
+        squeeze=False,
+        layout="constrained",
     )
-    for axis, (title, values) in zip(axes[0], panels.items()):
-        mesh = axis.pcolormesh(
-            x, y, values, cmap="cividis_r", shading="nearest", vmin=low, vmax=high
-        )
-        axis.plot(x, np.asarray(y)[values.argmin(0)], "x", color="#D55E00", markersize=7)
-        axis.set(yscale="log", xlabel=xlabel, title=title)
-    axes[0, 0].set(ylabel=ylabel)
-    figure.colorbar(mesh, ax=axes, label=quantity, extend="max")
+    for axis, (title, values) in zip(axes.flat, panels.items()):
+        rows = y[title] if isinstance(y, Mapping) else y
+        axis.set(yscale=yscale, title=title)
+        colours = dict(cmap="cividis_r", shading="nearest", vmin=low, vmax=high)
+        mesh = axis.pcolormesh(x, rows, values, **colours)
+        curves = [least(x, rows, values)] if over is None else over[title]
+        draw_over(axis, x, rows, (contours or {}).get(title, ()), curves)
+    plt.setp(axes[-1], xlabel=xlabel)
+    plt.setp(axes[:, 0], ylabel=ylabel)
+    figure.colorbar(mesh, ax=axes, label=quantity, extend=beyond(panels, low, high))
     plt.show()
+
+
+def beyond(panels: Mapping[str, np.ndarray], low: float, high: float) -> str:
+    """At which ends of the colour bar there is more, as matplotlib says it.
+
+    >>> beyond({"a": np.array([0.0, 1.0])}, low=0, high=1), beyond({"a": np.array([0.0, 2.0])}, low=0, high=1)
+    ('neither', 'max')
+    """
+    below = any((values < low).any() for values in panels.values())
+    above = any((values > high).any() for values in panels.values())
+    return {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
+
+
+def least(x: Sequence[float], y: Sequence[float], values: np.ndarray) -> Curve:
+    """Crosses at the least value of every column."""
+    at = np.asarray(y)[values.argmin(0)]
+    return Curve(at, COLOURS["gradient descent"], "x", x=x, width=3.5)
+
+
+def draw_over(
+    axis: Axes,
+    x: Sequence[float],
+    y: Sequence[float],
+    contours: Contours,
+    curves: Sequence[Curve],
+) -> None:
+    """Contours and curves over a map, which keeps its ends; with contours it ends where they do, at the outermost points of the grid."""
+    ends = ((x[0], x[-1]), (y[0], y[-1])) if contours else (axis.get_xlim(), axis.get_ylim())
+    for level, one in contours:
+        look = dict(colors=one.colour, linestyles=one.style, linewidths=one.width)
+        axis.contour(x, y, one.values, [level], **look)
+    for curve in curves:
+        draw(axis, x, curve)
+    axis.set(xlim=ends[0], ylim=ends[1])
 
 
 def matrices(
