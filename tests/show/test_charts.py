@@ -1,5 +1,7 @@
 """Charts draw what they are handed: read back from the figure."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -7,6 +9,7 @@ from matplotlib import pyplot as plt
 from metarep_lib.show import charts, ramp, table
 from metarep_lib.show.charts.readers import draw_readers
 from metarep_lib.show.charts.stream import draw_stream
+from metarep_lib.show.charts.wires import draw_wires
 
 
 @pytest.fixture(autouse=True)
@@ -220,6 +223,18 @@ def test_every_mask_has_a_grid_with_the_names_of_its_tokens():
     causal, none = plt.gcf().axes
     np.testing.assert_array_equal(causal.images[0].get_array(), np.tri(3))
     assert [label.get_text() for label in none.get_yticklabels()] == list("xyz") and causal.get_ylabel() == "reader"
+
+
+def test_what_blocks_write_stands_above_the_curves_it_comes_to():
+    write = SimpleNamespace(block=1, phase="up", half="mlp", target="b", reads=["a"], clears=False)
+    curve = charts.Curve([[1.0, 0.1], [3.0, 0.3]], "#0072B2", "o-", "found", x=[0, 5])
+    draw_wires([write], ["a", "b"], size=(4, 4), below=[curve], legend="of", axes=dict(yscale="log"))
+    above, below = plt.gcf().axes
+    assert [line.get_ydata().tolist() for line in above.lines[-2:]] == [[0], [1]]  # read, written
+    np.testing.assert_allclose(below.lines[0].get_xydata(), [[0, 2], [5, 0.2]])
+    assert below.get_yscale() == "log" and below.get_legend().get_title().get_text() == "of"
+    draw_wires([write], ["a", "b"], size=(4, 2))
+    assert len(plt.gcf().axes) == 1
 
 
 def test_a_matrix_has_squares_of_the_size_asked_for():
