@@ -7,6 +7,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from metarep_lib.show import charts, ramp, table
+from metarep_lib.show.charts.arrival import draw_arrival
 from metarep_lib.show.charts.readers import draw_readers
 from metarep_lib.show.charts.stream import draw_stream
 from metarep_lib.show.charts.wires import draw_wires
@@ -244,3 +245,12 @@ def test_a_matrix_has_squares_of_the_size_asked_for():
         charts.matrices({"a": np.eye(10)}, range(10), range(10), square=square, **names)
         widths.append(plt.gcf().get_size_inches()[1])
     assert widths[1] - widths[0] == pytest.approx(10 * 0.2)
+
+
+def test_where_an_iteration_stands_is_shown_on_the_diagonal_and_on_its_own_curve():
+    draw_arrival([1.0, -2.0], [0.5, -2.0], [1.0, 0.3, 0.1], [2.0, 1.0, 0.5], 2, ends=(-4, 4), norm="norm of A")
+    left, right = plt.gcf().axes
+    np.testing.assert_array_equal(left.lines[1].get_xydata(), [[1.0, 0.5], [-2.0, -2.0]])
+    bound, error, dot = right.lines
+    assert dot.get_xydata().tolist() == [[2.0, 0.1]] and right.get_yscale() == "log"
+    assert (error.get_ydata() <= bound.get_ydata()).all() and right.get_ylabel() == "relative error, norm of A"
