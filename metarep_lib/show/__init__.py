@@ -4,8 +4,9 @@ from metarep_lib.show import charts
 from metarep_lib.show.claims import Claim, ClaimFailed, claim, record
 from metarep_lib.show.environment import environment
 from metarep_lib.show.explore import Exploration, Frame, explore
+from metarep_lib.show.listing import listing
 from metarep_lib.show.palette import COLOURS, ramp
-from metarep_lib.show.plotting import band, draw_wiring, use_style
+from metarep_lib.show.plotting import draw_wiring, use_style
 from metarep_lib.show.table import table
 
 __all__ = [
@@ -14,12 +15,12 @@ __all__ = [
     "ClaimFailed",
     "Exploration",
     "Frame",
-    "band",
     "charts",
     "claim",
     "draw_wiring",
     "environment",
     "explore",
+    "listing",
     "ramp",
     "record",
     "table",

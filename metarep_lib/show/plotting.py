@@ -33,32 +33,6 @@ def use_style() -> None:
     plt.rcParams.update(STYLE)
 
 
-def band(
-    axis: Axes,
-    x: Sequence[float],
-    samples: np.ndarray,
-    meaning: str,
-    label: str | None = None,
-    marker: str = "",
-) -> None:
-    """Median over the first axis of `samples` as a line, their range as a band.
-
-    Args:
-        axis: where to draw.
-        x: [n] positions.
-        samples: [seeds, n] one row per seed.
-        meaning: a key of `COLOURS`, which decides the colour.
-        label: of the line in the legend; `meaning` when None.
-        marker: of the line; none by default.
-    """
-    samples = np.asarray(samples)
-    colour = COLOURS[meaning]
-    axis.fill_between(x, samples.min(0), samples.max(0), color=colour, alpha=0.18, linewidth=0)
-    axis.plot(
-        x, np.median(samples, 0), color=colour, marker=marker, markersize=4, label=label or meaning
-    )
-
-
 def draw_wiring(axis: Axes, wires: Iterable, names: Sequence[str]) -> None:
     """The writes of one step: a row for each named direction, two columns for each block.
 

@@ -11,7 +11,7 @@ from metarep_lib.numerics import RidgeSystem, relative_error, ridge_system, solv
 from metarep_lib.prompt import Prompt
 from metarep_lib.studies.answers import answers, errors_of
 
-__all__ = ["best_step", "blocks_to", "errors_at_best"]
+__all__ = ["at_best", "best_step", "blocks_to", "errors_at_best"]
 
 
 def best_step(system: RidgeSystem) -> float:
@@ -30,14 +30,15 @@ def singles(prompts: Prompt) -> Iterator[Prompt]:
         yield Prompt(phi, y, phi_query, prompts.ridge)
 
 
+def at_best(prompt: Prompt, blocks: int) -> Tensor:
+    """[blocks + 1] relative error of the predictions of the constructed network after every block."""
+    program = gradient_descent(prompt.n_features, blocks, best_step(ridge_system(prompt)))
+    return errors_of(assemble(program, device=prompt.phi.device).run(prompt), prompt)
+
+
 def errors_at_best(prompts: Prompt, blocks: int) -> Tensor:
-    """[B, blocks + 1] relative error of the predictions of the constructed network after every block."""
-    found = []
-    for prompt in singles(prompts):
-        program = gradient_descent(prompt.n_features, blocks, best_step(ridge_system(prompt)))
-        trace = assemble(program, device=prompt.phi.device).run(prompt)
-        found.append(errors_of(trace, prompt))
-    return torch.stack(found)
+    """[B, blocks + 1] the same of a batch."""
+    return torch.stack([at_best(prompt, blocks) for prompt in singles(prompts)])
 
 
 def blocks_to(prompts: Prompt, accuracy: float, most: int) -> Tensor:

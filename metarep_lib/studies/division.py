@@ -7,10 +7,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metarep_lib.certify.statements.one_decoder import general_bound
 from metarep_lib.construct import Form, Layer, Program, Write
 from metarep_lib.network import Basis
 
-__all__ = ["around", "errors", "middle_to_worst", "operands", "sharp_operands", "tokens"]
+__all__ = [
+    "around",
+    "errors",
+    "middle_to_worst",
+    "operands",
+    "share_of_bound",
+    "sharp_operands",
+    "side_by_side",
+    "tokens",
+]
 
 Divide = Callable[[Tensor, Tensor], Tensor]
 KEPT = ("N", "D", "is_aggregator", "is_sink")
@@ -86,6 +96,49 @@ def errors(divide: Divide, exponents: Iterable[int], dtype: torch.dtype) -> np.n
         said = divide(N, D).tolist()
         found.append(list(map(relative_error, said, N.tolist(), D.tolist())))
     return np.array(found)
+
+
+def side_by_side(
+    divide: Callable[[Tensor, Tensor, float], Tensor],
+    N: Tensor,
+    D: Tensor,
+    scales: Iterable[float],
+    dtypes: Iterable[torch.dtype],
+) -> Tensor:
+    """[1 + scales, dtypes x n] quotients: the processor's own, and those of a circuit at every scale.
+
+    Args:
+        divide: (N, D, c) to [n].
+        N: [n].
+        D: [n].
+        scales: The c's.
+        dtypes: In which all is computed, one block of columns after the other.
+
+    >>> one = torch.ones(1)
+    >>> side_by_side(lambda N, D, c: c * N / D, 3 * one, 2 * one, [0.5], [torch.float32]).tolist()
+    [[1.5], [0.75]]
+    """
+    scales, found = list(scales), []
+    for dtype in dtypes:
+        n, d = N.to(dtype), D.to(dtype)
+        found.append(torch.stack([n / d, *(divide(n, d, c) for c in scales)]).double())
+    return torch.cat(found, 1)
+
+
+def share_of_bound(errors: np.ndarray, exponents: np.ndarray, dtype: torch.dtype) -> float:
+    """The most that errors of the unscaled circuit use of `general_bound`, where that leaves a digit.
+
+    Args:
+        errors: [exponents, 60] of the quotients of `operands`.
+        exponents: Of two.
+        dtype: That of the quotients.
+    """
+    u, used = torch.finfo(dtype).eps / 2, []
+    for exponent, of_size in zip(exponents.tolist(), errors):
+        if (3 + 2.0 ** (exponent + 1)) * u < 0.5:
+            N, D = operands(exponent, dtype)
+            used.append((of_size / general_bound((N / D).abs().double().numpy(), u)).max())
+    return float(max(used))
 
 
 def middle_to_worst(errors: np.ndarray) -> np.ndarray:

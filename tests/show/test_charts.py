@@ -1,12 +1,16 @@
 """Charts draw what they are handed: read back from the figure."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
 from metarep_lib.show import charts, ramp, table
+from metarep_lib.show.charts.arrival import draw_arrival
 from metarep_lib.show.charts.readers import draw_readers
 from metarep_lib.show.charts.stream import draw_stream
+from metarep_lib.show.charts.wires import draw_wires
 
 
 @pytest.fixture(autouse=True)
@@ -253,6 +257,18 @@ def test_every_mask_has_a_grid_with_the_names_of_its_tokens():
     assert [label.get_text() for label in none.get_yticklabels()] == list("xyz") and causal.get_ylabel() == "reader"
 
 
+def test_what_blocks_write_stands_above_the_curves_it_comes_to():
+    write = SimpleNamespace(block=1, phase="up", half="mlp", target="b", reads=["a"], clears=False)
+    curve = charts.Curve([[1.0, 0.1], [3.0, 0.3]], "#0072B2", "o-", "found", x=[0, 5])
+    draw_wires([write], ["a", "b"], size=(4, 4), below=[curve], legend="of", axes=dict(yscale="log"))
+    above, below = plt.gcf().axes
+    assert [line.get_ydata().tolist() for line in above.lines[-2:]] == [[0], [1]]  # read, written
+    np.testing.assert_allclose(below.lines[0].get_xydata(), [[0, 2], [5, 0.2]])
+    assert below.get_yscale() == "log" and below.get_legend().get_title().get_text() == "of"
+    draw_wires([write], ["a", "b"], size=(4, 2))
+    assert len(plt.gcf().axes) == 1
+
+
 def test_a_matrix_has_squares_of_the_size_asked_for():
     names = dict(xlabel="source", ylabel="reader", low=0, high=1)
     widths = []
@@ -260,3 +276,12 @@ def test_a_matrix_has_squares_of_the_size_asked_for():
         charts.matrices({"a": np.eye(10)}, range(10), range(10), square=square, **names)
         widths.append(plt.gcf().get_size_inches()[1])
     assert widths[1] - widths[0] == pytest.approx(10 * 0.2)
+
+
+def test_where_an_iteration_stands_is_shown_on_the_diagonal_and_on_its_own_curve():
+    draw_arrival([1.0, -2.0], [0.5, -2.0], [1.0, 0.3, 0.1], [2.0, 1.0, 0.5], 2, ends=(-4, 4), norm="norm of A")
+    left, right = plt.gcf().axes
+    np.testing.assert_array_equal(left.lines[1].get_xydata(), [[1.0, 0.5], [-2.0, -2.0]])
+    bound, error, dot = right.lines
+    assert dot.get_xydata().tolist() == [[2.0, 0.1]] and right.get_yscale() == "log"
+    assert (error.get_ydata() <= bound.get_ydata()).all() and right.get_ylabel() == "relative error, norm of A"

@@ -54,3 +54,22 @@ def test_what_is_allowed_is_the_smaller_bound_and_never_more_than_everything():
     tau, u = np.array([0.5, 1.0, 2.0, 2.0**10, 2.0**30]), 2.0**-24
     expected = [3 * u / (1 - 2 * u)] * 2 + [5 * u / (1 - 5 * u), general_bound(2.0**10, u), 1.0]
     np.testing.assert_allclose(allowed(tau, u), expected, rtol=1e-12)
+
+
+def test_a_circuit_is_shown_beside_the_processor_s_own_division_in_every_dtype():
+    N, D = torch.tensor([[1.0, 2.0**30], [0.3, 0.3]], dtype=torch.float64)
+    shown = division.side_by_side(lambda N, D, c: c * N, N, D, [1.0, 0.5], DTYPES)
+    single = np.float32(1) / np.float32(0.3)
+    expected = {torch.float64: 1 / 0.3, torch.float32: float(single)}
+    assert shown[0, ::2].tolist() == [expected[dtype] for dtype in DTYPES]
+    assert shown[1].tolist() == [1.0, 2.0**30] * 2 and shown[2].tolist() == [0.5, 2.0**29] * 2
+
+
+@pytest.mark.parametrize(("dtype", "P"), [(torch.float64, 53), (torch.float32, 24)])
+def test_the_share_of_the_bound_is_that_of_fractions_and_leaves_out_what_keeps_no_digit(dtype, P):
+    u, exponents = Fraction(1, 2**P), np.array([-3, 5, P - 2])  # the last keeps none
+    found = np.full((3, 60), [[0.0], [2.0**-P], [9.0]])
+    N, D = division.operands(5, dtype)
+    sizes = [abs(Fraction(n) / Fraction(d)) for n, d in zip(N.tolist(), D.tolist())]
+    expected = max(float(u / general_bound(size, u)) for size in sizes)
+    assert division.share_of_bound(found, exponents, dtype) == pytest.approx(expected, rel=1e-6)

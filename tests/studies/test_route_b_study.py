@@ -89,6 +89,33 @@ def test_the_values_of_one_step_by_hand():
     assert statement.prediction_gap(system, 1).item() == pytest.approx(abs(float(off)))
 
 
+def test_the_bounds_of_one_step_by_hand():
+    flat = torch.tensor([0.0, np.log(3.0), 2.0, 1.0], dtype=torch.float64)
+    system = statement.any_system(flat, 4.0, 1)  # A = diag(1, 4), y = (1, 3), K_query = (2, 1)
+    assert statement.cg_bound(system, 1).item() == pytest.approx(2 / 3)  # c = (2 - 1) / (2 + 1)
+    assert statement.cg_most(4.0, 1) == pytest.approx(9 / 10)
+    assert statement.gd_bound(system, 1).item() == pytest.approx(3 / 5)
+    of_query, of_solution = Fraction(4) + Fraction(1, 4), Fraction(1) + Fraction(9, 4)
+    factor = float(of_query * of_solution) ** 0.5
+    steepest = Fraction(10, 37)
+    expected = factor * by_hand(Fraction(4), [Fraction(1), Fraction(3)], steepest)
+    assert statement.gap_bound(system, 1).item() == pytest.approx(expected)
+
+
+def test_a_search_comes_to_what_can_be_used_of_a_bound_and_not_beyond():
+    """The floors of tightness; a prediction whose bound forgets its query is passed."""
+
+    def used(flat, value=statement.prediction_gap, bound=statement.gap_bound):
+        system = statement.any_system(flat, 9.0, 2)
+        return value(system, 2) / bound(system, 2)
+
+    assert 0.99 < worst_case(used, 7, seed=0, reach=15.0) <= 1 + 1e-9
+    forgets = worst_case(lambda flat: used(flat, bound=statement.cg_error), 7, seed=0, reach=15.0)
+    assert forgets > 1.1
+    rate = worst_case(lambda flat: used(flat, statement.cg_error, statement.cg_bound), 7, seed=0, reach=15.0)
+    assert 0.99 < rate / statement.cg_most(9.0, 2) <= 1 + 1e-9
+
+
 @pytest.mark.parametrize(
     ("error", "bound"),
     [(statement.cg_error, conjugate_gradient_bound), (statement.gd_error, gradient_descent_bound)],

@@ -347,7 +347,7 @@ UNTRIED = {
     "files, in tests of their own": "load_network load_sweep load_trained load_seeds run_sweep sweeps cards read_recipe recipe_of train",
     "minutes": "fine_tune searched_prompts fit_families risks_compared weights_compared look_ahead_step on_frozen_stack",
     "of the stream of a network in training": "context_stream feature_alignment network_features algorithm",
-    "writes into the page": "claim record band draw_wiring use_style explore",
+    "writes into the page": "claim record listing draw_wiring use_style explore",
 }
 
 

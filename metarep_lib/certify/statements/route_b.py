@@ -1,15 +1,30 @@
 """Route B in numbers: the errors of the two iterations on any spectrum, and how much of a bound an error uses.
 
 A is diagonal with eigenvalues in [1, kappa]: neither iteration sees the eigenvectors. The bounds are
-those of `numerics.bounds`.
+those of `numerics.bounds`, as functions of a system of `any_system`.
 """
 
 import torch
 from torch import Tensor
 
 from metarep_lib.numerics import RidgeSystem, solvers
+from metarep_lib.numerics.bounds import (
+    conjugate_gradient_bound,
+    gradient_descent_bound,
+    prediction_factor,
+)
 
-__all__ = ["any_system", "cg_error", "gd_error", "prediction_gap", "share_used", "solution"]
+__all__ = [
+    "any_system",
+    "cg_bound",
+    "cg_error",
+    "cg_most",
+    "gap_bound",
+    "gd_bound",
+    "gd_error",
+    "prediction_gap",
+    "share_used",
+]
 
 FLOOR = 100  # in units of u: where the bounds, which exact arithmetic obeys, end in floats
 
@@ -59,6 +74,45 @@ def prediction_gap(system: RidgeSystem, t: int) -> Tensor:
     """The value of `cor-prediction`: |f_t(x) - f*(x)| of conjugate gradient at the query."""
     alpha = solvers.conjugate_gradient(system, t).alpha
     return system.predict(alpha - solution(system)).abs().squeeze()
+
+
+def condition(system: RidgeSystem) -> Tensor:
+    """kappa, from the two ends that `any_system` puts first."""
+    low, high = system.A.diagonal()[:2]
+    return high / low
+
+
+def cg_bound(system: RidgeSystem, t: int) -> Tensor:
+    """The bound of `thm-cg-rate`.
+
+    >>> cg_bound(any_system(torch.zeros(4), 9.0, 1), 1).item()  # 2 (3 - 1) / (3 + 1)
+    1.0
+    """
+    return conjugate_gradient_bound(condition(system), torch.tensor(t))
+
+
+def cg_most(kappa: float, t: int) -> float:
+    """How much of it can be used at all: 1 / (1 + c^2t), since 2 c^t stands for 1 / T_t = 2 c^t / (1 + c^2t).
+
+    >>> cg_most(9.0, 1)  # c = 1 / 2
+    0.8
+    """
+    root = kappa**0.5
+    return 1 / (1 + ((root - 1) / (root + 1)) ** (2 * t))
+
+
+def gd_bound(system: RidgeSystem, t: int) -> Tensor:
+    """The bound of `prop-gd-rate`.
+
+    >>> gd_bound(any_system(torch.zeros(4), 9.0, 1), 2).item().__round__(3)  # ((9 - 1) / (9 + 1))^2
+    0.64
+    """
+    return gradient_descent_bound(condition(system), torch.tensor(t))
+
+
+def gap_bound(system: RidgeSystem, t: int) -> Tensor:
+    """The bound of `cor-prediction` with the error that alpha has: what the step from alpha to a prediction allows."""
+    return prediction_factor(system, solution(system)).squeeze() * cg_error(system, t)
 
 
 def share_used(value: Tensor, bound: Tensor, rounding: Tensor | float) -> Tensor:
