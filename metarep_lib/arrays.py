@@ -55,8 +55,8 @@ class Units(Contents):
         return [self.labels[best] for best in self.back(prediction).argmax(-1).tolist()]
 
 
-@dataclass(frozen=True)
-class Features:
+@dataclass(frozen=True, eq=False, repr=False)
+class Features(Contents):
     """[n, p] numbers, what their columns are called, and why they will not do."""
 
     values: Tensor
@@ -64,8 +64,8 @@ class Features:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Targets:
+@dataclass(frozen=True, eq=False, repr=False)
+class Targets(Contents):
     """[n] or [n, m] numbers, the labels of classes, and why they will not do."""
 
     values: Tensor

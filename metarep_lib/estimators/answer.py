@@ -173,9 +173,13 @@ def what_would_do(answer: Answer, halfway: float) -> str:
     if by_rate := steps_at_rate(residual, halfway, steps, answer.tolerance):
         cures.append(f"steps={by_rate} at the rate of the last {steps - steps // 2} steps")
     if math.isfinite(kappa) and family in ("Krylov", "Chebyshev", "descent", "squaring"):
-        cures.append(
-            f"steps={steps_by_law(family, kappa, answer.tolerance)} by the bound, for any targets"
-        )
+        by_law = steps_by_law(family, kappa, answer.tolerance)
+        if (
+            family == "Krylov" and answer.tau is None
+        ):  # no more eigenvalues than features, and the ridge
+            ends = min(answer.prompt.n_support, answer.prompt.n_features + 1)
+            by_law = min(by_law, ends + ends // 8 + 2)
+        cures.append(f"steps={by_law} by the bound, for any targets")
     if cause := scales(answer.prompt, kappa):
         cures.insert(0, cause)
     cures.append("a larger ridge")

@@ -24,7 +24,8 @@ from metarep_lib.construct import Program
 from metarep_lib.construct.digits import half_the_digits
 from metarep_lib.estimators.temperature import temperature_of
 from metarep_lib.numerics import RidgeSystem, ridge_system, solvers
-from metarep_lib.numerics.kernels import ExponentialKernel, Kernel, linear_kernel
+from metarep_lib.numerics.kernels import ExponentialKernel, linear_kernel
+from metarep_lib.numerics.kernels.kernels import Kernel
 from metarep_lib.numerics.spectrum.depth_laws import (
     gradient_descent_steps,
     krylov_steps,

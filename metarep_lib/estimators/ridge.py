@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from metarep_lib.asked import OutOfRange, asked, each, positive
-from metarep_lib.numerics.kernels import Kernel, linear_kernel
+from metarep_lib.numerics.kernels import linear_kernel
+from metarep_lib.numerics.kernels.kernels import Kernel
 from metarep_lib.prompt import Prompt, a_prompt
 
 __all__ = ["left_out_errors", "ridge_by_leave_one_out"]

@@ -186,7 +186,7 @@ def test_the_weights_run_the_recurrence_for_every_function_of_the_score(statemen
 @pytest.mark.parametrize("preconditioner", ["none", "normaliser", "jacobi"])
 def test_the_solution_is_reached_after_as_many_steps_as_supports(make, recurrence, preconditioner):
     for steps in (3, 2):
-        network = assemble(make(1, steps, preconditioner=preconditioner))
+        network = assemble(make(1, steps, tau=1.0, preconditioner=preconditioner))
         weights, config = network.transformer.state_dict(), network.transformer.config
         expected = recurrence(preconditioner=preconditioner)
         whole = certify_end_to_end(weights, config, network.basis, expected, seed=4, terminates=True, bound_error=False)
