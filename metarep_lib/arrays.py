@@ -47,8 +47,10 @@ class Units(Contents):
         Raises:
             ValueError: the targets were numbers, or predictions of several prompts.
         """
-        if self.labels is None or prediction.ndim != 2:
-            why = "the targets were numbers" if self.labels is None else "expected [q, m]"
+        fits = self.labels is not None and list(prediction.shape[1:]) == [len(self.labels)]
+        if not fits or prediction.ndim != 2:
+            expected = f"expected [q, {len(self.labels or ())}]"
+            why = "the targets were numbers" if self.labels is None else expected
             raise ValueError(
                 f"Units.label({describe(prediction)}): {why}; this would work: units.back(prediction)"
             )

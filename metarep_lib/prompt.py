@@ -84,6 +84,7 @@ class Prompt(Contents):
             )
 
     @classmethod
+    @asked()
     def from_arrays(
         cls,
         X: Any,

@@ -88,6 +88,7 @@ class ConstructedTransformer(Decoder):
             question, resid, tuple(question.groups), answering, self.residual(prompt)
         )
 
+    @asked()
     def at(
         self, prompt: Prompt, steps: Sequence[int], seen: Callable[[], object] | None = None
     ) -> Trace:

@@ -180,8 +180,9 @@ def program_for(
         AskedWrongly: an algorithm that is not in the table of `overview()`, several outputs for one that takes one, steps='auto' where a
             law asks for more than 512 steps.
 
+    >>> from metarep_lib.construct.algorithms import chebyshev
     >>> prompt = Prompt(torch.eye(2).double(), torch.ones(2).double(), torch.ones(1, 2).double(), ridge=1.0)
-    >>> program_for(algorithms.chebyshev, prompt, smallest=1.5).call
+    >>> program_for(chebyshev, prompt, smallest=1.5).call
     chebyshev(n_features=2, steps=12, smallest=1.5, largest=2.0, n_outputs=1)
     """
     name = getattr(make, "__name__", str(make))

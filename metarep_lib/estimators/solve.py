@@ -67,8 +67,8 @@ def solve(
         DigitsLost, SinkUnderflow: as for `network.predict`.
 
     >>> answer = solve([[1.0], [2.0], [3.0]], [10.0, 20.0, 30.5], [[4.0], [0.0]], ridge=1e-6)
-    >>> answer.prediction.round(decimals=2).tolist(), answer.blocks
-    ([40.67, -0.33], 6)
+    >>> answer.prediction.round(decimals=2).tolist(), answer.has_converged
+    ([40.67, -0.33], True)
     """
     if isinstance(ridge, str) and ridge != "loo":
         raise AskedWrongly(f"solve(ridge={ridge!r}): expected a number > 0 or 'loo'")

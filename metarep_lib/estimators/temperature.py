@@ -28,6 +28,7 @@ def temperature_of(phi: Tensor) -> float:
     Args:
         phi: [k, p]; where all are zero any temperature is as good, and it is 1.
 
+    >>> import torch
     >>> temperature_of(torch.tensor([[0.0, 1.0], [2.0, 1.0]]))
     5.0
     """
