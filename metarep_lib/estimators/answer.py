@@ -1,11 +1,9 @@
 """A network asked, and its answer with what is to be known about it."""
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from metarep_lib.arrays import Units
@@ -13,9 +11,10 @@ from metarep_lib.asked import asked, positive
 from metarep_lib.construct import ConstructedTransformer
 from metarep_lib.construct.digits import half_the_digits
 from metarep_lib.contents import Contents
-from metarep_lib.estimators.defaults import FAMILIES, kernel_of, steps_by_law
+from metarep_lib.estimators.convergence import Way
+from metarep_lib.estimators.defaults import kernel_of
 from metarep_lib.numerics import RidgeSystem, ridge_system
-from metarep_lib.prompt import Prompt, a_prompt, centre, deviation
+from metarep_lib.prompt import Prompt, a_prompt
 from metarep_lib.warned import NotConverged
 
 __all__ = ["Answer", "ask"]
@@ -140,7 +139,9 @@ def ask(
         units=units,
     )
     if not answer.has_converged:
-        warnings.warn(NotConverged(what_would_do(answer, halfway)), stacklevel=3)
+        system = ridge_system(prompt, kernel_of(answer.tau))
+        way = Way(network.name, steps, residual, halfway, tolerance)
+        warnings.warn(NotConverged(way.words(prompt, system)), stacklevel=3)
     return answer
 
 
@@ -154,65 +155,6 @@ def by_output(prompt: Prompt) -> Prompt:
 def temperature(network: ConstructedTransformer) -> float | None:
     call = network.program.call
     return None if call is None else call.arguments.get("tau")
-
-
-def what_would_do(answer: Answer, halfway: float) -> str:
-    """A residual that is too large, in words: how many steps more by the bound and by the rate of the last half, or what stands in the way."""
-    name, steps, residual = answer.network.name, answer.steps, answer.residual
-    said = f"{name}: relative residual {residual:.1e} after {steps} steps, asked for {answer.tolerance:.0e}"
-    if residual > 1:
-        said += ", which is farther from solving than no answer at all"
-    system = answer.system
-    kappa = (
-        float(system.condition_number)
-        if system.A.dtype in (torch.float64, torch.float32)
-        else math.inf
-    )
-    family = next((family for family, names in FAMILIES.items() if name in names), "Krylov")
-    cures = []
-    if by_rate := steps_at_rate(residual, halfway, steps, answer.tolerance):
-        cures.append(f"steps={by_rate} at the rate of the last {steps - steps // 2} steps")
-    if math.isfinite(kappa) and family in ("Krylov", "Chebyshev", "descent", "squaring"):
-        by_law = steps_by_law(family, kappa, answer.tolerance)
-        if (
-            family == "Krylov" and answer.tau is None
-        ):  # no more eigenvalues than features, and the ridge
-            ends = min(answer.prompt.n_support, answer.prompt.n_features + 1)
-            by_law = min(by_law, ends + ends // 8 + 2)
-        cures.append(f"steps={by_law} by the bound, for any targets")
-    if cause := scales(answer.prompt, kappa):
-        cures.insert(0, cause)
-    cures.append("a larger ridge")
-    if answer.prompt.phi.dtype != torch.float64:
-        cures.append("float64")
-    number = f"{kappa:.0e}" if math.isfinite(kappa) else "larger than its dtype resolves"
-    return f"{said}; the condition number is {number}; this would work: {', or '.join(cures)}"
-
-
-def steps_at_rate(residual: float, halfway: float, steps: int, tolerance: float) -> int | None:
-    """The steps after which the tolerance is reached at the rate from half of the steps to all; None where nothing was gained."""
-    gained = math.log(halfway / residual) if 0 < residual < halfway < math.inf else 0.0
-    if gained <= 0:
-        return None
-    per_step = gained / (steps - steps // 2)
-    return steps + math.ceil(math.log(residual / tolerance) / per_step)
-
-
-def scales(prompt: Prompt, kappa: float) -> str | None:
-    """The advice to standardise, where that would make the condition number ten times smaller."""
-    spread = deviation(prompt.phi, True)
-    if float(spread.max()) < 10 * float(spread.min()):
-        return None
-    phi = (prompt.phi - centre(prompt.phi, True)) / spread
-    if prompt.phi.dtype not in (torch.float64, torch.float32) or not torch.isfinite(phi).all():
-        return None
-    better = float(ridge_system(replace(prompt, phi=phi)).condition_number)
-    if not better * 10 < kappa:
-        return None
-    return (
-        f"features in one unit, standardise=True, for which the condition number would be {better:.0e} (their standard deviations go from"
-        f" {float(spread.min()):.1g} to {float(spread.max()):.1g})"
-    )
 
 
 def worst(relative: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ A family is algorithms whose steps are counted alike:
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -84,12 +84,14 @@ class Fit:
         prompt: one prompt.
         tau: the temperature of an exponential kernel, None for the linear one.
         tolerance: the relative residual to reach.
+        given: arguments that are said: ends of the spectrum count instead of the prompt's own.
     """
 
     name: str
     prompt: Prompt
     tau: float | None
     tolerance: float
+    given: Mapping[str, Any]
 
     @cached_property
     def system(self) -> RidgeSystem:
@@ -101,7 +103,8 @@ class Fit:
     def ends(self) -> tuple[float, float]:
         """The least and largest eigenvalue; the ridge bounds the least from below, whatever rounding says."""
         eigenvalues = self.system.eigenvalues
-        return max(float(eigenvalues[0]), float(self.prompt.ridge)), float(eigenvalues[-1])
+        low, high = max(float(eigenvalues[0]), float(self.prompt.ridge)), float(eigenvalues[-1])
+        return self.given.get("smallest", low), self.given.get("largest", high)
 
     def argument(self, parameter: str) -> Any:
         """A value for a parameter of the algorithm, by its name."""
@@ -183,7 +186,7 @@ def program_for(
     >>> from metarep_lib.construct.algorithms import chebyshev
     >>> prompt = Prompt(torch.eye(2).double(), torch.ones(2).double(), torch.ones(1, 2).double(), ridge=1.0)
     >>> program_for(chebyshev, prompt, smallest=1.5).call
-    chebyshev(n_features=2, steps=12, smallest=1.5, largest=2.0, n_outputs=1)
+    chebyshev(n_features=2, steps=10, smallest=1.5, largest=2.0, n_outputs=1)
     """
     name = getattr(make, "__name__", str(make))
     if not any(name in names for names in FAMILIES.values()):
@@ -196,7 +199,7 @@ def program_for(
             f" would work: program_for({name}, prompt.output(0)), or two_block_conjugate_gradient"
         )
     tau = given.get("tau", temperature_of(prompt.phi)) if "tau" in parameters else None
-    fit = Fit(name, prompt, tau, tolerance or half_the_digits(prompt.phi.dtype))
+    fit = Fit(name, prompt, tau, tolerance or half_the_digits(prompt.phi.dtype), given)
     chosen = {
         parameter: fit.argument(parameter)
         for parameter in parameters
