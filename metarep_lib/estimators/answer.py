@@ -113,6 +113,7 @@ def ask(
         NotConverged: the residual is above the tolerance.
         DigitsLost, SinkUnderflow: as for `network.predict`.
 
+    >>> import torch
     >>> from metarep_lib.construct import assemble
     >>> from metarep_lib.construct.algorithms import conjugate_gradient
     >>> prompt = Prompt(torch.eye(2).double(), torch.ones(2).double(), torch.ones(1, 2).double(), ridge=1.0)
