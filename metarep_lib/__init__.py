@@ -5,6 +5,7 @@
     construct  programs over a named residual stream       what the weights say
     numerics   kernels, solvers, bounds                    the answer
     tasks      synthetic and real prompts                  the question
+    estimators from your arrays to an answer               the front door
     certify    certificates in exact arithmetic, mutants   statements held to account
     train      recipes, the loop, trained weights          networks that learn
     evidence   probes, interventions, identification       instruments for any network
@@ -38,6 +39,7 @@ if TYPE_CHECKING:  # what HOMES says, for those who read and do not run
         softmax_conjugate_gradient,
         two_block_conjugate_gradient,
     )
+    from metarep_lib.estimators import solve
     from metarep_lib.network import Transformer
     from metarep_lib.numerics import RidgeSystem, ridge_system, solvers
     from metarep_lib.numerics.kernels import ExponentialKernel
@@ -61,6 +63,7 @@ HOMES = {
     "numerics.kernels": "ExponentialKernel",
     "tasks": "diabetes_prompt geometric_spectrum synthetic_prompt",
     "certify": "certify_end_to_end certify_step",
+    "estimators": "solve",
     "train": "load_trained",
     "studies": "load_sweep",
 }
@@ -86,6 +89,7 @@ __all__ = [
     "newton_schulz",
     "ridge_system",
     "softmax_conjugate_gradient",
+    "solve",
     "solvers",
     "synthetic_prompt",
     "two_block_conjugate_gradient",

@@ -9,10 +9,12 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from metarep_lib.arrays import Units, read_features, read_targets, why_no_match
 from metarep_lib.asked import asked, at_least, whole
 from metarep_lib.asked.rules import Rule
 from metarep_lib.asked.values import FLOATS, WIDE, looks, unreadable
@@ -20,6 +22,9 @@ from metarep_lib.contents import Contents, describe
 from metarep_lib.rounding import redrawn
 
 EXAMPLE = "Prompt(phi=float64[k, p], y=float64[k], phi_query=float64[q, p], ridge=0.1)"
+ARRAYS_EXAMPLE = (
+    "prompt, units = Prompt.from_arrays(X, y, X_query, ridge=0.1) with X of [k, p] numbers"
+)
 
 
 class PromptError(ValueError):
@@ -63,7 +68,8 @@ class Prompt(Contents):
         if self.y_query is not None:
             named["y_query"] = self.y_query
         reasons = [
-            f"{name} is a {type(x).__name__}, expected a torch tensor"
+            f"{name} is a {type(x).__name__}, expected a torch tensor; of numpy, pandas and lists"
+            " Prompt.from_arrays(X, y, X_query, ridge=0.1) makes one"
             for name, x in named.items()
             if not isinstance(x, Tensor)
         ]
@@ -76,6 +82,77 @@ class Prompt(Contents):
             raise PromptError(
                 f"Prompt({came}, ridge={self.ridge!r}){listed}\nthis would work: {EXAMPLE}"
             )
+
+    @classmethod
+    @asked()
+    def from_arrays(
+        cls,
+        X: Any,
+        y: Any,
+        X_query: Any,
+        ridge: float,
+        *,
+        standardise: bool = True,
+        intercept: bool = True,
+        classes: bool | None = None,
+    ) -> tuple["Prompt", Units]:
+        """A prompt of whatever holds your numbers, and the way back to the units of y.
+
+        Everything is measured by the supports alone: with m_a and s_a the mean and standard deviation of feature a over them,
+        phi_a = (x_a - m_a) / s_a, and the targets likewise. With both switches on, the linear kernel's answer is scikit-learn's
+        `make_pipeline(StandardScaler(), Ridge(alpha=ridge))`: centring is an intercept that is not penalised. For another kernel the mean
+        of the targets is what is predicted far from all supports.
+
+        Args:
+            X: [k, p] features: numpy, a data frame (pandas, polars), torch or nested lists; numbers and truth values, one unit a column.
+            y: [k] or [k, m] targets, or [k] labels.
+            X_query: [q, p] features to answer for, with the columns of X.
+            ridge: lambda > 0, added to the diagonal of the kernel matrix of the standardised features.
+            standardise: divide features and targets by their standard deviation (a constant column is left as it is).
+            intercept: take their means off. Off, the answer is 0 where all features are.
+            classes: whether y holds labels, which become one column of 0 and 1 each; None: text does, floats do not.
+
+        Returns:
+            The prompt, in float64, and `Units`: `units.back(network.predict(prompt))` is in the units of y, `units.label(...)` the classes.
+
+        Raises:
+            PromptError: naming every column that holds no numbers, what is missing, and what does not fit, with a call that works.
+
+        >>> prompt, units = Prompt.from_arrays([[1.0], [2.0], [3.0]], [10.0, 20.0, 30.0], [[4.0]], ridge=1e-9)
+        >>> prompt.phi.flatten().round(decimals=4).tolist(), units.mean.item()
+        ([-1.2247, 0.0, 1.2247], 20.0)
+        """
+        features, asked_for = read_features(X, "X"), read_features(X_query, "X_query")
+        targets = read_targets(y, classes)
+        reasons = [*features.reasons, *targets.reasons, *asked_for.reasons]
+        if not reasons:
+            reasons = [*why_no_match(features, asked_for)]
+        if not reasons and len(features.values) != len(targets.values):
+            reasons = [f"y has {len(targets.values)} rows, X has {len(features.values)}"]
+        if not reasons and len(features.values) == 0:
+            reasons = ["X holds no rows, expected at least one"]
+        for name, values in (("X", features.values), ("y", targets.values)):
+            if not reasons and not torch.isfinite(values.square().sum(0)).all():
+                reasons = [
+                    f"{name} holds numbers whose squares leave the range of float64: take other units"
+                ]
+        reasons += ridge_reasons(ridge, torch.float64)
+        if reasons:
+            came = f"X={describe(X)}, y={describe(y)}, X_query={describe(X_query)}, ridge={ridge!r}"
+            listed = "".join(f"\n  - {reason}" for reason in reasons)
+            raise PromptError(
+                f"Prompt.from_arrays({came}){listed}\nthis would work: {ARRAYS_EXAMPLE}"
+            )
+        values = targets.values.to(features.values.device)
+        mean, spread = centre(features.values, intercept), deviation(features.values, standardise)
+        units = Units(centre(values, intercept), deviation(values, standardise), targets.labels)
+        prompt = cls(
+            (features.values - mean) / spread,
+            (values - units.mean) / units.spread,
+            (asked_for.values.to(mean) - mean) / spread,
+            ridge=ridge,
+        )
+        return prompt, units
 
     @property
     def n_support(self) -> int:
@@ -157,6 +234,18 @@ class Prompt(Contents):
             phi_query=change(self.phi_query),
             y_query=held_out,
         )
+
+
+def centre(values: Tensor, intercept: bool) -> Tensor:
+    """The means over the rows; zeros where nothing is to be taken off."""
+    return values.mean(0) if intercept else torch.zeros_like(values[0])
+
+
+def deviation(values: Tensor, standardise: bool) -> Tensor:
+    """The standard deviations over the rows, 1 for a column of equal numbers, whose computed spread need not be 0; ones where nothing is scaled."""
+    varies = (values != values[0]).any(0)
+    spread = values.std(0, correction=0)
+    return torch.where(varies & (spread > 0) & standardise, spread, torch.ones_like(spread))
 
 
 def a_prompt(

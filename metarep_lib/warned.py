@@ -4,6 +4,8 @@
         DigitsLost       an answer with fewer digits than its dtype holds
         SinkUnderflow    of a softmax head: the sink's weight, and with it the row's scale
         WeightsFlushed   weights that a cast turned into zero or infinity
+        NotConverged     an answer that is still on its way
+        TemperatureOutOfRange   an exponential kernel whose exponents are too large or too small
 
 A message names the call, what came and what to do. To stop at the first of them:
 `warnings.simplefilter("error", NumericalWarning)`.
@@ -11,8 +13,10 @@ A message names the call, what came and what to do. To stop at the first of them
 
 __all__ = [
     "DigitsLost",
+    "NotConverged",
     "NumericalWarning",
     "SinkUnderflow",
+    "TemperatureOutOfRange",
     "WeightsFlushed",
 ]
 
@@ -31,3 +35,11 @@ class SinkUnderflow(NumericalWarning):
 
 class WeightsFlushed(NumericalWarning):
     """A cast made zero or infinity of weights that were neither: guards, and what divides by them."""
+
+
+class NotConverged(NumericalWarning):
+    """The residual of an answer is above what was asked for; the message says how many steps would do."""
+
+
+class TemperatureOutOfRange(NumericalWarning):
+    """A temperature at which the exponents of the exponential kernel are too large to extrapolate with, or too small to keep digits."""

@@ -5,9 +5,9 @@ No weight is ever typed: a matrix falls out of "this form of the token goes to t
 
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from metarep_lib.asked import a_device, asked
 from metarep_lib.construct.degrees import Degree
 from metarep_lib.construct.digits import degrees_beside_size, trouble
 from metarep_lib.construct.program import Form, Head, Product, Program, Weight, Write, guard_of
+from metarep_lib.construct.residual import relative_residual, residual_of
 from metarep_lib.construct.save import write_network
 from metarep_lib.network.asking import Decoder
 from metarep_lib.network.basis import Basis
@@ -83,7 +84,51 @@ class ConstructedTransformer(Decoder):
         resid = torch.stack(list(self.transformer.stream(question.tokens, question.mask)))
         self.warn(question, resid[-1])
         answering = "support" if self.program.causal and not prompt.n_query else "query"
-        return self._trace(question, resid, tuple(question.groups), answering)
+        return self._trace(
+            question, resid, tuple(question.groups), answering, self.residual(prompt)
+        )
+
+    @asked()
+    def at(
+        self, prompt: Prompt, steps: Sequence[int], seen: Callable[[], object] | None = None
+    ) -> Trace:
+        """The trace of some steps alone, in the memory of so many streams: for prompts whose whole trace would be too large.
+
+        Args:
+            prompt: the question.
+            steps: in ascending order, 0 is the start; `trace.prediction[i]` is that of `steps[i]`.
+            seen: called after every block, to show progress.
+
+        Raises:
+            ValueError: steps that are not in ascending order from 0 to the last.
+
+        Warns:
+            DigitsLost, SinkUnderflow: as for `predict`.
+        """
+        wanted = list(steps)
+        if not wanted or wanted != sorted({*wanted} & {*range(len(self.step_ends))}):
+            raise ValueError(
+                f"{self.name}.at(prompt, steps={wanted}): expected steps from 0 to"
+                f" {len(self.step_ends) - 1} in ascending order, e.g. steps=[{len(self.step_ends) - 1}]"
+            )
+        question, layers = self.question(prompt), {self.step_ends[step] for step in wanted}
+        kept = []
+        for layer, last in enumerate(self.transformer.stream(question.tokens, question.mask)):
+            if layer in layers:
+                kept.append(last)
+            if seen is not None and layer:
+                seen()
+        self.warn(question, last)
+        trace = self._trace(
+            question, torch.stack(kept), tuple(question.groups), "query", self.residual(prompt)
+        )
+        return replace(trace, step_ends=range(len(wanted)))
+
+    def residual(self, prompt: Prompt) -> Callable[[Trace], Tensor] | None:
+        """What reads off a trace how far it is from solving; None for a program that holds no residual."""
+        if residual_of(self.program) is None:
+            return None
+        return partial(relative_residual, self.program, prompt)
 
     def save(self, path: str | Path) -> None:
         """Write weights and program to a file that `load_network` reads, whole or not at all."""

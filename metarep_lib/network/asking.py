@@ -169,6 +169,16 @@ class Decoder(Network):
     def warn(self, question: Question, last: Tensor) -> None:
         """Warn of numeric trouble, given the stream [..., T, D] after the last layer; a network that knows of none stays silent."""
 
+    def residual(self, prompt: Prompt) -> Callable[[Trace], Tensor] | None:
+        """What makes `relative_residual` of a trace of the prompt; None for a network that is not known to solve."""
+        return None
+
+    def __call__(self, *args: object, **kwargs: object) -> None:
+        raise TypeError(
+            f"{self.name}(...): a network is not called; this would work: network.predict(prompt), or"
+            " network.run(prompt) for what every step held"
+        )
+
     def to(self, *args: torch.dtype | torch.device | str) -> "Decoder":
         """The same network in another dtype or on another device; arguments as for `Tensor.to`. This one stays as it is.
 
@@ -294,7 +304,7 @@ class Decoder(Network):
         taps = () if tap is None else (partial(tapped, question, tap),)
         resid = torch.stack(list(self.transformer.stream(question.tokens, question.mask, *taps)))
         self.warn(question, resid[-1])
-        return self._trace(question, resid, groups, "query")
+        return self._trace(question, resid, groups, "query", self.residual(prompt))
 
     def head(self, x: Tensor, prompt: Prompt | None = None) -> Tensor:
         weight = self.transformer.W_U
@@ -350,7 +360,12 @@ class Decoder(Network):
         return drop_single_channel(self.head(x)[..., self.outputs["prediction"]])
 
     def _trace(
-        self, question: Question, resid: Tensor, groups: Sequence[str], answering: str
+        self,
+        question: Question,
+        resid: Tensor,
+        groups: Sequence[str],
+        answering: str,
+        residual: Callable[[Trace], Tensor] | None = None,
     ) -> Trace:
         for group in groups:
             question.check_passes(resid, group)
@@ -362,6 +377,7 @@ class Decoder(Network):
             outputs=self.outputs,
             resid=resid,
             tokens=question.groups,
+            residual=residual,
         )
 
 

@@ -1,6 +1,6 @@
 """The residual stream of a prompt in a network, addressed by name and step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -21,6 +21,7 @@ class Trace(Contents):
         outputs: name -> slice of d_output: "prediction", and whatever else the head says.
         resid: [L + 1, *P, T, D] the stream as the network made it, all tokens of every pass; of a `Decoder` alone.
         tokens: group -> its slice of T; of a `Decoder` alone.
+        residual: what makes `relative_residual` of a trace; of a network that is known to solve.
     """
 
     streams: Mapping[str, Tensor]
@@ -30,6 +31,7 @@ class Trace(Contents):
     outputs: Mapping[str, slice] = field(default_factory=lambda: {"prediction": slice(None)})
     resid: Tensor | None = None
     tokens: Mapping[str, slice] = field(default_factory=dict)
+    residual: "Callable[[Trace], Tensor] | None" = field(default=None, compare=False, repr=False)
 
     @property
     def n_steps(self) -> int:
@@ -96,6 +98,24 @@ class Trace(Contents):
         """[n_steps + 1, *B, q]: f_t(x) as the network reads it out; a last axis for several outputs."""
         return self.output("prediction")
 
+    @property
+    def relative_residual(self) -> Tensor:
+        """[n_steps + 1, *B] how far the answer is from solving, ||y - (K + lambda I) alpha_t|| / ||y||, after every step.
+
+        Recomputed from the solution that the stream holds, since what an algorithm carries as its residual may have drifted; of a
+        program that holds no solution the carried one. 1 is as far as no answer at all. A last axis for several outputs. At the
+        supports the predictions are at most this part of ||y|| off: K (K + lambda I)^-1 r is no longer than r.
+
+        Raises:
+            AttributeError: a network that is not known to solve anything, or whose stream holds no residual.
+        """
+        if self.residual is None:
+            raise AttributeError(
+                "trace.relative_residual: this network is not known to solve a system; that of a"
+                " constructed one would work: assemble(program).run(prompt).relative_residual"
+            )
+        return self.residual(self)
+
     def select(self, i: int) -> "Trace":
         """The trace of prompt i of the first batch axis.
 
@@ -114,6 +134,7 @@ class Trace(Contents):
             streams={group: x[:, i] for group, x in self.streams.items()},
             answers=self.answers[:, i],
             resid=None if self.resid is None else self.resid[:, i],
+            residual=None,  # it is that of the whole batch: trace.relative_residual[:, i]
         )
 
     @property

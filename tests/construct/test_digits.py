@@ -34,7 +34,14 @@ from metarep_lib.network.bare import BareTransformer
 from metarep_lib.network.layouts import Prefix
 from metarep_lib.network.tokens import input_basis
 from metarep_lib.network.transformer import AttentionConfig, BlockConfig, Transformer
-from metarep_lib.warned import DigitsLost, NumericalWarning, SinkUnderflow, WeightsFlushed
+from metarep_lib.warned import (
+    DigitsLost,
+    NotConverged,
+    NumericalWarning,
+    SinkUnderflow,
+    TemperatureOutOfRange,
+    WeightsFlushed,
+)
 from networks import NETWORKS
 from tolerances import unit_roundoff
 
@@ -218,7 +225,7 @@ def exact_answer(prompt):
 @pytest.mark.parametrize("dtype, unit", [(torch.float32, True), (torch.float64, False)])
 def test_a_softmax_network_warns_long_before_its_sink_goes_under(make, dtype, unit):
     """Features of length up to 8 in float32, where rho^2 meets the guard; and of unequal lengths, where the row sums are no diagonal."""
-    network, told, off = assemble(make(3, 25), dtype=dtype), 0, []
+    network, told, off = assemble(make(3, 25, tau=1.0), dtype=dtype), 0, []
     for seed in range(3):
         rng = np.random.default_rng(seed)
         phi, y, query = (torch.from_numpy(rng.standard_normal(shape)) for shape in ((8, 3), 8, (3, 3)))
@@ -240,7 +247,7 @@ def test_a_softmax_network_warns_long_before_its_sink_goes_under(make, dtype, un
 @pytest.mark.parametrize("make", [softmax_conjugate_gradient, pipelined_conjugate_gradient])
 def test_a_query_near_one_very_long_support_is_answered_or_warned_of(make):
     """With the Jacobi diagonal the solution has its digits; what such a query makes of it was off by up to 1e18 in silence."""
-    network, silent, told = assemble(make(3, 40, preconditioner="jacobi")), [], 0
+    network, silent, told = assemble(make(3, 40, tau=1.0, preconditioner="jacobi")), [], 0
     for seed, (n, long, ridge, base) in {20: (12, 14.7, 0.0031, 1.0), 85: (12, 14.9, 0.07, 0.3), 164: (8, 12.5, 0.03, 0.3), 16: (8, 14.0, 0.0024, 1.5), 1: (8, 1.0, 0.5, 1.0), 2: (12, 8.0, 0.5, 1.0)}.items():
         rng = np.random.default_rng(seed)
         phi, y, query = (torch.from_numpy(rng.standard_normal(shape)) for shape in ((n, 3), n, (3, 3)))
@@ -330,7 +337,7 @@ def test_a_dtype_that_cannot_be_is_refused(dtype, message):
 
 
 def test_every_kind_of_trouble_is_one_kind():
-    assert {DigitsLost, SinkUnderflow, WeightsFlushed} == set(NumericalWarning.__subclasses__())
+    assert {DigitsLost, NotConverged, SinkUnderflow, TemperatureOutOfRange, WeightsFlushed} == set(NumericalWarning.__subclasses__())
     assert issubclass(NumericalWarning, RuntimeWarning)
 
 

@@ -107,7 +107,7 @@ def test_a_program_of_every_algorithm_survives_json():
         if getattr(algorithms, name).__annotations__.get("return") is Program
     }
     assert functions < set(ALGORITHMS)
-    for program in (kernel_product(3), *(case.program for case in NETWORKS.values())):
+    for program in (kernel_product(3, tau=1.0), *(case.program for case in NETWORKS.values())):
         again = program_of(json.loads(json.dumps(data_of(program))), ALGORITHMS)
         assert again == program and again.call == program.call
 

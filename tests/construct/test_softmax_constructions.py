@@ -116,7 +116,7 @@ def richardson_size(p: int, t: int, channels: int = 13, prepared: int = 2, per_c
 )
 def test_richardsons_network_is_as_large_as_stated(statement):
     for p, t in SIZES:
-        assert size_and_entries(richardson(p, t)) == statement(p, t)
+        assert size_and_entries(richardson(p, t, tau=1.0)) == statement(p, t)
 
 
 def softmax_cg_size(p: int, t: int, jacobi: bool, more: int = 4, per_step: int = 3, per_channel: int = 231) -> tuple[int, ...]:
@@ -137,7 +137,7 @@ def softmax_cg_size(p: int, t: int, jacobi: bool, more: int = 4, per_step: int =
 def test_conjugate_gradients_network_is_as_large_as_stated(statement):
     for p, t in SIZES:
         for preconditioner in ("none", "normaliser", "jacobi"):
-            made = size_and_entries(softmax_conjugate_gradient(p, t, preconditioner=preconditioner))
+            made = size_and_entries(softmax_conjugate_gradient(p, t, tau=1.0, preconditioner=preconditioner))
             assert made == statement(p, t, preconditioner == "jacobi")
 
 
@@ -158,7 +158,7 @@ def test_the_pipelined_network_is_as_large_as_stated(statement):
     for p, t in SIZES:
         for preconditioner in ("none", "normaliser", "jacobi"):
             stated = statement(p, t, preconditioner == "jacobi")
-            assert size_and_entries(pipelined_conjugate_gradient(p, t, preconditioner=preconditioner))[: len(stated)] == stated
+            assert size_and_entries(pipelined_conjugate_gradient(p, t, tau=1.0, preconditioner=preconditioner))[: len(stated)] == stated
 
 
 @certifies(
@@ -186,7 +186,7 @@ def test_the_weights_run_the_recurrence_for_every_function_of_the_score(statemen
 @pytest.mark.parametrize("preconditioner", ["none", "normaliser", "jacobi"])
 def test_the_solution_is_reached_after_as_many_steps_as_supports(make, recurrence, preconditioner):
     for steps in (3, 2):
-        network = assemble(make(1, steps, preconditioner=preconditioner))
+        network = assemble(make(1, steps, tau=1.0, preconditioner=preconditioner))
         weights, config = network.transformer.state_dict(), network.transformer.config
         expected = recurrence(preconditioner=preconditioner)
         whole = certify_end_to_end(weights, config, network.basis, expected, seed=4, terminates=True, bound_error=False)
@@ -362,7 +362,7 @@ def test_richardson_is_damped_averaging_step_by_step(statement, dtype):
 @pytest.mark.parametrize("steps", [1200])
 def test_richardson_ends_at_scikit_learns_answer(steps):
     prompt = prompt_of_kappa(30.0, spread=True)
-    error, of_f = errors(assemble(richardson(3, steps)), prompt, ExponentialKernel())
+    error, of_f = errors(assemble(richardson(3, steps, tau=1.0)), prompt, ExponentialKernel())
     tolerances.assert_within(error, tolerances.solution(torch.float64, 30.0))
     tolerances.assert_within(of_f, tolerances.prediction(torch.float64, 30.0))
 
@@ -413,7 +413,7 @@ def test_batches_leaks_and_the_order_of_supports(make):
 def test_one_softmax_head_is_the_smoother():
     prompt, kernel = random_prompt(7, 2, 4, ridge=0.5, seed=3), ExponentialKernel(0.7, U)
     torch.testing.assert_close(assemble(softmax_smoother(2, 0.7, U)).predict(prompt), nadaraya_watson(prompt, kernel), rtol=1e-13, atol=1e-13)
-    assert softmax_smoother(2).n_blocks == 1 and not any(layer.mlp for layer in softmax_smoother(2).layers)
+    assert softmax_smoother(2, tau=1.0).n_blocks == 1 and not any(layer.mlp for layer in softmax_smoother(2, tau=1.0).layers)
 
 
 def test_several_outputs_share_one_product():
@@ -431,7 +431,7 @@ def test_several_outputs_share_one_product():
 def test_features_made_below_by_a_block_or_by_a_frozen_softmax_stack():
     prompt = random_prompt(8, 2, 3, ridge=0.5, seed=5)
     prompt = replace(prompt, phi=prompt.phi / 2, phi_query=prompt.phi_query / 2)
-    inside = assemble(on_polynomial_features(softmax_conjugate_gradient(9, 16), n_inputs=2)).predict(prompt)
+    inside = assemble(on_polynomial_features(softmax_conjugate_gradient(9, 16, tau=1.0), n_inputs=2)).predict(prompt)
     system = ridge_system(prompt, lambda a, b: ((1 + a @ b.mT) ** 2).exp())
     tolerances.assert_within(tolerances.relative(inside, system.predict(solvers.cholesky(system).alpha)), 1e-10)
 
@@ -455,10 +455,10 @@ def test_only_networks_that_ask_for_it_read_the_logarithm_of_the_ridge():
     tokens = tokenise(prompt, inputs)
     assert torch.equal(tokens[:, :-1], tokenise(prompt))
     assert tokens[:, inputs["log_ridge"]].flatten().tolist() == [0.0, math.log(0.25), 0.0, 0.0, 0.0, 0.0]
-    assert "log_ridge" not in conjugate_gradient(2, 1).inputs and "log_ridge" in richardson(2, 1).inputs
+    assert "log_ridge" not in conjugate_gradient(2, 1).inputs and "log_ridge" in richardson(2, 1, tau=1.0).inputs
 
 
-@pytest.mark.parametrize("make", [lambda: richardson(2, 400), lambda: softmax_conjugate_gradient(2, 9)])
+@pytest.mark.parametrize("make", [lambda: richardson(2, 400, tau=1.0), lambda: softmax_conjugate_gradient(2, 9, tau=1.0)])
 def test_the_ridge_is_the_logit_of_the_sink_and_nothing_else(make):
     prompt, network = random_prompt(6, 2, 3, ridge=0.5, seed=4), assemble(make())
     inputs = network.program.inputs
@@ -475,9 +475,9 @@ def test_the_ridge_is_the_logit_of_the_sink_and_nothing_else(make):
     [
         (lambda: richardson(2, 3, tau=0.0), r"(?s)tau=0.0.*positive temperature"),
         (lambda: softmax_smoother(2, tau=math.nan), r"(?s)tau=nan.*positive temperature"),
-        (lambda: richardson(2, 3, U=torch.ones(2, 3)), r"U with shape \[2, 3\].*\[p', 2\] for 2 features, e.g. torch.eye\(2\)"),
-        (lambda: richardson(2, 0), "n_features, steps and n_outputs of at least 1"),
-        (lambda: softmax_conjugate_gradient(0, 1), "n_features is 0, expected a whole number >= 1"),
+        (lambda: richardson(2, 3, tau=1.0, U=torch.ones(2, 3)), r"U with shape \[2, 3\].*\[p', 2\] for 2 features, e.g. torch.eye\(2\)"),
+        (lambda: richardson(2, 0, tau=1.0), "n_features, steps and n_outputs of at least 1"),
+        (lambda: softmax_conjugate_gradient(0, 1, tau=1.0), "n_features is 0, expected a whole number >= 1"),
     ],
 )
 def test_what_cannot_work_is_refused(make, message):
@@ -487,7 +487,7 @@ def test_what_cannot_work_is_refused(make, message):
 
 def test_a_preconditioner_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match="preconditioner is 'd', expected one of 'none', 'normaliser', 'jacobi'"):
-        softmax_conjugate_gradient(2, 3, preconditioner="d")
+        softmax_conjugate_gradient(2, 3, tau=1.0, preconditioner="d")
 
 
 @certifies(
@@ -498,7 +498,7 @@ def test_a_preconditioner_that_there_is_not_is_refused():
         "masses above the root of nu alone": lambda dtype: torch.finfo(dtype).tiny ** 0.5,
     },
 )
-@pytest.mark.parametrize("make", [kernel_product, lambda p: softmax_conjugate_gradient(p, 2), lambda p: richardson(p, 2)])
+@pytest.mark.parametrize("make", [lambda p: kernel_product(p, tau=1.0), lambda p: softmax_conjugate_gradient(p, 2, tau=1.0), lambda p: richardson(p, 2, tau=1.0)])
 @pytest.mark.parametrize("dtype, largest", [(torch.float32, 87.0), (torch.float64, 707.0)])
 def test_a_sink_that_underflows_is_reported_and_one_that_does_not_is_not(statement, make, dtype, largest):
     network = assemble(make(1), dtype=dtype)

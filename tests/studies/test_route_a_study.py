@@ -100,7 +100,7 @@ def test_a_posed_system_has_about_the_condition_number_asked_for(spread):
 def test_floors_are_small_when_the_network_has_converged_and_not_before():
     prompts = kernel_heads.posed(1e2, False, seed=1, batch=(3,))
     deep, shallow = (
-        kernel_heads.off_in_floors(assemble(softmax_conjugate_gradient(3, steps)), prompts) for steps in (60, 1)
+        kernel_heads.off_in_floors(assemble(softmax_conjugate_gradient(3, steps, tau=1.0)), prompts) for steps in (60, 1)
     )
     assert deep.max() < 100 and shallow.min() > 1e6
 

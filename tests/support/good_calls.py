@@ -15,6 +15,7 @@ from factories import random_prompt
 from metarep_lib import certify as certify_wing
 from metarep_lib import (
     construct,
+    estimators,
     evidence,
     exercises,
     network,
@@ -24,6 +25,7 @@ from metarep_lib import (
     tasks,
     train,
 )
+from metarep_lib.arrays import Units
 from metarep_lib.certify.recurrences.dual import gradient_descent_recurrence
 from metarep_lib.construct import algorithms, transforms
 from metarep_lib.evidence import align, identify, intervene, probe
@@ -36,7 +38,7 @@ from metarep_lib.numerics.spectrum import depth_laws, errors
 from metarep_lib.prompt import Prompt
 
 ROOMS = {
-    "certify": certify_wing, "construct": construct, "construct.algorithms": algorithms, "construct.transforms": transforms, "evidence": evidence,
+    "certify": certify_wing, "construct": construct, "construct.algorithms": algorithms, "construct.transforms": transforms, "estimators": estimators, "evidence": evidence,
     "evidence.align": align, "evidence.identify": identify, "evidence.intervene": intervene, "evidence.probe": probe, "exercises": exercises,
     "network": network, "numerics": numerics, "numerics.bounds": bounds, "numerics.kernels": kernels, "numerics.solvers": solvers,
     "numerics.spectrum": spectrum, "show": show, "studies": studies, "tasks": tasks, "train": train,
@@ -131,6 +133,7 @@ def calls() -> dict[str, Good]:
         "ConstructedTransformer.trace": (net.trace, dict(prompt=prompt, groups=("support", "query"))),
         "ConstructedTransformer.head": (net.head, dict(x=trace.stream("query"))),
         "ConstructedTransformer.groups": (net.groups, dict(prompt=prompt)),
+        "ConstructedTransformer.at": (net.at, dict(prompt=prompt, steps=[0, 2])),
         "BareTransformer.curve": (bare.curve, dict(x=torch.ones(4, 2), y=torch.ones(4), ridge=1.0)),
         "TrainedTransformer.predict": (trained.predict, dict(prompt=random_prompt(5, d, 2, 1.0).to(torch.float32))),
         "TrainedTransformer.twin": (trained.twin, dict(seed=0)),
@@ -324,6 +327,15 @@ def calls() -> dict[str, Good]:
         "tasks.synthetic_prompt": (tasks.synthetic_prompt, dict(spectrum=np.array([1.0, 0.5]), n_support=6, n_query=2, ridge=0.1, seed=0, noise=0.1, n_prompts=2)),
         "train.initial": (train.initial, dict(recipe=trained.recipe, seed=0)),
         "train.untrained": (train.untrained, dict(network=trained, seed=0)),
+        "estimators.ask": (estimators.ask, dict(network=net, prompt=prompt, tolerance=2.0)),
+        "estimators.overview": (estimators.overview, {}),
+        "estimators.program_for": (estimators.program_for, dict(make=algorithms.conjugate_gradient, prompt=prompt, steps=3, tolerance=1e-6)),
+        "estimators.ridge_by_leave_one_out": (estimators.ridge_by_leave_one_out, dict(prompt=prompt, kernel=kernel, ridges=[0.1, 1.0], intercept=False)),
+        "estimators.solve": (estimators.solve, dict(X=np.asarray(f64(6, 2)), y=np.asarray(vec), X_query=np.asarray(f64(2, 2, seed=5)), ridge=0.5, kernel="exponential", tau=20.0, steps=6, tolerance=2.0)),
+        "estimators.temperature_of": (estimators.temperature_of, dict(phi=prompt.phi)),
+        "Units.back": (Units(torch.tensor(1.0), torch.tensor(2.0)).back, dict(prediction=vec)),
+        "Units.label": (Units(torch.zeros(2), torch.ones(2), ("a", "b")).label, dict(prediction=f64(3, 2))),
+        "Prompt.from_arrays": (Prompt.from_arrays, dict(X=np.asarray(f64(6, 2)), y=np.asarray(vec), X_query=np.asarray(f64(2, 2, seed=5)), ridge=0.5, standardise=True, intercept=True, classes=False)),
         "prompt.Prompt": (Prompt, dict(phi=prompt.phi, y=prompt.y, phi_query=prompt.phi_query, ridge=0.7)),
         "Prompt.output": (Prompt(prompt.phi, f64(6, 2), prompt.phi_query, 0.7).output, dict(which=1)),
         "Prompt.expand": (prompt.expand, dict(n=2)),
@@ -341,7 +353,7 @@ def fit_of(candidate, posed, observed):
 UNTRIED = {
     "constants": "charts RECURRENCES GUARD FAMILIES KERNEL LINEAR SCHEDULED COLOURS REMEDIES SPECTRA solvers block_conjugate_gradient depth_laws errors PREDICTION",
     "errors": "AskedWrongly NotAvailable ProgramError PromptError InterventionError ClaimFailed NotYet",
-    "asked for by others, never made by a user": "Answerer Network Decoder Mask Prior Outcome Exploration Frame Draw SphereTask Solution Member Exercise Verdict Trace",
+    "asked for by others, never made by a user": "Answerer Network Decoder Mask Prior Outcome Exploration Frame Draw SphereTask Solution Member Exercise Verdict Trace Answer",
     "made by the library from what is tried here": "ConstructedTransformer TrainedTransformer Program Recurrence Posed Filter PolynomialFilter Spectrum Split Sweep Swept Recipe",
     "data alone; tried where they are used": "Add Put Take Mean Scale Edit Heads Stream Units",
     "files, in tests of their own": "load_network load_sweep load_trained load_seeds run_sweep sweeps cards read_recipe recipe_of train",

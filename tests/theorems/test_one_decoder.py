@@ -84,11 +84,11 @@ PROGRAMS = [
     one_block_conjugate_gradient(3, 4, 0.5),
     on_polynomial_features(gradient_descent(9, 2, 0.5), 2),
     with_softmax_products(conjugate_gradient(3, 4), central_difference(1, 0.25)),
-    softmax_smoother(3),
-    kernel_product(3),
-    richardson(3, 4),
-    softmax_conjugate_gradient(3, 4, preconditioner="jacobi"),
-    pipelined_conjugate_gradient(3, 4),
+    softmax_smoother(3, tau=1.0),
+    kernel_product(3, tau=1.0),
+    richardson(3, 4, tau=1.0),
+    softmax_conjugate_gradient(3, 4, tau=1.0, preconditioner="jacobi"),
+    pipelined_conjugate_gradient(3, 4, tau=1.0),
 ]
 programs = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 

@@ -147,7 +147,7 @@ def test_two_heads_and_a_quotient_give_the_kernel_itself(statement, seed):
 )
 def test_the_logit_of_the_sink_is_the_logarithm_of_the_ridge(statement):
     prompt = random_prompt(6, 2, 3, ridge=0.3, seed=1)
-    network = assemble(kernel_product(2))
+    network = assemble(kernel_product(2, tau=1.0))
     network.transformer.W_E[network.program.inputs["log_ridge"].start] *= statement(0.3) / math.log(0.3)
     expected = ridge_system(prompt, ExponentialKernel()).predict(prompt.y)
     torch.testing.assert_close(0.3 * network.predict(prompt), expected, rtol=1e-13, atol=1e-13)
@@ -160,7 +160,7 @@ def test_the_logit_of_the_sink_is_the_logarithm_of_the_ridge(statement):
 )
 def test_un_normalisation_takes_two_blocks_and_p_plus_ten_channels(statement):
     for p in (1, 2, 5):
-        assert size(kernel_product(p))[:2] == statement(p)
+        assert size(kernel_product(p, tau=1.0))[:2] == statement(p)
 
 
 def induced_kernel(phi: Tensor) -> Tensor:
@@ -168,7 +168,7 @@ def induced_kernel(phi: Tensor) -> Tensor:
     k, p = phi.shape
     prompt = Prompt(phi, torch.eye(k, dtype=phi.dtype) if k > 1 else torch.ones(1, dtype=phi.dtype), phi, ridge=1.0)
     with unchecked():
-        return assemble(kernel_product(p, n_outputs=k), dtype=phi.dtype).predict(prompt).reshape(k, k)
+        return assemble(kernel_product(p, tau=1.0, n_outputs=k), dtype=phi.dtype).predict(prompt).reshape(k, k)
 
 
 def kernel_errors(phi: Tensor, constant: Callable[[int, float], float] = rounding_constant) -> tuple[float, float]:
@@ -524,9 +524,9 @@ def test_one_softmax_layer_is_one_step_of_gradient_descent_with_a_step_size_of_t
 )
 def test_the_smoother_takes_one_block_one_softmax_head_and_p_plus_four_channels(statement):
     for p in (1, 2, 5):
-        (block,) = assemble(softmax_smoother(p)).transformer.config.blocks
+        (block,) = assemble(softmax_smoother(p, tau=1.0)).transformer.config.blocks
         (heads,) = block.attention
-        assert (*size(softmax_smoother(p))[:2], heads.n_heads) == statement(p)
+        assert (*size(softmax_smoother(p, tau=1.0))[:2], heads.n_heads) == statement(p)
         assert heads.kind == "softmax" and block.d_mlp == 0
 
 
@@ -540,7 +540,7 @@ def test_it_is_the_best_constant_and_stays_within_the_targets(statement):
         prompt = random_prompt(6, 2, 4, ridge=0.5, seed=seed)
         weights = statement(ExponentialKernel()(prompt.phi_query, prompt.phi))
         with unchecked():
-            f = assemble(softmax_smoother(2)).predict(prompt)
+            f = assemble(softmax_smoother(2, tau=1.0)).predict(prompt)
         slope = (weights * (prompt.y - f[:, None])).sum(-1)  # half the derivative of sum_j k_j (y_j - c)^2, at c = f, with the other sign
         assert_within(slope / (weights * prompt.y.abs()).sum(-1), 1e-12)
         assert (prompt.y.min() - 1e-12 <= f).all() and (f <= prompt.y.max() + 1e-12).all()
@@ -563,7 +563,7 @@ def test_the_two_first_steps_agree_for_all_targets_exactly_when_all_row_sums_do(
         for ridge in (float(at_query - row_sums[0]), 1.0):  # the first makes the query's sum that of the first support
             prompt = Prompt(phi.expand(9, 9, 2), torch.eye(9, dtype=FLOAT64), query.expand(9, 1, 2), ridge)
             with unchecked():
-                one, other = (assemble(program).predict(prompt) for program in (softmax_smoother(2), richardson(2, 1)))
+                one, other = (assemble(program).predict(prompt) for program in (softmax_smoother(2, tau=1.0), richardson(2, 1, tau=1.0)))
             agreed.append(bool((one - other).abs().max() < 1e-14))
             assert agreed[-1] == bool((statement(row_sums, ridge, at_query) - 1).abs().max() < 1e-12)
     assert agreed == [True, False, False, False]

@@ -29,7 +29,7 @@ from metarep_lib.construct.program import DIVISION_SCALE, GUARD, Form, Head, Lay
 @algorithm
 @asked(n_features=at_least(1), steps=at_least(0), n_outputs=at_least(1))
 def block_conjugate_gradient(
-    n_features: int, steps: int, n_outputs: int, damping: float
+    n_features: int, steps: int, n_outputs: int, damping: float = 2**-48
 ) -> Program:
     """`steps` steps of block CG for (K + lambda I) alpha = Y; f_t(x) readable at every query after each.
 

@@ -49,9 +49,10 @@ def krr_program(
     """
     steps = layers[-1].step if layers else 0
     if min(n_features, n_outputs, steps) < 1:
+        softmax = ", tau=1.0" if ridge == "log_ridge" else ""
         raise ValueError(
             f"{name}: expected n_features, steps and n_outputs of at least 1, got n_features={n_features}, {steps} steps,"
-            f" n_outputs={n_outputs}; this would work: {name}(n_features=8, steps=10)"
+            f" n_outputs={n_outputs}; this would work: {name}(n_features=8, steps=10{softmax})"
         )
     constants = {"phi": n_features, ridge: 1, "one": 1, **dict.fromkeys(flags, 1)}
     embedding = [(constant, MADE_OF_FLAGS.get(constant, Form(constant))) for constant in constants]

@@ -29,7 +29,7 @@ REGISTERS = ("y", "mass", "inverse_mass", "lambda_alpha", "z", "f", "average")
 
 @algorithm
 @asked(n_features=at_least(1), steps=at_least(0), tau=temperature, U=floats("r p"))
-def richardson(n_features: int, steps: int, tau: float = 1.0, U: Tensor | None = None) -> Program:
+def richardson(n_features: int, steps: int, tau: float, U: Tensor | None = None) -> Program:
     """`steps` steps of Richardson's iteration for the kernel exp(<U phi_i, U phi_j> / tau).
 
     Args:
@@ -45,7 +45,7 @@ def richardson(n_features: int, steps: int, tau: float = 1.0, U: Tensor | None =
     Raises:
         ValueError: n_features or steps below one, a temperature that is not positive, or U that does not fit.
 
-    >>> program = richardson(n_features=3, steps=5)
+    >>> program = richardson(n_features=3, steps=5, tau=1.0)
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (7, 16, 3)
     """

@@ -69,7 +69,7 @@ PIPELINED_SCRATCH = ("n", "m_n", "m_v", "w_old", "m_w_old", "q_old", "v_old")
 def softmax_conjugate_gradient(
     n_features: int,
     steps: int,
-    tau: float = 1.0,
+    tau: float,
     U: Tensor | None = None,
     preconditioner: Preconditioner = "normaliser",
 ) -> Program:
@@ -93,7 +93,7 @@ def softmax_conjugate_gradient(
     Raises:
         ValueError: n_features or steps below one, a temperature that is not positive, a U or a preconditioner that will not do.
 
-    >>> program = softmax_conjugate_gradient(n_features=3, steps=4)
+    >>> program = softmax_conjugate_gradient(n_features=3, steps=4, tau=1.0)
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (14, 40, 5)
     """
@@ -114,7 +114,7 @@ def softmax_conjugate_gradient(
 def pipelined_conjugate_gradient(
     n_features: int,
     steps: int,
-    tau: float = 1.0,
+    tau: float,
     U: Tensor | None = None,
     preconditioner: Preconditioner = "normaliser",
 ) -> Program:
@@ -125,7 +125,7 @@ def pipelined_conjugate_gradient(
     Returns:
         A program of width p + 45 with 2 t + 3 blocks (Jacobi: p + 49 and 2 t + 4).
 
-    >>> program = pipelined_conjugate_gradient(n_features=3, steps=4)
+    >>> program = pipelined_conjugate_gradient(n_features=3, steps=4, tau=1.0)
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (11, 48, 5)
     """

@@ -20,7 +20,7 @@ from metarep_lib.network.tokens import AGGREGATOR, SINK
 @algorithm
 @asked(n_features=at_least(1), tau=temperature, U=floats("r p"), n_outputs=at_least(1))
 def softmax_smoother(
-    n_features: int, tau: float = 1.0, U: Tensor | None = None, n_outputs: int = 1
+    n_features: int, tau: float, U: Tensor | None = None, n_outputs: int = 1
 ) -> Program:
     """One softmax head and nothing else: the smoother of Nadaraya (1964) and Watson (1964), k(x)^T y / sum_j k_j(x).
 
@@ -36,7 +36,7 @@ def softmax_smoother(
     Raises:
         ValueError: n_features below one, a temperature that is not positive, or U that does not fit.
 
-    >>> program = softmax_smoother(n_features=3)
+    >>> program = softmax_smoother(n_features=3, tau=1.0)
     >>> program.n_blocks, program.width
     (1, 7)
     """
@@ -58,7 +58,7 @@ def softmax_smoother(
 @algorithm
 @asked(n_features=at_least(1), tau=temperature, U=floats("r p"), n_outputs=at_least(1))
 def kernel_product(
-    n_features: int, tau: float = 1.0, U: Tensor | None = None, n_outputs: int = 1
+    n_features: int, tau: float, U: Tensor | None = None, n_outputs: int = 1
 ) -> Program:
     """k(x)^T y / lambda at every query: a softmax head un-normalised by its sink, whose logit is 0 when lambda = 1.
 
@@ -70,7 +70,7 @@ def kernel_product(
     Raises:
         ValueError: as for `softmax_smoother`.
 
-    >>> program = kernel_product(n_features=3)
+    >>> program = kernel_product(n_features=3, tau=1.0)
     >>> program.n_blocks, program.width
     (2, 13)
     """

@@ -18,7 +18,7 @@ ON_PROMPT = Form("on_prompt")
 SOFTMAX_FLAGS = ("is_aggregator", "is_sink", "on_prompt")
 
 
-def kernel_score(n_features: int, tau: float = 1.0, U: Tensor | None = None) -> Score:
+def kernel_score(n_features: int, tau: float, U: Tensor | None = None) -> Score:
     """Pairs of query and key whose inner products add up to <U phi_i, U phi_j> / tau; U is [p', p], or the identity when None.
 
     Raises:
