@@ -19,9 +19,9 @@ FLOORS_PYTEST := env OMP_NUM_THREADS=1 $(FLOORS)/bin/python -m pytest -q
 OF_SITE := tests/book tests/repository
 
 # The book depends neither on the locale nor on what the user has set up: text is UTF-8, and configuration and caches lie here.
-# The home folder need not be writable. The kernels' profile says nothing about local sockets.
+# The home folder need not be writable. Compiled code is kept, or every process compiles the library anew. The kernels' profile says nothing about local sockets.
 export PYTHONUTF8 := 1
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 export JUPYTER_CONFIG_DIR := $(CURDIR)/_build/jupyter
 export JUPYTER_DATA_DIR := $(CURDIR)/_build/jupyter

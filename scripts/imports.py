@@ -107,6 +107,7 @@ class Library:
         self.modules = {self.name_of(path): path for path in files}
         self.packages = {self.name_of(path) for path in files if path.name == "__init__.py"}
         self.sources: dict[str, str] = {}
+        self.wholes: dict[str, frozenset[str]] = {}
 
     def name_of(self, path: Path) -> str:
         """The dotted name of a file."""
@@ -123,9 +124,12 @@ class Library:
         """The syntax of a module; treat it as read-only."""
         return parsed(self.source(module))
 
-    def whole(self, module: str) -> set[str]:
-        """A module, with all that lies in it if it is a package."""
-        return {name for name in self.modules if f"{name}.".startswith(f"{module}.")}
+    def whole(self, module: str) -> frozenset[str]:
+        """A module, with all that lies in it if it is a package; looked for once."""
+        if module not in self.wholes:
+            within = (name for name in self.modules if f"{name}.".startswith(f"{module}."))
+            self.wholes[module] = frozenset(within)
+        return self.wholes[module]
 
     def closure(self, wanted: Iterable[Wanted]) -> Closure:
         """All that these imports reach.
@@ -149,7 +153,7 @@ class Library:
         """
         if module not in self.modules or name is None:
             raise Unresolved(f"from {module} import {name}" if name else f"import {module}")
-        found = self.whole(f"{module}.{name}")
+        found = set(self.whole(f"{module}.{name}"))
         if name == "*" or module not in self.packages:
             return found | self.whole(module)
         bound = bindings(self.tree(module)).get(name, set())

@@ -106,9 +106,9 @@ class Naming:
 
 def directions(column: Tensor, basis: Basis) -> str:
     """The names of the entries that are not zero, joined; whole directions go by their own name."""
-    there = []
+    present_at, there = column.ne(0).tolist(), []
     for name in basis:
-        inside = column[basis[name]].ne(0).tolist()
+        inside = present_at[basis[name]]
         if all(inside):
             there.append(name)
         else:

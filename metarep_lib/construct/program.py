@@ -8,8 +8,8 @@ a `Write` sums its terms: heads in the attention half, products in the MLP half.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import accumulate
 
@@ -146,6 +146,15 @@ class Layer(Contents):
     phase: str
     attention: tuple[Write, ...] = ()
     mlp: tuple[Write, ...] = ()
+
+
+def every_step(one_step: Sequence[Layer], steps: int) -> list[Layer]:
+    """The layers of step 1 for every step: they do the same thing, made once.
+
+    >>> [layer.step for layer in every_step([Layer(1, "sum"), Layer(1, "turn")], steps=2)]
+    [1, 1, 2, 2]
+    """
+    return [replace(layer, step=t) for t in range(1, steps + 1) for layer in one_step]
 
 
 @asked()

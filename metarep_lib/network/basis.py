@@ -56,6 +56,9 @@ class Basis(Mapping[str, slice]):
             raise ValueError(
                 f"Basis(scratch={self.scratch}): {', '.join(map(repr, strangers))} not among {', '.join(names)}"
             )
+        ends = accumulate(width for _, width in self.widths)
+        places = {name: slice(end - width, end) for (name, width), end in zip(self.widths, ends)}
+        object.__setattr__(self, "places", places)  # looked up some ten thousand times a network
 
     @classmethod
     def of(cls, **widths: int) -> "Basis":
@@ -70,15 +73,13 @@ class Basis(Mapping[str, slice]):
         return found.stop - found.start
 
     def __getitem__(self, name: str) -> slice:
-        if not isinstance(name, str):
-            raise KeyError(f"no direction {name!r}; there are {', '.join(self)}")
-        direction, channel = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", name, re.DOTALL).groups()
-        ends = accumulate(width for _, width in self.widths)
-        for (known, width), end in zip(self.widths, ends):
-            if known == direction and channel is None:
-                return slice(end - width, end)
-            if known == direction and int(channel) < width:
-                return slice(start := end - width + int(channel), start + 1)
+        if isinstance(name, str):
+            if name in self.places:
+                return self.places[name]
+            if channel := re.fullmatch(r"(.*)\[(\d+)\]", name, re.DOTALL):
+                whole = self.places.get(channel[1], slice(0, 0))
+                if (start := whole.start + int(channel[2])) < whole.stop:
+                    return slice(start, start + 1)
         raise KeyError(f"no direction {name!r}; there are {', '.join(self)}")
 
     def __iter__(self) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What the site makes of claims: a small book is built for a reader, with measurements that do not hold, and again by who checks it."""
 
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class Built:
         return (self.html / f"{name}.html").read_text(encoding="utf-8")
 
 
-def built(folder: Path, capsys, pages: dict[str, str] = PAGES) -> Built:
+def built(folder: Path, pages: dict[str, str] = PAGES) -> Built:
     """The small book, built with warnings as errors; another call in the same folder finds the outputs in the cache."""
     source = folder / "source"
     source.mkdir(exist_ok=True)
@@ -79,24 +80,35 @@ def built(folder: Path, capsys, pages: dict[str, str] = PAGES) -> Built:
         "nb_execution_show_tb": True,
         "nb_execution_cache_path": str(folder / "cache"),
     }
-    warnings = folder / "warnings"
-    capsys.readouterr()
-    with warnings.open("w", encoding="utf-8") as said, patch_docutils(), docutils_namespace():
+    warnings, printed = folder / "warnings", folder / "printed"
+    with warnings.open("w", encoding="utf-8") as said, printed.open("w", encoding="utf-8") as out, patch_docutils(), docutils_namespace(), redirect_stdout(out):
         app = Sphinx(source, None, folder / "html", folder / "trees", "html", config, status=None, warning=said, freshenv=True)
         app.build()
     assert not warnings.read_text(encoding="utf-8"), warnings.read_text(encoding="utf-8")
-    return Built(app.statuscode, capsys.readouterr().out, folder / "html")
+    return Built(app.statuscode, printed.read_text(encoding="utf-8"), folder / "html")
 
 
-@pytest.fixture(autouse=True)
-def reading(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def reading():
     """The usual mode, whatever is set outside."""
-    for variable in (settings.CLAIMS, settings.CLAIMS_LOG, settings.ROUNDING):
-        monkeypatch.delenv(variable, raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in (settings.CLAIMS, settings.CLAIMS_LOG, settings.ROUNDING):
+            patch.delenv(variable, raising=False)
+        yield
 
 
-def test_a_book_with_false_measurements_is_built_for_a_reader_and_fails_the_strict(tmp_path, capsys, monkeypatch):
-    book = built(tmp_path, capsys)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("book")
+
+
+@pytest.fixture(scope="module")
+def book(folder, reading) -> Built:
+    """As a reader builds it."""
+    return built(folder)
+
+
+def test_a_book_with_false_measurements_is_built_for_a_reader_and_fails_the_strict(folder, book, monkeypatch):
     assert book.status == 0
     assert "5 claims: 3 measurements did not hold on this machine: too-large, no-number, no-end\n" in book.said
 
@@ -113,30 +125,30 @@ def test_a_book_with_false_measurements_is_built_for_a_reader_and_fails_the_stri
         assert ("did not hold" in row) == any(text in row for text in ("<em>error</em>", "NaN", "a finite number"))
 
     monkeypatch.setenv(settings.CLAIMS, "strict")
-    again = built(tmp_path, capsys)
+    again = built(folder)
     assert again.status == 1
     assert "5 claims: 3 measurements did not hold" in again.said
 
 
-def test_tags_of_printed_lines_are_not_on_the_page(tmp_path, capsys):
-    chapter = built(tmp_path, capsys).page("chapter")
+def test_tags_of_printed_lines_are_not_on_the_page(book):
+    chapter = book.page("chapter")
     output = chapter.split('class="output stream')[1].split("</pre>")[0]
     assert "an error of 1.5e-15\non a device\na count of 3\ndid not hold" in output
     assert "# measured" not in output and "# environment" not in output
     assert "# measured" in chapter  # in the code of the cell
 
 
-def test_a_false_measurement_stops_the_chapter_of_the_strict(tmp_path, capsys, monkeypatch):
+def test_a_false_measurement_stops_the_chapter_of_the_strict(tmp_path, monkeypatch):
     monkeypatch.setenv(settings.CLAIMS, "strict")
     with pytest.raises(ExecutionError):
-        built(tmp_path, capsys)
+        built(tmp_path)
     assert "claim too-large (an *error*): 0.003 <= 0.001 is false" in (tmp_path / "warnings").read_text(encoding="utf-8")
-    assert "claims:" not in capsys.readouterr().out
+    assert "claims:" not in (tmp_path / "printed").read_text(encoding="utf-8")
 
 
-def test_a_false_theorem_stops_the_chapter_of_a_reader(tmp_path, capsys):
+def test_a_false_theorem_stops_the_chapter_of_a_reader(tmp_path):
     with pytest.raises(ExecutionError):
-        built(tmp_path, capsys, PAGES | {"chapter.md": CHAPTER.replace("THEOREM", "3")})
+        built(tmp_path, PAGES | {"chapter.md": CHAPTER.replace("THEOREM", "3")})
     assert "claim proved (a theorem): 3 <= 2 is false" in (tmp_path / "warnings").read_text(encoding="utf-8")
 
 

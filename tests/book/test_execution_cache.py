@@ -209,9 +209,14 @@ def test_of_every_chapter_in_the_book_the_last_few_caches_are_kept(tmp_path):
     assert set(tmp_path.iterdir()) == kept
 
 
+@pytest.fixture(scope="module")
+def library() -> Library:
+    """Our own, read once."""
+    return Library(ROOT)
+
+
 @pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
-def test_what_a_chapter_reaches_can_be_told(chapter):
-    library = Library(ROOT)
+def test_what_a_chapter_reaches_can_be_told(chapter, library):
     found = reach(code_cells(chapter), library)
     assert not found.unresolved
     assert len(found.modules) < len(library.modules) / 2
@@ -231,9 +236,9 @@ def run_traced(chapter: str) -> dict[str, list[str]]:
     return json.loads(done.stdout)
 
 
-def test_every_function_that_a_chapter_runs_is_of_a_module_it_reaches():
+def test_every_function_that_a_chapter_runs_is_of_a_module_it_reaches(library):
     worked = run_traced("kernel-ridge")
-    found = reach(code_cells(ROOT / "book" / "kernel-ridge.md"), Library(ROOT))
+    found = reach(code_cells(ROOT / "book" / "kernel-ridge.md"), library)
     assert {"metarep_lib.numerics.solvers.iterations", GRADING} <= set(worked["modules"])
     doors = {"metarep_lib", "metarep_lib.moved"}  # they hand names on; what the first holds counts for everybody
     assert set(worked["modules"]) - doors <= found.modules

@@ -31,6 +31,11 @@ PROGRAMS = {
     "causal": causal_conjugate_gradient(P, 2),
 }
 NETWORKS = {name: assemble(program) for name, program in PROGRAMS.items()}
+ONE_STEP = {  # a graph holds every step, and the next is like the first
+    "two blocks": two_block_conjugate_gradient(P, 1),
+    "softmax": softmax_conjugate_gradient(P, 1, 1.0),
+    "causal": causal_conjugate_gradient(P, 1),
+}
 
 
 @pytest.fixture(scope="module", params=[*NETWORKS, "softmax-gp", "linear-attention-2"])
@@ -100,12 +105,12 @@ COMPILED = """
 import sys
 
 import torch
-from metarep_lib import Prompt, load_trained
+from metarep_lib import Prompt, assemble, load_trained
 
 sys.path[:0] = ['.', '../support']
-from test_transforms import NETWORKS, answer, parts
+from test_transforms import ONE_STEP, answer, parts
 
-networks = {name: NETWORKS[name] for name in ("two blocks", "softmax", "causal")} | {"softmax-gp": load_trained("softmax-gp", 0)}
+networks = {name: assemble(program) for name, program in ONE_STEP.items()} | {"softmax-gp": load_trained("softmax-gp", 0)}
 for name, network in networks.items():
     calls = {"predict": answer(network)}
     if name == "two blocks":

@@ -1,8 +1,9 @@
 """The checker that pytest applies to every annotation of the library, shapes included (see pyproject.toml).
 
-pytest decorates every function of the library with `jaxtyping.jaxtyped`, which holds the letters of shapes for the time of a call and
-takes some thirty microseconds for it. Two modules say shapes in their annotations; in all others there is nothing to hold, and beartype
-checks the same annotations alone. `factories.unchecked` turns off both.
+pytest decorates every function of the library with `jaxtyping.jaxtyped`, which holds the letters of shapes for the time of a call, checks
+what is given twice and takes some hundred microseconds for it. Three modules say shapes in their annotations; there beartype checks once
+while jaxtyping holds the letters. In all others there is nothing to hold, and beartype checks the same annotations alone.
+`factories.unchecked` turns off both.
 """
 
 import inspect
@@ -22,7 +23,7 @@ with_shapes = jaxtyping.jaxtyped
 
 def says_shapes(function: Callable) -> bool:
     """Whether the module of a function has anything of jaxtyping's, but for the module that the import hook puts there."""
-    held = (value for value in function.__globals__.values() if not inspect.ismodule(value))
+    held = (value for value in inspect.unwrap(function).__globals__.values() if not inspect.ismodule(value))
     return any(getattr(value, "__module__", "").partition(".")[0] == "jaxtyping" for value in held if inspect.isclass(value))
 
 
@@ -34,8 +35,10 @@ def checked(given: Any = None, *, typechecker: Any) -> Any:
         if is_dataclass(given) and "__init__" in vars(given) and not hasattr(given.__init__, "__wrapped__"):
             given.__init__ = checked(given.__init__, typechecker=typechecker)
         return given
-    if not inspect.isfunction(given) or says_shapes(given):
+    if not inspect.isfunction(given) or inspect.isgeneratorfunction(given):
         return with_shapes(given, typechecker=typechecker)
+    if says_shapes(given):
+        return checked_once(given, typechecker)
     config, strict = jaxtyping.config, None
 
     @wraps(given)
@@ -46,6 +49,23 @@ def checked(given: Any = None, *, typechecker: Any) -> Any:
         if strict is None:  # at the first call every name in an annotation is known
             strict = typechecked(with_names_resolved(given))
         return strict(*args, **kwargs)
+
+    return run
+
+
+def checked_once(given: Callable, typechecker: Any) -> Callable:
+    """A function that says shapes; a call that is wrong is made again by jaxtyping, whose message names the sizes."""
+    config, once, told = jaxtyping.config, typechecker(given), with_shapes(given, typechecker=typechecker)
+
+    @wraps(given)
+    def run(*args: object, **kwargs: object) -> object:
+        if config.jaxtyping_disable:
+            return given(*args, **kwargs)
+        try:
+            with with_shapes("context"):
+                return once(*args, **kwargs)
+        except jaxtyping.TypeCheckError:
+            return told(*args, **kwargs)
 
     return run
 

@@ -23,7 +23,16 @@ from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import ONE, clear, copy, reduce, times, update
-from metarep_lib.construct.program import DIVISION_SCALE, GUARD, Form, Head, Layer, Program, Write
+from metarep_lib.construct.program import (
+    DIVISION_SCALE,
+    GUARD,
+    Form,
+    Head,
+    Layer,
+    Program,
+    Write,
+    every_step,
+)
 
 
 @algorithm
@@ -54,11 +63,7 @@ def block_conjugate_gradient(
         raise ValueError(
             f"block_conjugate_gradient(damping={damping}): expected damping >= 0, e.g. 2**-48 in float64"
         )
-    layers = [
-        layer
-        for t in range(1, steps + 1)
-        for layer in (sum_up(t, n_outputs, damping), *pivots(t, n_outputs, damping))
-    ]
+    one_step = [sum_up(n_outputs, damping), *pivots(n_outputs, damping)]
     empty = scratch(n_features, n_outputs, damping)
     if n_outputs > 1:
         empty |= {"mu": n_outputs - 1}
@@ -70,7 +75,7 @@ def block_conjugate_gradient(
         flags,
         registers,
         {"r": TARGET},
-        layers,
+        every_step(one_step, steps),
         n_outputs=n_outputs,
         scratch=tuple(empty),
     )
@@ -91,7 +96,7 @@ def sigma(a: int, b: int) -> str:
     return f"sigma_{a}[{b - a}]"
 
 
-def sum_up(t: int, n_outputs: int, damping: float) -> Layer:
+def sum_up(n_outputs: int, damping: float) -> Layer:
     """Block 1: every sum of the step, the new directions conjugate to the old ones, and what the pivots need."""
     outputs = range(n_outputs)
     keys = {"rho": "r", "beta": "s_hat", "h": "s"}
@@ -120,11 +125,11 @@ def sum_up(t: int, n_outputs: int, damping: float) -> Layer:
                 )
             )
     return Layer(
-        step=t, phase="sum", attention=tuple(sums), mlp=(*writes, *map(clear, ("p", "s", "s_hat")))
+        step=1, phase="sum", attention=tuple(sums), mlp=(*writes, *map(clear, ("p", "s", "s_hat")))
     )
 
 
-def pivots(t: int, n_outputs: int, damping: float) -> list[Layer]:
+def pivots(n_outputs: int, damping: float) -> list[Layer]:
     """Blocks 2 to m + 1: direction c is final; every output moves along it, and it is taken out of those behind it."""
     layers = []
     for c in range(n_outputs):
@@ -156,7 +161,7 @@ def pivots(t: int, n_outputs: int, damping: float) -> list[Layer]:
         quotients = tuple(
             over_pivot(numerator, c, into, damping) for into, numerator in wanted.items()
         )
-        layers.append(Layer(step=t, phase=f"pivot {c + 1}", attention=quotients, mlp=tuple(moves)))
+        layers.append(Layer(step=1, phase=f"pivot {c + 1}", attention=quotients, mlp=tuple(moves)))
     return layers
 
 

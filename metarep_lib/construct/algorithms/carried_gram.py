@@ -18,7 +18,16 @@ from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import ONE, clear, copy, times, update
 from metarep_lib.construct.circuits.token import Fraction, token_quotient
-from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Product, Program, Write
+from metarep_lib.construct.program import (
+    DIVISION_SCALE,
+    Form,
+    Head,
+    Layer,
+    Product,
+    Program,
+    Write,
+    every_step,
+)
 
 BETA = Fraction(("rho", "is_sink", "is_aggregator"), (("rho_old", "is_aggregator", 1.0),))
 CHI = Fraction(("rho", "is_sink", "is_aggregator"), (("c", "is_aggregator", 1.0),))
@@ -132,7 +141,7 @@ def gram_conjugate_gradient(n_features: int, steps: int, causal: bool = False) -
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (13, 51, 4)
     """
-    blocks = [layer for t in range(1, steps + 1) for layer in one_step(t, n_features)]
+    blocks = every_step(one_step(n_features), steps)
     vectors = ("w", "r", "p", "s", "u", "p_old", "s_old")
     registers = (
         rows("G", n_features) | dict.fromkeys(vectors, n_features) | dict.fromkeys(SCALARS, 1)
@@ -179,7 +188,7 @@ def gram_squaring(n_features: int, steps: int, step_size: float, causal: bool = 
     predict = Layer(step=steps, phase="predict", mlp=(update("f", times("phi", "w")),))
     start = carry("E", n_features, into="w", gain=-step_size, identity=True)
     layers = (
-        [start, *(Layer(step=t, phase="square", mlp=mlp) for t in range(1, steps + 1)), predict]
+        [start, *every_step([Layer(step=1, phase="square", mlp=mlp)], steps), predict]
         if steps > 0
         else []
     )
@@ -251,7 +260,7 @@ def matrix(name: str, n_features: int, vector: str, gain: float = 1.0) -> list[P
     return [Product(Form(f"{vector}[{a}]"), Form(f"{name}_{a}"), gain) for a in range(n_features)]
 
 
-def one_step(t: int, n_features: int) -> list[Layer]:
+def one_step(n_features: int) -> list[Layer]:
     products = (
         update("u", *matrix("G", n_features, "r")),
         update("rho", times("r", "r")),
@@ -281,10 +290,10 @@ def one_step(t: int, n_features: int) -> list[Layer]:
         for fraction, name in ((BETA, "beta"), (CHI, "chi"), (GAMMA, "gamma"))
     ]
     return [
-        Layer(step=t, phase="multiply", mlp=(*products, *moved)),
-        Layer(step=t, phase="turn", attention=tuple(divide[:2]), mlp=directions),
+        Layer(step=1, phase="multiply", mlp=(*products, *moved)),
+        Layer(step=1, phase="turn", attention=tuple(divide[:2]), mlp=directions),
         Layer(
-            step=t,
+            step=1,
             phase="advance",
             attention=tuple(divide[2:]),
             mlp=(*advance, *map(clear, SCRATCH)),

@@ -23,7 +23,15 @@ from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import ONE, clear, copy, reduce, times, update
 from metarep_lib.construct.circuits.token import Fraction, token_quotient
-from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Program, Write
+from metarep_lib.construct.program import (
+    DIVISION_SCALE,
+    Form,
+    Head,
+    Layer,
+    Program,
+    Write,
+    every_step,
+)
 
 BETA = Fraction(("rho", "is_sink", "is_aggregator"), (("rho_old", "is_aggregator", 1.0),))
 RAYLEIGH = Fraction(("r_u", "is_sink", "is_aggregator"), (("rho", "is_aggregator", 1.0),))
@@ -82,7 +90,7 @@ def causal_conjugate_gradient(n_features: int, steps: int) -> Program:
     (13, 41, True)
     """
     prepare = Layer(step=0, phase="prepare", attention=(reduce("y", "phi", into="r", readers=ONE),))
-    steps_of = [layer for t in range(1, steps + 1) for layer in one_step(t)]
+    steps_of = every_step(one_step(), steps)
     return krr_program(
         "causal_conjugate_gradient",
         n_features,
@@ -96,7 +104,7 @@ def causal_conjugate_gradient(n_features: int, steps: int) -> Program:
     )
 
 
-def one_step(t: int) -> list[Layer]:
+def one_step() -> list[Layer]:
     # sum over j < i of (r_i . phi_j) phi_j
     past = Write("u", (Head("linear", ((Form("r"), Form("phi")),), Form("phi")),))
     products = (
@@ -124,10 +132,10 @@ def one_step(t: int) -> list[Layer]:
         token_quotient(RAYLEIGH, into="rayleigh", scale=DIVISION_SCALE),
     )
     return [
-        Layer(step=t, phase="mat-vec", attention=(past,), mlp=(*products, *moved)),
-        Layer(step=t, phase="turn", attention=quotients, mlp=directions),
+        Layer(step=1, phase="mat-vec", attention=(past,), mlp=(*products, *moved)),
+        Layer(step=1, phase="turn", attention=quotients, mlp=directions),
         Layer(
-            step=t,
+            step=1,
             phase="advance",
             attention=(token_quotient(GAMMA, into="gamma", scale=DIVISION_SCALE),),
             mlp=(*advance, *map(clear, SCRATCH)),

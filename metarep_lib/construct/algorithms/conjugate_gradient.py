@@ -18,7 +18,7 @@ from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.division import quotient, quotient_scores
 from metarep_lib.construct.circuits.linear import clear, copy, mat_vec, reduce, times, update
-from metarep_lib.construct.program import DIVISION_SCALE, Layer, Program
+from metarep_lib.construct.program import DIVISION_SCALE, Layer, Program, every_step
 
 REDUCED = ("rho", "sigma", "rho_next")
 DIVIDED = ("gamma_scores", "gamma", "beta_scores", "beta")
@@ -44,7 +44,7 @@ def conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1) -> Progr
     >>> program.n_blocks, program.width
     (20, 19)
     """
-    layers = [layer for t in range(1, steps + 1) for layer in one_step(t, n_outputs)]
+    layers = every_step(one_step(n_outputs), steps)
     registers = dict.fromkeys(["alpha", "r", "p", "w", "p_old", *REDUCED, *DIVIDED], n_outputs)
     flags = ["is_aggregator", "is_sink"]
     return krr_program(
@@ -59,11 +59,11 @@ def conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1) -> Progr
     )
 
 
-def one_step(t: int, n_outputs: int) -> list[Layer]:
+def one_step(n_outputs: int) -> list[Layer]:
     outputs = [f"[{a}]" for a in range(n_outputs)] if n_outputs > 1 else [""]
     return [
         Layer(
-            step=t,
+            step=1,
             phase="mat-vec",
             attention=(mat_vec("p", into="w"),),
             mlp=(
@@ -72,7 +72,7 @@ def one_step(t: int, n_outputs: int) -> list[Layer]:
             ),
         ),
         Layer(
-            step=t,
+            step=1,
             phase="reduce",
             attention=(
                 *(reduce(f"r{a}", f"r{a}", into=f"rho{a}") for a in outputs),
@@ -81,7 +81,7 @@ def one_step(t: int, n_outputs: int) -> list[Layer]:
             mlp=(quotient_scores("rho", "sigma", into="gamma_scores", scale=DIVISION_SCALE),),
         ),
         Layer(
-            step=t,
+            step=1,
             phase="advance",
             attention=tuple(
                 quotient(f"gamma_scores{a}", into=f"gamma{a}", scale=DIVISION_SCALE)
@@ -90,7 +90,7 @@ def one_step(t: int, n_outputs: int) -> list[Layer]:
             mlp=(update("alpha", times("gamma", "p")), update("r", times("gamma", "w", -1.0))),
         ),
         Layer(
-            step=t,
+            step=1,
             phase="reduce again",
             attention=tuple(reduce(f"r{a}", f"r{a}", into=f"rho_next{a}") for a in outputs),
             mlp=(
@@ -100,7 +100,7 @@ def one_step(t: int, n_outputs: int) -> list[Layer]:
             ),
         ),
         Layer(
-            step=t,
+            step=1,
             phase="turn",
             attention=tuple(
                 quotient(f"beta_scores{a}", into=f"beta{a}", scale=DIVISION_SCALE) for a in outputs

@@ -19,7 +19,15 @@ from metarep_lib.construct.algorithms.carried_gram import BETA, CHI, GAMMA, gram
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import ONE, clear, copy, reduce, times, update
 from metarep_lib.construct.circuits.token import Fraction, token_quotient
-from metarep_lib.construct.program import DIVISION_SCALE, Form, Head, Layer, Program, Write
+from metarep_lib.construct.program import (
+    DIVISION_SCALE,
+    Form,
+    Head,
+    Layer,
+    Program,
+    Write,
+    every_step,
+)
 
 VECTORS = (
     "w",
@@ -93,11 +101,7 @@ def feature_scaled_conjugate_gradient(n_features: int, steps: int) -> Program:
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (15, 64, 6)
     """
-    layers = (
-        [*prepare(n_features), *(layer for t in range(1, steps + 1) for layer in one_step(t))]
-        if steps > 0
-        else []
-    )
+    layers = [*prepare(n_features), *every_step(one_step(), steps)] if steps > 0 else []
     registers = dict.fromkeys(VECTORS, n_features) | dict.fromkeys(SCALARS, 1)
     return gram_program(
         "feature_scaled_conjugate_gradient",
@@ -141,7 +145,7 @@ def inverse_of(a: int) -> Fraction:
     )
 
 
-def one_step(t: int) -> list[Layer]:
+def one_step() -> list[Layer]:
     # sum over supports of (z . phi_j) phi_j
     product = Write("u", (Head("linear", ((Form("z"), Form("phi")),), Form("phi")),))
     products = (
@@ -176,10 +180,10 @@ def one_step(t: int) -> list[Layer]:
         for fraction, name in ((BETA, "beta"), (CHI, "chi"), (GAMMA, "gamma"))
     ]
     return [
-        Layer(step=t, phase="multiply", attention=(product,), mlp=(*products, *moved)),
-        Layer(step=t, phase="turn", attention=tuple(divide[:2]), mlp=directions),
+        Layer(step=1, phase="multiply", attention=(product,), mlp=(*products, *moved)),
+        Layer(step=1, phase="turn", attention=tuple(divide[:2]), mlp=directions),
         Layer(
-            step=t,
+            step=1,
             phase="advance",
             attention=tuple(divide[2:]),
             mlp=(*advance, *map(clear, SCRATCH)),

@@ -9,7 +9,7 @@ from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import clear, copy, mat_vec, times, update
-from metarep_lib.construct.program import Layer, Program
+from metarep_lib.construct.program import Layer, Program, every_step
 
 
 @algorithm
@@ -33,19 +33,16 @@ def gradient_descent(n_features: int, steps: int, step_size: float, n_outputs: i
     >>> program.n_blocks, program.width
     (5, 8)
     """
-    layers = [
-        Layer(
-            step=t,
-            phase="descend",
-            attention=(mat_vec("r", into="w"),),
-            mlp=(
-                update("alpha", copy("r", step_size)),
-                update("r", copy("w", -step_size), times("ridge", "r", -step_size)),
-                clear("w"),
-            ),
-        )
-        for t in range(1, steps + 1)
-    ]
+    one_step = Layer(
+        step=1,
+        phase="descend",
+        attention=(mat_vec("r", into="w"),),
+        mlp=(
+            update("alpha", copy("r", step_size)),
+            update("r", copy("w", -step_size), times("ridge", "r", -step_size)),
+            clear("w"),
+        ),
+    )
     registers = dict.fromkeys(["alpha", "r", "w"], n_outputs)
     return krr_program(
         "gradient_descent",
@@ -53,7 +50,7 @@ def gradient_descent(n_features: int, steps: int, step_size: float, n_outputs: i
         [],
         registers,
         {"r": TARGET},
-        layers,
+        every_step([one_step], steps),
         n_outputs=n_outputs,
         scratch=["w"],
     )

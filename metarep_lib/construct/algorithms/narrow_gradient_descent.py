@@ -10,7 +10,7 @@ has minus the prediction. There is no room for the ridge either: it comes as p e
 from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import times, update
-from metarep_lib.construct.program import Form, Head, Layer, Program, Write
+from metarep_lib.construct.program import Form, Head, Layer, Program, Write, every_step
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.tokens import input_basis
 
@@ -35,9 +35,7 @@ def narrow_gradient_descent(n_features: int, steps: int, step_size: float) -> Pr
     >>> program.n_blocks, program.width, program.n_parameters
     (5, 4, 72)
     """
-    layers = [
-        Layer(step=t, phase="descend", attention=(descend(step_size),)) for t in range(1, steps + 1)
-    ]
+    layers = every_step([Layer(step=1, phase="descend", attention=(descend(step_size),))], steps)
     return narrow_program("narrow_gradient_descent", n_features, layers)
 
 
@@ -65,14 +63,11 @@ def narrow_ridge_gradient_descent(n_features: int, steps: int, step_size: float)
     (6, 5)
     """
     shrink = update("r", times("ridge", "r", -step_size))
-    layers = [
-        Layer(step=t, phase="descend", attention=(descend(step_size),), mlp=(shrink,))
-        for t in range(1, steps + 1)
-    ]
+    one_step = Layer(step=1, phase="descend", attention=(descend(step_size),), mlp=(shrink,))
     return narrow_program(
         "narrow_ridge_gradient_descent",
         n_features,
-        [Layer(step=0, phase="shrink", mlp=(shrink,)), *layers],
+        [Layer(step=0, phase="shrink", mlp=(shrink,)), *every_step([one_step], steps)],
         ridge=1,
     )
 

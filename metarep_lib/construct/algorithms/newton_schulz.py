@@ -14,7 +14,7 @@ from metarep_lib.asked import asked, at_least
 from metarep_lib.construct.algorithms.krr_program import krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import copy, update
-from metarep_lib.construct.program import Form, Head, Layer, Program, Write
+from metarep_lib.construct.program import Form, Head, Layer, Program, Write, every_step
 
 
 @algorithm
@@ -41,17 +41,14 @@ def newton_schulz(n_features: int, steps: int, scale: float, n_outputs: int = 1)
     square = Write("u", (Head("linear", ((Form("u"), Form("phi")),), Form("u"), gain=-0.5),))
     # u <- 2 (u - 1/2 sum): the MLP reads what attention has written
     double = update("u", copy("u"))
-    newton = [
-        Layer(step=t, phase="newton", attention=(square,), mlp=(double,))
-        for t in range(1, steps + 1)
-    ]
+    newton = Layer(step=1, phase="newton", attention=(square,), mlp=(double,))
     predict = Layer(
         step=steps,
         phase="predict",
         attention=(Write("f", (Head("linear", ((Form("u"), Form("phi")),), Form("y")),)),),
     )
     registers = {"u": n_features, "y": n_outputs, "f": n_outputs}
-    layers = [*newton, predict] if steps > 0 else []
+    layers = [*every_step([newton], steps), predict] if steps > 0 else []
     starts = {"u": Form({"phi": scale}), "y": Form("y")}
     return krr_program(
         "newton_schulz",

@@ -28,7 +28,15 @@ from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import ONE, clear, copy, reduce, times, update
 from metarep_lib.construct.circuits.token import token_ratio
-from metarep_lib.construct.program import DIVISION_SCALE, Form, Layer, Product, Program, Write
+from metarep_lib.construct.program import (
+    DIVISION_SCALE,
+    Form,
+    Layer,
+    Product,
+    Program,
+    Write,
+    every_step,
+)
 
 # `theta` receives theta - 1, so that 0 / 0 past convergence is theta = 1 and v / pi stays
 THETA = Form({"theta": 1, "one": 1})
@@ -92,9 +100,8 @@ def one_block_conjugate_gradient(n_features: int, steps: int, scale: float = 1.0
     """
     registers = dict.fromkeys(("g", *VECTORS, *HELD, *SCRATCH), 1) | {"g": n_features}
     starts = {"v": TARGET} | dict.fromkeys(("pi", "even", "vv_odd"), ONE_ON_ANY_TOKEN)
-    layers = (
-        [prepare(scale), *(advance(t, scale) for t in range(1, steps + 2))] if steps > 0 else []
-    )
+    first = advance(scale)
+    layers = [prepare(scale), first, *every_step([first], steps)] if steps > 0 else []
     flags = ["is_aggregator", "is_sink"]
     return krr_program(
         "one_block_conjugate_gradient",
@@ -122,7 +129,7 @@ def prepare(scale: float) -> Layer:
     return Layer(step=0, phase="prepare", attention=sums, mlp=(*products, clear("g")))
 
 
-def advance(t: int, scale: float) -> Layer:
+def advance(scale: float) -> Layer:
     """One step of CG: quotients and sums in the attention, every recurrence in the MLP."""
     sums = tuple(
         reduce(left, right, into=name, readers=ONE) for name, (left, right) in SUMS.items()
@@ -180,7 +187,7 @@ def advance(t: int, scale: float) -> Layer:
         replace("f", copy("f_next")),
     )
     return Layer(
-        step=max(t - 1, 0),
+        step=0,
         phase="advance",
         attention=(*sums, spread, *quotients),
         mlp=(*recurrences, *map(clear, SCRATCH)),

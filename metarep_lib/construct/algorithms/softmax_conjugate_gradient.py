@@ -47,7 +47,7 @@ from metarep_lib.construct.circuits.softmax import (
     kernel_average,
     kernel_score,
 )
-from metarep_lib.construct.program import Layer, Program
+from metarep_lib.construct.program import Layer, Program, every_step
 
 LIVE = ("lambda_alpha", "r", "z", "p", "s", "c", "rho_old", "gamma", "started")
 SCRATCH = ("average", "rho", "delta", "rho_rho", "p_old", "s_old", "z_old", "beta", "gamma_beta")
@@ -99,7 +99,7 @@ def softmax_conjugate_gradient(
     """
     score = kernel_score(n_features, tau, U)
     registers = (*static_registers(preconditioner), *LIVE, *SCRATCH, *REFRESHED)
-    steps_of = [layer for t in range(1, steps + 1) for layer in three_blocks(t, score)]
+    steps_of = every_step(three_blocks(score), steps)
     return program_of(
         "softmax_conjugate_gradient",
         n_features,
@@ -138,7 +138,7 @@ def pipelined_conjugate_gradient(
         *PIPELINED_LIVE,
         *PIPELINED_SCRATCH,
     )
-    steps_of = [layer for t in range(1, steps + 1) for layer in two_blocks(t, score)]
+    steps_of = every_step(two_blocks(score), steps)
     layers = [
         *prepare(score, preconditioner, update("m_inverse", times("m", "inverse_mass"))),
         first_product(score),
@@ -177,7 +177,7 @@ SUMS = (reduce("r", "z", into="rho", readers=ONE), reduce("z", "w", into="delta"
 RHO_RHO = update("rho_rho", times("rho", "rho"))
 
 
-def three_blocks(t: int, score: Score) -> list[Layer]:
+def three_blocks(score: Score) -> list[Layer]:
     product = update("w", times("inverse_mass", "average"), copy("z"))
     products = (
         update("m_r", times("m", "r")),
@@ -186,19 +186,19 @@ def three_blocks(t: int, score: Score) -> list[Layer]:
     )
     return [
         Layer(
-            step=t,
+            step=1,
             phase="mat-vec",
             attention=(kernel_average("z", into="average", score=score),),
             mlp=(product,),
         ),
         Layer(
-            step=t,
+            step=1,
             phase="sum",
             attention=SUMS,
             mlp=(RHO_RHO, *products, *set_aside(), *move("z", "z_old")),
         ),
         Layer(
-            step=t,
+            step=1,
             phase="advance",
             attention=quotients(),
             mlp=(*recurrences("lambda_alpha", "z"), *map(clear, (*SCRATCH, *REFRESHED))),
@@ -220,7 +220,7 @@ def first_product(score: Score) -> Layer:
     )
 
 
-def two_blocks(t: int, score: Score) -> list[Layer]:
+def two_blocks(score: Score) -> list[Layer]:
     ahead = (
         update("n", times("inverse_mass", "average"), copy("m_w")),
         update("m_n", times("m_inverse", "average"), times("m", "m_w")),
@@ -246,13 +246,13 @@ def two_blocks(t: int, score: Score) -> list[Layer]:
     )
     return [
         Layer(
-            step=t,
+            step=1,
             phase="ahead",
             attention=(kernel_average("m_w", into="average", score=score), *SUMS),
             mlp=(RHO_RHO, *ahead, *moved, *set_aside()),
         ),
         Layer(
-            step=t,
+            step=1,
             phase="advance",
             attention=quotients(),
             mlp=(*advance, *BOOKS, *map(clear, (*SCRATCH, *PIPELINED_SCRATCH))),

@@ -29,7 +29,7 @@ from metarep_lib.construct.algorithms.krr_program import TARGET, krr_program
 from metarep_lib.construct.call import algorithm
 from metarep_lib.construct.circuits.linear import ONE, clear, copy, reduce, times, update
 from metarep_lib.construct.circuits.token import Fraction, token_quotient
-from metarep_lib.construct.program import DIVISION_SCALE, Layer, Program, Write
+from metarep_lib.construct.program import DIVISION_SCALE, Layer, Program, Write, every_step
 
 LIVE = ("alpha", "r", "p", "s", "c", "rho_old", "gamma", "started")
 SCRATCH = ("rho", "delta", "rho_rho", "w", "p_old", "s_old", "lambda", "beta", "gamma_beta")
@@ -81,11 +81,7 @@ def two_block_conjugate_gradient(n_features: int, steps: int, n_outputs: int = 1
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (8, 33, 2)
     """
-    layers = [
-        layer
-        for t in range(1, steps + 1)
-        for layer in (sum_up(t, "r", n_outputs), advance(t, "r", n_outputs))
-    ]
+    layers = every_step([sum_up("r", n_outputs), advance("r", n_outputs)], steps)
     registers = dict.fromkeys(names_of_g(n_outputs), n_features)
     registers |= {name: 1 if name in SHARED else n_outputs for name in (*LIVE, *SCRATCH)}
     starts = {"r": TARGET} | {
@@ -132,7 +128,7 @@ def jacobi_conjugate_gradient(n_features: int, steps: int) -> Program:
     >>> program.n_blocks, program.width, len(program.distinct_layers)
     (10, 46, 4)
     """
-    steps_of = [layer for t in range(1, steps + 1) for layer in (sum_up(t, "z"), advance(t, "z"))]
+    steps_of = every_step([sum_up("z"), advance("z")], steps)
     layers = [*prepare_jacobi(), *steps_of] if steps > 0 else []
     scalars = ("m", "m_ridge", "z", "diagonal", *LIVE, *SCRATCH, *PRECONDITIONED_SCRATCH)
     registers = {"g": n_features, "m_phi": n_features} | dict.fromkeys(scalars, 1)
@@ -174,7 +170,7 @@ def prepare_jacobi() -> list[Layer]:
     return [diagonal, invert]
 
 
-def sum_up(t: int, z: str, n_outputs: int = 1) -> Layer:
+def sum_up(z: str, n_outputs: int = 1) -> Layer:
     """Block 1: every sum of the step, and the products that need them. `z` is "r" without preconditioner."""
     outputs = list(zip(channels(n_outputs), names_of_g(n_outputs)))
     sums = [reduce(f"r{a}", f"{z}{a}", into=f"rho{a}", readers=ONE) for a, _ in outputs]
@@ -195,7 +191,7 @@ def sum_up(t: int, z: str, n_outputs: int = 1) -> Layer:
         *(update(f"delta{a}", times(g, g), times("lambda", f"{norm}{a}")) for a, g in outputs),
         update("rho_rho", times("rho", "rho")),
     )
-    return Layer(step=t, phase="sum", attention=tuple(sums), mlp=(*products, *set_aside(), *extra))
+    return Layer(step=1, phase="sum", attention=tuple(sums), mlp=(*products, *set_aside(), *extra))
 
 
 def set_aside() -> tuple[Write, ...]:
@@ -210,11 +206,11 @@ def set_aside() -> tuple[Write, ...]:
     return (*moved, update("started_aggregator", times("is_aggregator", "started")))
 
 
-def advance(t: int, z: str, n_outputs: int = 1) -> Layer:
+def advance(z: str, n_outputs: int = 1) -> Layer:
     """Block 2: the three quotients of every output, then every recurrence of the step."""
     cleared = map(clear, scratch_of(z, n_outputs))
     return Layer(
-        step=t,
+        step=1,
         phase="advance",
         attention=quotients(n_outputs),
         mlp=(*recurrences("alpha", z), *cleared),
