@@ -5,6 +5,9 @@ import warnings
 from pathlib import Path
 
 import pytest
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -19,20 +22,32 @@ print(certify_step(weights, config, network.basis, recurrence, seed=0))
 
 @pytest.fixture
 def network(tmp_path, monkeypatch):
-    """What the first example leaves behind, warnings being errors."""
+    """What the example of a network leaves behind, warnings being errors."""
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(EXAMPLES[1], names)
+    return names
+
+
+def test_arrays_become_an_answer(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         exec(EXAMPLES[0], names)
-    return names
+    X, y, answer = names["X"], names["y"], names["answer"]
+    theirs = make_pipeline(StandardScaler(), Ridge(alpha=answer.ridge)).fit(X[:300], y[:300]).predict(X[300:])
+    assert abs(answer.prediction.numpy() - theirs).max() < 1e-6 * abs(theirs).max()
+    assert "solved" in capsys.readouterr().out
 
 
 def test_the_examples_run_without_a_warning(network, capsys, tmp_path):
-    assert len(EXAMPLES) == 2 and network["trace"].prediction.shape == (16, 20)
+    assert len(EXAMPLES) == 3 and network["trace"].prediction.shape == (16, 20)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        exec(EXAMPLES[1], network)
+        exec(EXAMPLES[2], network)
     assert "conjugate_gradient" in capsys.readouterr().out and (tmp_path / "cg.safetensors").exists()
 
 
