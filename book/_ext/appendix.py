@@ -22,6 +22,7 @@ from reach import code_cells  # noqa: E402
 STUDIES = "metarep_lib.studies"
 BEHIND = (STUDIES, "metarep_lib.certify.statements")
 MACHINERY = {f"{STUDIES}.sweep"}  # how sweeps are run and stored: no study
+APART = {"book/intro", "book/reproducibility"}  # no chapters: who opens the door or looks up a pin wants no code
 TITLE = "## The code behind this chapter"
 WORDS = "What the cells above call of `{module}`, to be read or copied."
 
@@ -120,7 +121,7 @@ def appendix(cells: list[str], library: Library) -> str:
 def end_with_appendix(app, docname: str, source: list[str]) -> None:
     """Add the section to the text of a chapter as it is read."""
     paths = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in chapters()}
-    if docname in paths:
+    if docname in paths and docname not in APART:
         source[0] += appendix(code_cells(paths[docname]), Library(ROOT))
 
 
