@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from metarep_lib.construct import Program, algorithms
 from metarep_lib.construct.residual import residual_of
@@ -62,14 +63,15 @@ class Row:
     steps: str
 
 
-def overview() -> list[Row]:
+@cache
+def overview() -> tuple[Row, ...]:
     """The algorithms that solve, or smooth, one row each.
 
     >>> [row.blocks for row in overview() if row.program == "two_block_conjugate_gradient"]
     ['2 t']
     """
     makers = (getattr(algorithms, name) for name in algorithms.__all__)
-    return [row_of(make) for make in makers if hasattr(make, "__wrapped__") and is_algorithm(make)]
+    return tuple(row_of(make) for make in makers if is_algorithm(make))
 
 
 def is_algorithm(make: Callable) -> bool:
