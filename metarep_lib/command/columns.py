@@ -15,7 +15,7 @@ from metarep_lib.command.csv_table import BadFile, Table
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 NOTHING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
-OF_ROWS = ("id", "index", "row", "rows", "nr", "no", "no.", "number", "#", "unnamed: 0")
+OF_ROWS = ("row", "rows", "nr", "no", "no.", "number", "#", "unnamed: 0")
 """Names of a column that may count the rows, in small letters."""
 
 MOSTLY = 0.9
@@ -160,7 +160,8 @@ def check_decimals(table: Table, columns: Mapping[str, Column]) -> None:
 def is_count_of_rows(column: Column) -> bool:
     """Whether it numbers the rows from 0 or 1, and its name says no more than that."""
     numbers = column.numbers
-    says_no_more = column.name.lower() in OF_ROWS or column.name.startswith("column ")
+    name = column.name.lower()
+    says_no_more = name in OF_ROWS or name.startswith("column ") or name.endswith(("id", "index"))
     if not says_no_more or numbers is None or numbers[0] not in (0.0, 1.0):
         return False
     return bool((np.diff(numbers) == 1).all())

@@ -58,7 +58,7 @@ def read_table(path: Path) -> Table:
     >>> table.names, table.rows, table.lines, table.delimiter
     (('age', 'place'), [['1,5', 'north']], [2], ';')
     """
-    text = read_text(path)
+    text = content_of(path)
     delimiter = likely_delimiter(text)
     records = list(records_of(path, text, delimiter))
     if not records:
@@ -79,7 +79,7 @@ def read_table(path: Path) -> Table:
     return Table(path, names, [cells for _, cells in below], [line for line, _ in below], delimiter)
 
 
-def read_text(path: Path) -> str:
+def content_of(path: Path) -> str:
     try:
         if fault := file_fault(path):
             raise BadFile(path, f"{fault}; expected a CSV file")

@@ -53,7 +53,9 @@ def why_left_out(column: Column) -> str:
     if is_count_of_rows(column):
         return "it counts the rows"
     if column.numbers is None and (n_different > MOST_WORDS or 2 * n_different > len(column.known)):
-        return f"words, {some(column, 2)}: too many to learn from; of a date or an amount write numbers, like 1234.5"
+        is_amount = any(cell[0] in "0123456789+-.$€£" for cell in column.known)
+        advice = "; dates and amounts must be written as numbers, like 1234.5" if is_amount else ""
+        return f"words, {some(column, 2)}: too many to learn from{advice}"
     return ""
 
 

@@ -1,5 +1,6 @@
 """The words: what was read, what was left out, the answer, how good it is, and the network that gave it."""
 
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -140,7 +141,7 @@ def of_quality(question: Question, quality: Quality) -> Iterator[str]:
     else:
         yield f"off by {number(quality.error)} on average at {rows}"
         yield f"always the mean: off by {number(quality.baseline_error)}"
-        if len(quality.truth) >= FEWEST:
+        if len(quality.truth) >= FEWEST and not math.isnan(quality.explained):
             yield f"R^2 is {quality.explained:.2f} (1: exact, 0: no better than the mean)"
     yield of_gain(quality)
 

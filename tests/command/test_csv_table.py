@@ -80,9 +80,9 @@ def test_which_columns_are_left_out(path, cells, reason):
 
 
 def test_a_column_without_a_name_is_called_by_its_place(path):
-    columns = columns_of(path, ",y,z,id\n0,1,2,1\n1,3,4,2\n2,4,4,3\n")
+    columns = columns_of(path, ",y,z,PassengerId\n0,1,2,1\n1,3,4,2\n2,4,4,3\n")
     left_out = choose_features(path, columns, "y").left_out
-    assert left_out == {name: "it counts the rows" for name in ("column 1", "id")}
+    assert left_out == {name: "it counts the rows" for name in ("column 1", "PassengerId")}
 
 
 def test_another_file_is_read_as_the_first_was(path):
