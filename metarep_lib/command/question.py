@@ -106,12 +106,7 @@ def pose(table: Table, target: str, query: Table | None, classes: bool, seed: in
     Raises:
         BadFile: no such target, a target that is always the same, fewer than three rows, nothing to answer from.
     """
-    if target not in table.names:
-        known = ", ".join(map(repr, table.names))
-        raise BadFile(table.path, f"no column {target!r} to answer; its columns are {known}")
-    columns = read_columns(table)
-    classes = classes or columns[target].numbers is None
-    check_target(table, columns[target], classes)
+    columns, classes = read_with_target(table, target, classes)
     features = choose_features(table.path, columns, target)
 
     given = complete(table, columns, features.names, ~columns[target].missing)
@@ -134,6 +129,17 @@ def pose(table: Table, target: str, query: Table | None, classes: bool, seed: in
     )
     check_width(question)
     return question
+
+
+def read_with_target(table: Table, target: str, classes: bool) -> tuple[dict[str, Column], bool]:
+    """The columns, and whether the target is a class: by request, or because it holds words."""
+    if target not in table.names:
+        known = ", ".join(map(repr, table.names))
+        raise BadFile(table.path, f"no column {target!r} to answer; its columns are {known}")
+    columns = read_columns(table)
+    classes = classes or columns[target].numbers is None
+    check_target(table, columns[target], classes)
+    return columns, classes
 
 
 def who_is_asked(
@@ -171,7 +177,8 @@ def complete(
 def check_enough(given: Rows, target: str) -> None:
     n = len(given.rows)
     if n < 3:
-        holes = f" ({given.n_left_out} more have an empty cell)" if given.n_left_out else ""
+        where = ", ".join(map(repr, given.empty))
+        holes = f" ({given.n_left_out} more have an empty cell, in {where})" if where else ""
         raise BadFile(
             given.table.path,
             f"{count(n, 'row')} with {target!r} and all features{holes}; expected three or more",

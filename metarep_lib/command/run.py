@@ -44,6 +44,8 @@ def check_places(options: Options, written: Written) -> None:
         if path.resolve() in read:
             raise BadFile(path, "it is read and would be overwritten; give --out another name")
         check_writable(path, options.force)
+    if written.figure.suffix.lower() != ".png":
+        raise BadFile(written.figure, "the figure is a PNG; expected a name that ends in .png")
     if written.answers.resolve() == written.figure.resolve():
         raise BadFile(written.answers, "answers and figure need a file each")
 

@@ -27,7 +27,7 @@ BAD = {  # name: (content of data.csv, arguments besides, what the line says)
     "empty target": ("x,y\n1,\n2,\n3,\n", "", "data.csv: the target 'y' is empty in every row"),
     "too many classes": ("x,y\n" + "".join(f"{i % 7},w{i}\n" for i in range(60)), "", "data.csv: the target 'y' has 60 different"),
     "two rows": ("x,y\n1,2\n2,3\n", "", "data.csv: 2 rows with 'y' and all features; expected three or more"),
-    "two whole rows": ("x,y\n1,2\n2,3\n,4\n", "", "data.csv: 2 rows with 'y' and all features (1 more have an empty cell)"),
+    "two whole rows": ("x,y\n1,2\n2,3\n,4\n", "", "data.csv: 2 rows with 'y' and all features (1 more have an empty cell, in 'x')"),
     "constant features": ("x,w,y\n1,a,2\n1,a,3\n1,a,4\n", "", "data.csv: no column is left to answer from: 'x' (always '1'); 'w' (always 'a')"),
     "identifiers": ("x,y\na,2\nb,3\nc,4\n", "", "data.csv: no column is left to answer from: 'x' (words, 3 different"),
     "inf": ("x,y\n1,2\n-inf,3\n3,4\n", "", "data.csv, line 3: 'x' holds '-inf', which is no finite number"),
@@ -43,10 +43,11 @@ BAD = {  # name: (content of data.csv, arguments besides, what the line says)
     "no seed": (GOOD, "--seed -1", "argument --seed: '-1', expected a whole number >= 0"),
     "no such option": (GOOD, "--speed 1", "unrecognized arguments: --speed 1"),
     "no folder to write into": (GOOD, "--out a/b.csv", "a/b.csv: there is no folder a to write it into"),
-    "a folder to write": (GOOD, "--figure folder", "folder: it is a folder; give the name of a file to write"),
+    "a figure that is no PNG": (GOOD, "--figure seen.pdf", "seen.pdf: the figure is a PNG; expected a name that ends in .png"),
+    "a folder to write": (GOOD, "--out folder", "folder: it is a folder; give the name of a file to write"),
     "somebody's file": (GOOD, "--out short.csv", "short.csv: it exists and was not made by this command; --force overwrites it"),
     "the data overwritten": (GOOD, "--out data.csv --force", "data.csv: it is read and would be overwritten"),
-    "one file for both": (GOOD, "--out a.csv --figure a.csv", "a.csv: answers and figure need a file each"),
+    "one file for both": (GOOD, "--out a.png --figure a.png", "a.png: answers and figure need a file each"),
 }
 
 
