@@ -37,6 +37,8 @@ MAY_IMPORT = {
     "train": ({"prompt", "network", "numerics", "tasks", "storage"}, None),
     "evidence": ({"prompt", "network", "numerics"}, None),
     "estimators": ({"prompt", "arrays", "construct", "numerics", "warned"}, {"torch"}),
+    "command": ({"estimators", "evidence", "show", "storage", "warned"}, {"torch", "numpy", "matplotlib"}),
+    "__main__": ({"command"}, {"tqdm"}),
     "studies": ({"prompt", "arrays", "estimators", "rounding", "network", "construct", "numerics", "tasks", "certify", "train", "evidence", "storage"}, None),
     "exercises": ({"prompt", "network", "construct", "numerics", "tasks"}, {"torch"}),
     "show": ({"settings"}, None),
@@ -119,6 +121,8 @@ def acts(statement: ast.stmt, made: set[str]) -> bool:
         return not all(isinstance(target, ast.Name | ast.Tuple) for target in targets)
     if isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING":
         return any(acts(inner, made) for inner in statement.body)
+    if isinstance(statement, ast.If) and ast.unparse(statement.test) == "__name__ == '__main__'":
+        return False  # nothing that imports it sees that
     if isinstance(statement, ast.AugAssign):
         return not (isinstance(statement.target, ast.Name) and statement.target.id in made)
     return not (isinstance(statement, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef) or is_text(statement))
