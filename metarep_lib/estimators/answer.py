@@ -121,29 +121,43 @@ def ask(
     >>> answer.prediction, answer.has_converged
     (tensor([1.], dtype=torch.float64), True)
     """
-    tolerance = tolerance or half_the_digits(prompt.phi.dtype)
+    answer, halfway = asked_once(network, prompt, units, tolerance, seen)
+    if not answer.has_converged:
+        warnings.warn(NotConverged(on_its_way(answer, halfway)), stacklevel=3)
+    return answer
+
+
+def asked_once(
+    network: ConstructedTransformer,
+    prompt: Prompt,
+    units: Units | None,
+    tolerance: float | None,
+    seen: Callable[[], object] | None,
+) -> tuple[Answer, float]:
+    """An answer without a word about it, and the residual after half of the steps."""
     one_by_one = prompt.n_outputs > 1 and network.traits.n_outputs == 1
-    read = by_output(prompt) if one_by_one else prompt
     steps = len(network.step_ends) - 1
+    read = by_output(prompt) if one_by_one else prompt
     trace = network.at(read, sorted({steps // 2, steps}), seen)
     halfway, residual = (float(r) for r in worst(trace.relative_residual)[[0, -1]])
     said = trace.prediction[-1].mT if one_by_one else trace.prediction[-1]
-    none = prompt.y.new_tensor(0.0), prompt.y.new_tensor(1.0)
-    units = units or Units(*none)
+    units = units or Units(prompt.y.new_tensor(0.0), prompt.y.new_tensor(1.0))
     answer = Answer(
         prediction=units.back(said),
         labels=None if units.labels is None else units.label(said),
         residual=residual,
-        tolerance=tolerance,
+        tolerance=tolerance or half_the_digits(prompt.phi.dtype),
         network=network,
         prompt=prompt,
         units=units,
     )
-    if not answer.has_converged:
-        system = ridge_system(prompt, kernel_of(answer.tau))
-        way = Way(network.name, steps, residual, halfway, tolerance)
-        warnings.warn(NotConverged(way.words(prompt, system)), stacklevel=3)
-    return answer
+    return answer, halfway
+
+
+def on_its_way(answer: Answer, halfway: float) -> str:
+    """What is to be said of an answer that has not arrived."""
+    way = Way(answer.network.name, answer.steps, answer.residual, halfway, answer.tolerance)
+    return way.words(answer.prompt, answer.system)
 
 
 def by_output(prompt: Prompt) -> Prompt:

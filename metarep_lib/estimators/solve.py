@@ -1,23 +1,26 @@
 """The front door: arrays in, an answer out, by a network that was made for them."""
 
+import math
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 
+from metarep_lib.arrays import Units
 from metarep_lib.asked import AskedWrongly, asked, positive
 from metarep_lib.construct import Program, assemble
 from metarep_lib.construct.algorithms import (
     softmax_conjugate_gradient,
     two_block_conjugate_gradient,
 )
-from metarep_lib.estimators.answer import Answer, ask
-from metarep_lib.estimators.defaults import kernel_of, program_for
+from metarep_lib.estimators.answer import Answer, asked_once, on_its_way
+from metarep_lib.estimators.defaults import MOST, kernel_of, program_for
 from metarep_lib.estimators.ridge import ridge_by_leave_one_out
 from metarep_lib.estimators.temperature import temperature_of, temperature_trouble
 from metarep_lib.prompt import Prompt
+from metarep_lib.warned import NotConverged
 
 __all__ = ["solve"]
 
@@ -52,7 +55,7 @@ def solve(
         kernel: "linear", by linear attention; "exponential", by softmax attention.
         tau: the temperature of the exponential kernel; None: the squared length of the longest support.
         standardise, intercept, classes: as for `Prompt.from_arrays`.
-        steps: of conjugate gradient; "auto": as many as bring the residual below the tolerance.
+        steps: of conjugate gradient; "auto": as many as the textbook needs on this prompt, and half as many more as long as that helps.
         tolerance: of the relative residual; None: the root of the unit roundoff, 1e-8 in float64.
         dtype, device: of the network.
         seen: given the number of blocks, gives what is called after each.
@@ -90,11 +93,33 @@ def solve(
         )
         prompt = replace(prompt, ridge=chosen)
     prompt = prompt.to(dtype).to(device)
-    network = assemble(
-        network_program(kernel, prompt, tau, steps, tolerance), dtype=dtype, device=device
-    )
-    watch = None if seen is None else seen(network.n_layers)
-    return ask(network, prompt, units=units, tolerance=tolerance, seen=watch)
+    program = network_program(kernel, prompt, tau, steps, tolerance)
+    asked_for = Asked(prompt, units, tolerance, seen)
+    answer, halfway = asked_for.of(program)
+    before = math.inf
+    while steps == "auto" and answer.tolerance < answer.residual < 0.9 * before:
+        before, more = answer.residual, min(answer.steps + answer.steps // 2, MOST)
+        if more > answer.steps:
+            answer, halfway = asked_for.of(network_program(kernel, prompt, tau, more, tolerance))
+    if not answer.has_converged:
+        warnings.warn(NotConverged(on_its_way(answer, halfway)), stacklevel=3)
+    return answer
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What every network of one call is asked."""
+
+    prompt: Prompt
+    units: Units
+    tolerance: float | None
+    seen: Callable[[int], Callable[[], object]] | None
+
+    def of(self, program: Program) -> tuple[Answer, float]:
+        """The answer of a program, and its residual halfway."""
+        network = assemble(program, dtype=self.prompt.phi.dtype, device=self.prompt.phi.device)
+        watch = None if self.seen is None else self.seen(network.n_layers)
+        return asked_once(network, self.prompt, self.units, self.tolerance, watch)
 
 
 def network_program(

@@ -266,6 +266,13 @@ def test_an_answer_to_a_network_of_ones_own_is_watched():
     assert message is None and answer.residual <= half_the_digits(torch.float64)
 
 
+def test_a_network_that_needs_more_steps_than_the_textbook_takes_them(monkeypatch):
+    monkeypatch.setattr("metarep_lib.estimators.defaults.steps_to", lambda *_: 6)
+    answer = solve(X[SEEN], Y[SEEN], X[ASKED], ridge=0.1)
+    assert answer.has_converged and answer.steps in (9, 13, 19)
+    assert warned(lambda: solve(X[SEEN], Y[SEEN], X[ASKED], ridge=0.1, steps=6), NotConverged)[0]
+
+
 WRONG = {
     "a ridge in words": (dict(ridge="cv"), "expected a finite number or one of 'loo'"),
     "a kernel in words": (dict(kernel="rbf"), "one of 'linear', 'exponential'"),
