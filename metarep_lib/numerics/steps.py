@@ -94,6 +94,14 @@ def richardson_step(state: State, matvec: MatVec, m: Array) -> State:
     return {"alpha": alpha + z, "z": z - m * matvec(z)}
 
 
+def quotients(rho: Array, delta: Array, state: State, divide: Divide) -> tuple[Array, Array, Array]:
+    """beta, gamma and gamma beta of a step whose sums r . z = rho and z . w = delta are taken at once (Chronopoulos and Gear 1989)."""
+    curvature = delta * state["c"] - state["started"] * rho * rho
+    beta = divide(rho, state["rho_old"])
+    gamma = divide(rho * state["c"], curvature)
+    return beta, gamma, divide(rho * rho * state["gamma"], curvature)
+
+
 def two_block_step(
     state: State, matvec: MatVec, inner: Inner, divide: Divide, m: Array, one: Array
 ) -> State:
@@ -102,14 +110,11 @@ def two_block_step(
     Here p and s = A p belong to the step just made: p_t, where the textbook state holds p_t+1. Before
     the first step started = 0, c = rho_old = 1 and everything else but r is 0.
     """
-    r, p, s, c = state["r"], state["p"], state["s"], state["c"]
+    r, p, s = state["r"], state["p"], state["s"]
     z = m * r
     w = matvec(z)
     rho, delta = inner(r, z), inner(z, w)
-    curvature = delta * c - state["started"] * rho * rho
-    beta = divide(rho, state["rho_old"])
-    gamma = divide(rho * c, curvature)
-    gamma_beta = divide(rho * rho * state["gamma"], curvature)
+    beta, gamma, gamma_beta = quotients(rho, delta, state, divide)
     return {
         "alpha": state["alpha"] + gamma * z + gamma_beta * p,
         "r": r - gamma * w - gamma_beta * s,
@@ -188,14 +193,11 @@ def pipelined_step(
     Carried along, and equal to it in exact arithmetic: z = m r, w = A z, s = A p, q = m s, v = A q. p, s, q and v belong to the step just
     made; before the first all of them are 0, started = 0 and c = rho_old = 1.
     """
-    r, z, w, p, s, q, v, c = (state[name] for name in ("r", "z", "w", "p", "s", "q", "v", "c"))
+    r, z, w, p, s, q, v = (state[name] for name in ("r", "z", "w", "p", "s", "q", "v"))
     m_w = m * w
     n = matvec(m_w)
     rho, delta = inner(r, z), inner(z, w)
-    curvature = delta * c - state["started"] * rho * rho
-    beta = divide(rho, state["rho_old"])
-    gamma = divide(rho * c, curvature)
-    gamma_beta = divide(rho * rho * state["gamma"], curvature)
+    beta, gamma, gamma_beta = quotients(rho, delta, state, divide)
     return {
         "alpha": state["alpha"] + gamma * z + gamma_beta * p,
         "r": r - gamma * w - gamma_beta * s,

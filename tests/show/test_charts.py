@@ -44,6 +44,14 @@ def test_a_legend_stands_in_the_panel_that_is_left_over():
     assert [axis.get_legend() is not None for axis in figure.axes] == [False, False, False, True]
 
 
+def test_a_panel_left_over_in_the_only_row_is_as_wide_as_a_legend():
+    flat = [charts.Curve(np.ones(3), "#0072B2", label="flat")]
+    charts.lines({"up": dict.fromkeys("ab", flat)}, range(3), xlabel="x", wrap=3)
+    first, second, last = (axis.get_position().width for axis in plt.gcf().axes)
+    assert first == pytest.approx(second) and last == pytest.approx(first / 2)
+    assert plt.gcf().axes[2].get_legend() is not None
+
+
 def test_every_seed_may_be_drawn_and_places_named():
     seeds = np.array([[1.0, 2.0], [3.0, 4.0], [0.5, 0.1]])
     curve = charts.Curve(seeds, "#0072B2", "o", "measured", x=[2, 60], each=True)

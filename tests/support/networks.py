@@ -8,53 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metarep_lib import Program, softmax_conjugate_gradient
+from metarep_lib import Program
 from metarep_lib.certify import Recurrence
-from metarep_lib.certify.recurrences.dual import (
-    all_to_all_recurrence,
-    block_recurrence,
-    chebyshev_recurrence,
-    conjugate_gradient_recurrence,
-    features_first,
-    gradient_descent_recurrence,
-    jacobi_recurrence,
-    narrow_gradient_descent_recurrence,
-    narrow_ridge_gradient_descent_recurrence,
-    newton_schulz_recurrence,
-    one_block_recurrence,
-    two_block_recurrence,
-)
-from metarep_lib.certify.recurrences.primal import (
-    causal_recurrence,
-    feature_scaled_recurrence,
-    gram_chebyshev_recurrence,
-    gram_conjugate_gradient_recurrence,
-    gram_squaring_recurrence,
-)
-from metarep_lib.certify.recurrences.softmax import (
-    pipelined_recurrence,
-    richardson_recurrence,
-    softmax_conjugate_gradient_recurrence,
-)
-from metarep_lib.construct.algorithms import (
-    block_conjugate_gradient,
-    causal_conjugate_gradient,
-    chebyshev,
-    conjugate_gradient,
-    feature_scaled_conjugate_gradient,
-    gradient_descent,
-    gram_chebyshev,
-    gram_conjugate_gradient,
-    gram_squaring,
-    jacobi_conjugate_gradient,
-    narrow_gradient_descent,
-    narrow_ridge_gradient_descent,
-    newton_schulz,
-    one_block_conjugate_gradient,
-    pipelined_conjugate_gradient,
-    richardson,
-    two_block_conjugate_gradient,
-)
+from metarep_lib.certify.recurrences import dual, primal, softmax
+from metarep_lib.construct import algorithms
 from metarep_lib.construct.assemble import ConstructedTransformer
 from metarep_lib.construct.transforms import all_to_all, on_polynomial_features
 
@@ -71,36 +28,36 @@ class Certified:
 
 
 NETWORKS = {
-    "gradient descent": Certified(gradient_descent(2, 2, 0.25), expects=gradient_descent_recurrence(0.25)),
-    "gradient descent, two outputs": Certified(gradient_descent(2, 2, 0.25, n_outputs=2), expects=gradient_descent_recurrence(0.25)),
-    "narrow": Certified(narrow_gradient_descent(2, 2, 0.25), expects=narrow_gradient_descent_recurrence(0.25)),
-    "narrow with the ridge": Certified(narrow_ridge_gradient_descent(2, 2, 0.25), expects=narrow_ridge_gradient_descent_recurrence(0.25)),
-    "chebyshev": Certified(chebyshev(2, 2, 0.25, 3.0), expects=chebyshev_recurrence(0.25, 3.0, 2)),
-    "newton-schulz": Certified(newton_schulz(2, 2, 0.25), expects=newton_schulz_recurrence(0.25)),
-    "conjugate gradient": Certified(conjugate_gradient(2, 2), expects=conjugate_gradient_recurrence()),
-    "conjugate gradient, two outputs": Certified(conjugate_gradient(2, 2, n_outputs=2), expects=conjugate_gradient_recurrence()),
-    "conjugate gradient, all to all": Certified(all_to_all(conjugate_gradient(2, 2)), expects=all_to_all_recurrence(conjugate_gradient_recurrence())),
-    "polynomial features": Certified(on_polynomial_features(conjugate_gradient(4, 2), 1), expects=features_first(conjugate_gradient_recurrence())),
-    "two blocks": Certified(two_block_conjugate_gradient(2, 2), expects=two_block_recurrence()),
-    "two blocks, two outputs": Certified(two_block_conjugate_gradient(1, 2, n_outputs=2), expects=two_block_recurrence(2)),
-    "jacobi": Certified(jacobi_conjugate_gradient(2, 2), expects=jacobi_recurrence()),
-    "block, two outputs": Certified(block_conjugate_gradient(1, 2, 2, 0.25), expects=block_recurrence(2, 0.25)),
-    "one block": Certified(one_block_conjugate_gradient(2, 4, 0.5), expects=one_block_recurrence(0.5)),
-    "causal": Certified(causal_conjugate_gradient(2, 2), expects=causal_recurrence()),
-    "feature scaled": Certified(feature_scaled_conjugate_gradient(2, 2), expects=feature_scaled_recurrence()),
-    "gram chebyshev": Certified(gram_chebyshev(2, 2, 0.25, 3.0), expects=gram_chebyshev_recurrence(2, 0.25, 3.0, 2)),
-    "gram chebyshev, causal": Certified(gram_chebyshev(2, 2, 0.25, 3.0, causal=True), expects=gram_chebyshev_recurrence(2, 0.25, 3.0, 2, causal=True)),
-    "gram conjugate gradient": Certified(gram_conjugate_gradient(2, 2), expects=gram_conjugate_gradient_recurrence(2)),
-    "gram conjugate gradient, causal": Certified(gram_conjugate_gradient(2, 2, causal=True), expects=gram_conjugate_gradient_recurrence(2, causal=True)),
-    "gram squaring": Certified(gram_squaring(2, 2, 0.25), expects=gram_squaring_recurrence(2, 0.25)),
-    "gram squaring, causal": Certified(gram_squaring(2, 2, 0.25, causal=True), expects=gram_squaring_recurrence(2, 0.25, causal=True)),
-    "richardson": Certified(richardson(2, 2, 0.5), expects=richardson_recurrence(0.5), n_support=2),
-    "richardson, U": Certified(richardson(2, 2, 0.5, U), expects=richardson_recurrence(0.5, U), n_support=2),
-    "softmax cg": Certified(softmax_conjugate_gradient(2, 2, 0.5), expects=softmax_conjugate_gradient_recurrence(0.5), n_support=2),
-    "softmax cg, U, plain": Certified(softmax_conjugate_gradient(2, 2, 2.0, U, "none"), expects=softmax_conjugate_gradient_recurrence(2.0, U, "none"), n_support=2),
-    "softmax cg, jacobi": Certified(softmax_conjugate_gradient(2, 2, 0.5, None, "jacobi"), expects=softmax_conjugate_gradient_recurrence(0.5, None, "jacobi"), n_support=2),
-    "pipelined": Certified(pipelined_conjugate_gradient(2, 2, 0.5), expects=pipelined_recurrence(0.5), n_support=2),
-    "pipelined, U, jacobi": Certified(pipelined_conjugate_gradient(2, 2, 0.5, U, "jacobi"), expects=pipelined_recurrence(0.5, U, "jacobi"), n_support=2),
+    "gradient descent": Certified(algorithms.gradient_descent(2, 2, 0.25), expects=dual.gradient_descent_recurrence(0.25)),
+    "gradient descent, two outputs": Certified(algorithms.gradient_descent(2, 2, 0.25, n_outputs=2), expects=dual.gradient_descent_recurrence(0.25)),
+    "narrow": Certified(algorithms.narrow_gradient_descent(2, 2, 0.25), expects=dual.narrow_gradient_descent_recurrence(0.25)),
+    "narrow with the ridge": Certified(algorithms.narrow_ridge_gradient_descent(2, 2, 0.25), expects=dual.narrow_ridge_gradient_descent_recurrence(0.25)),
+    "chebyshev": Certified(algorithms.chebyshev(2, 2, 0.25, 3.0), expects=dual.chebyshev_recurrence(0.25, 3.0, 2)),
+    "newton-schulz": Certified(algorithms.newton_schulz(2, 2, 0.25), expects=dual.newton_schulz_recurrence(0.25)),
+    "conjugate gradient": Certified(algorithms.conjugate_gradient(2, 2), expects=dual.conjugate_gradient_recurrence()),
+    "conjugate gradient, two outputs": Certified(algorithms.conjugate_gradient(2, 2, n_outputs=2), expects=dual.conjugate_gradient_recurrence()),
+    "conjugate gradient, all to all": Certified(all_to_all(algorithms.conjugate_gradient(2, 2)), expects=dual.all_to_all_recurrence(dual.conjugate_gradient_recurrence())),
+    "polynomial features": Certified(on_polynomial_features(algorithms.conjugate_gradient(4, 2), 1), expects=dual.features_first(dual.conjugate_gradient_recurrence())),
+    "two blocks": Certified(algorithms.two_block_conjugate_gradient(2, 2), expects=dual.two_block_recurrence()),
+    "two blocks, two outputs": Certified(algorithms.two_block_conjugate_gradient(1, 2, n_outputs=2), expects=dual.two_block_recurrence(2)),
+    "jacobi": Certified(algorithms.jacobi_conjugate_gradient(2, 2), expects=dual.jacobi_recurrence()),
+    "block, two outputs": Certified(algorithms.block_conjugate_gradient(1, 2, 2, 0.25), expects=dual.block_recurrence(2, 0.25)),
+    "one block": Certified(algorithms.one_block_conjugate_gradient(2, 4, 0.5), expects=dual.one_block_recurrence(0.5)),
+    "causal": Certified(algorithms.causal_conjugate_gradient(2, 2), expects=primal.causal_recurrence()),
+    "feature scaled": Certified(algorithms.feature_scaled_conjugate_gradient(2, 2), expects=primal.feature_scaled_recurrence()),
+    "gram chebyshev": Certified(algorithms.gram_chebyshev(2, 2, 0.25, 3.0), expects=primal.gram_chebyshev_recurrence(2, 0.25, 3.0, 2)),
+    "gram chebyshev, causal": Certified(algorithms.gram_chebyshev(2, 2, 0.25, 3.0, causal=True), expects=primal.gram_chebyshev_recurrence(2, 0.25, 3.0, 2, causal=True)),
+    "gram conjugate gradient": Certified(algorithms.gram_conjugate_gradient(2, 2), expects=primal.gram_conjugate_gradient_recurrence(2)),
+    "gram conjugate gradient, causal": Certified(algorithms.gram_conjugate_gradient(2, 2, causal=True), expects=primal.gram_conjugate_gradient_recurrence(2, causal=True)),
+    "gram squaring": Certified(algorithms.gram_squaring(2, 2, 0.25), expects=primal.gram_squaring_recurrence(2, 0.25)),
+    "gram squaring, causal": Certified(algorithms.gram_squaring(2, 2, 0.25, causal=True), expects=primal.gram_squaring_recurrence(2, 0.25, causal=True)),
+    "richardson": Certified(algorithms.richardson(2, 2, 0.5), expects=softmax.richardson_recurrence(0.5), n_support=2),
+    "richardson, U": Certified(algorithms.richardson(2, 2, 0.5, U), expects=softmax.richardson_recurrence(0.5, U), n_support=2),
+    "softmax cg": Certified(algorithms.softmax_conjugate_gradient(2, 2, 0.5), expects=softmax.softmax_conjugate_gradient_recurrence(0.5), n_support=2),
+    "softmax cg, U, plain": Certified(algorithms.softmax_conjugate_gradient(2, 2, 2.0, U, "none"), expects=softmax.softmax_conjugate_gradient_recurrence(2.0, U, "none"), n_support=2),
+    "softmax cg, jacobi": Certified(algorithms.softmax_conjugate_gradient(2, 2, 0.5, None, "jacobi"), expects=softmax.softmax_conjugate_gradient_recurrence(0.5, None, "jacobi"), n_support=2),
+    "pipelined": Certified(algorithms.pipelined_conjugate_gradient(2, 2, 0.5), expects=softmax.pipelined_recurrence(0.5), n_support=2),
+    "pipelined, U, jacobi": Certified(algorithms.pipelined_conjugate_gradient(2, 2, 0.5, U, "jacobi"), expects=softmax.pipelined_recurrence(0.5, U, "jacobi"), n_support=2),
 }
 
 

@@ -1,9 +1,7 @@
 """Stability: what moves when the features move. Identities in fractions; bounds on random and on searched inputs."""
 
 import math
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from functools import cache, partial
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,29 +12,33 @@ from hypothesis import strategies as st
 
 import tolerances
 from certificates import certifies
+from drifts import (
+    IDENTITY,
+    SHAPES,
+    answer,
+    changes,
+    floor_of,
+    moved_by,
+    norm,
+    rational_pair,
+    ridges,
+    seeds,
+    shapes,
+    sizes,
+)
 from factories import DTYPES, random_prompt, unchecked
 from metarep_lib import (
     Prompt,
-    RidgeSystem,
     assemble,
-    conjugate_gradient,
     diabetes_prompt,
-    gradient_descent,
     ridge_system,
     solvers,
     two_block_conjugate_gradient,
 )
 from metarep_lib.certify import worst_case
 from metarep_lib.certify.statements.stability import DRIFT_RATIOS, fragility
-from metarep_lib.numerics import conjugate_gradient_step
-from metarep_lib.numerics.bounds import (
-    conjugate_gradient_bound,
-    conjugate_gradient_jacobian,
-    conjugate_gradient_lipschitz,
-    prediction_factor,
-)
+from metarep_lib.numerics.bounds import conjugate_gradient_jacobian
 from metarep_lib.numerics.bounds.perturbation import (
-    aligned,
     drift_gradient,
     drift_size,
     feature_drift_bound,
@@ -49,42 +51,7 @@ from metarep_lib.numerics.bounds.perturbation import (
     ridge_fit,
     worst_drift,
 )
-from rationals import exact_solve, rational_cg, rationals
-
-SHAPES = [(1, 1), (1, 3), (4, 2), (3, 5), (7, 4)]  # (supports, features): k = 1, p > k, k > p
-shapes = st.sampled_from(SHAPES)
-seeds = st.integers(0, 10**6)
-ridges = st.floats(-6, 6).map(lambda power: 10**power)
-sizes = st.floats(-8, 2).map(lambda power: 10**power)
-IDENTITY = np.array([[Fraction(int(i == j)) for j in range(8)] for i in range(8)])
-
-
-def norm(x):
-    return torch.linalg.matrix_norm(x, ord=2)
-
-
-def answer(prompt):
-    system = ridge_system(prompt)
-    return system.predict(torch.linalg.solve(system.A, system.y.unsqueeze(-1)).squeeze(-1))
-
-
-def moved_by(prompt, size, seed, what="both"):
-    """The prompt after a random move of that norm: of the supports, of the queries, or of both."""
-    rng = np.random.default_rng(seed + 1)
-    parts = [torch.from_numpy(rng.standard_normal(x.shape)).to(x) for x in (prompt.phi, prompt.phi_query)]
-    total = torch.linalg.matrix_norm(torch.cat([part for part, name in zip(parts, ("supports", "query")) if what in ("both", name)], -2), ord=2)
-    scales = [size / total[..., None, None] if what in ("both", name) else 0.0 for name in ("supports", "query")]
-    return replace(prompt, phi=prompt.phi + scales[0] * parts[0], phi_query=prompt.phi_query + scales[1] * parts[1])
-
-
-def floor_of(prompt, moved=None):
-    """Rounding of a prediction: 64 u kappa ||phi(x)|| ||y|| / sqrt(lambda); |f| itself is at most half of the product without u kappa."""
-    prompts = [prompt] if moved is None else [prompt, moved]
-    kappa = max(float(ridge_system(each).condition_number.max()) for each in prompts)
-    length = max(float(each.phi_query.norm(dim=-1).max()) for each in prompts)
-    u = tolerances.unit_roundoff(prompt.phi.dtype)
-    return 64 * u * kappa * length * float(prompt.y.norm(dim=-1).max()) / math.sqrt(prompt.ridge)
-
+from rationals import exact_solve
 
 # ---------------------------------------------------------------- the kernel moves
 
@@ -119,13 +86,6 @@ def test_resolvents_move_no_more_than_the_bound(statement, shape, seed, ridge, s
     for e in (0.01 * ridge, ridge, 100 * ridge):  # attained
         change, _ = resolvent_change(torch.zeros_like(K), e * torch.eye(k).double(), ridge)
         tolerances.assert_within(change / statement(torch.tensor(e, dtype=torch.float64), ridge) - 1, 1e-9)
-
-
-def rational_pair(k, p, seed):
-    """Features before and after, targets, ridge: rational, the moved features unrelated to the first."""
-    rng = np.random.default_rng(seed)
-    before, after = ((rationals(rng, k, p) + Fraction(1, 11), rationals(rng, p) + Fraction(1, 13)) for _ in range(2))
-    return before, after, rationals(rng, k) + Fraction(1, 7), Fraction(2, 3)
 
 
 def kernel_gap(A, A_moved, column, column_moved, y, ell_of=None):
@@ -424,21 +384,6 @@ def test_a_rotation_moves_features_and_no_kernel():
 # ---------------------------------------------------------------- Lipschitz constants
 
 
-def changes(prompt, moved):
-    """What every constant of the table bounds, for unit constants: {key: (change, size of the move)}, one query."""
-    fit, length = ridge_fit(prompt), prompt.phi_query.norm() * prompt.y.norm()
-    unit = ridge_fit(replace(prompt, phi_query=prompt.phi_query / prompt.phi_query.norm()))
-    still_query, still_supports = (replace(moved, phi_query=prompt.phi_query), replace(moved, phi=prompt.phi))
-    gap = moved.phi - prompt.phi
-    return {
-        "targets": (unit.ell.norm(), 1.0),  # f is linear in y: the largest change is the norm of its gradient
-        "query": ((answer(still_supports) - answer(prompt)).abs(), (moved.phi_query - prompt.phi_query).norm() * prompt.y.norm()),
-        "supports": ((answer(still_query) - answer(prompt)).abs(), norm(gap) * length),
-        "ridge": ((fit.psi @ fit.w).abs(), length),
-        "dual": ((ridge_fit(moved).alpha - fit.alpha).norm(), norm(gap) * prompt.y.norm()),
-    }
-
-
 @certifies("prop-lipschitz")
 @given(shape=shapes, seed=seeds, ridge=ridges, scale=sizes, size=sizes)
 def test_the_lipschitz_constants_hold(shape, seed, ridge, scale, size):
@@ -472,379 +417,6 @@ def test_each_constant_is_attained_by_one_support_with_one_feature(statement, ke
     moved = replace(prompt, phi=prompt.phi + 1e-4 * root, phi_query=prompt.phi_query + 1e-4 * root)
     change, step = changes(prompt, moved)[key]
     tolerances.assert_within(change / step / statement(ridge)[key] - 1, 1e-3)
-
-
-# ---------------------------------------------------------------- iterates
-
-
-def gradient_descent_constants(ridge):
-    """Of ||l_t|| / ||phi(x)||, of ||w_t|| / ||y||, and of |f^_t - f_t| / (||phi(x)|| ||y|| ||E||)."""
-    return 0.5 / math.sqrt(ridge), 0.5 / math.sqrt(ridge), 3 * math.sqrt(3) / 4 / ridge
-
-
-def descended(prompt, t, eta):
-    """f_t(x), l_t(x) and w_t, for one query."""
-    system = ridge_system(prompt)
-    alpha = solvers.gradient_descent(system, t, eta).alpha
-    ell = solvers.gradient_descent(replace(system, y=system.K_query[0]), t, eta).alpha  # f_t is linear in y: its gradient is q_t(A) k(x)
-    return system.predict(alpha), ell, prompt.phi.mT @ alpha
-
-
-@certifies("prop-gd-stable", statement=lambda largest: 1 / largest, mutants={"up to 1.9 / lambda_max": lambda largest: 1.9 / largest})
-@given(shape=shapes, seed=seeds, ridge=ridges, scale=sizes, size=sizes, t=st.integers(0, 30), part=st.floats(0.01, 1.0))
-@example(shape=(1, 1), seed=0, ridge=1.0, scale=8.0, size=1e-3, t=1, part=1.0)
-def test_gradient_descent_is_no_more_fragile_than_the_constants_say(statement, shape, seed, ridge, scale, size, t, part):
-    made = random_prompt(*shape, 1, ridge, seed=seed)
-    prompt = replace(made, phi=scale * made.phi)
-    moved = moved_by(prompt, size, seed, "supports")
-    eta = part * statement(max(float(ridge_system(each).eigenvalues[-1]) for each in (prompt, moved))) / (1 + 1e-12)
-    (f, ell, w), (f_moved, _, _) = (descended(each, t, eta) for each in (prompt, moved))
-    length, y, floor = prompt.phi_query.norm(), prompt.y.norm(), floor_of(prompt, moved)
-    of_ell, of_w, of_move = gradient_descent_constants(ridge)
-    assert ell.norm() <= of_ell * length * (1 + 1e-8)
-    assert w.norm() <= of_w * y * (1 + 1e-8)
-    assert ((f_moved - f).abs() <= of_move * size * length * y * (1 + 1e-8) + floor).all()
-    tolerances.assert_within((ell @ prompt.y - f[0]), floor + 1e-12 * float(length * y) / math.sqrt(ridge))
-
-
-@certifies(
-    "prop-gd-stable",
-    statement=gradient_descent_constants,
-    mutants={
-        "less for the targets than the answer has": lambda ridge: (0.49 / math.sqrt(ridge), *gradient_descent_constants(ridge)[1:]),
-        "less for the query than the answer has": lambda ridge: (0.5 / math.sqrt(ridge), 0.49 / math.sqrt(ridge), 3 * math.sqrt(3) / 4 / ridge),
-        "less for the supports than the answer has": lambda ridge: (*gradient_descent_constants(ridge)[:2], 0.99 / ridge),
-    },
-)
-@pytest.mark.parametrize("ridge", [0.01, 1.0, 100.0])
-def test_gradient_descent_is_as_fragile_as_the_answer_where_one_step_gives_it(statement, ridge):
-    root, step = math.sqrt(ridge), 1e-4 * math.sqrt(ridge)
-    of_ell, of_w, of_move = statement(ridge)
-    edge, unit = torch.full((1, 1), root, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    one = Prompt(edge, unit, edge, ridge)
-    _, ell, w = descended(one, 1, 0.5 / ridge)
-    assert ell.norm() <= of_ell * root * (1 + 1e-9) and w.norm() <= of_w * (1 + 1e-9)
-    nothing, little = (replace(one, phi=size * torch.ones_like(edge)) for size in (0.0, step))
-    f, f_moved = (descended(each, 30, 0.99 / ridge)[0] for each in (nothing, little))
-    assert (f_moved - f).abs() <= of_move * step * root
-
-
-@dataclass(frozen=True)
-class Dual:
-    """a + b epsilon with epsilon^2 = 0: arithmetic that carries an exact derivative."""
-
-    a: Fraction
-    b: Fraction = Fraction(0)
-
-    def __add__(self, other):
-        return Dual(self.a + value(other).a, self.b + value(other).b)
-
-    def __mul__(self, other):
-        return Dual(self.a * value(other).a, self.a * value(other).b + self.b * value(other).a)
-
-    def __truediv__(self, other):
-        return Dual(self.a / other.a, (self.b * other.a - self.a * other.b) / other.a**2)
-
-    def __sub__(self, other):
-        return self + value(other) * Fraction(-1)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-
-def value(number):
-    return number if isinstance(number, Dual) else Dual(Fraction(number))
-
-
-def exact_jacobian(A, y, t, factor=2):
-    """q_t(A) + factor Pi_t phi_t(A) over the rationals."""
-    krylov = [y]
-    for _ in range(t - 1):
-        krylov.append(A @ krylov[-1])
-    V = np.array(krylov).T
-    gram, identity = V.T @ A @ V, IDENTITY[: len(y), : len(y)]
-    q, power = 0 * A, identity
-    for coefficient in exact_solve(gram, V.T @ y):
-        q, power = q + coefficient * power, power @ A
-    right = V.T @ (identity - A @ q)
-    return q + factor * V @ np.array([exact_solve(gram, column) for column in right.T]).T
-
-
-@certifies(
-    "thm-cg-jacobian",
-    statement=exact_jacobian,
-    mutants={
-        "the projector once instead of twice": partial(exact_jacobian, factor=1),
-        "the polynomial alone": partial(exact_jacobian, factor=0),
-    },
-    exact=True,
-)
-@settings(max_examples=40)
-@given(seed=seeds, k=st.integers(2, 4))
-@example(seed=0, k=4)
-def test_the_jacobian_of_conjugate_gradient_is_exact(statement, seed, k):
-    rng = np.random.default_rng(seed)
-    Phi = rng.integers(-3, 4, (k, k)).astype(object)
-    A = Phi @ Phi.T + IDENTITY[:k, :k]
-    y, dy = (rng.integers(1, 5, k).astype(object) + Fraction(0), rng.integers(-3, 4, k).astype(object) + Fraction(0))
-    plain = rational_cg(A, y, k)
-    state = {"alpha": np.array([Dual(Fraction(0))] * k), "r": np.array([Dual(*pair) for pair in zip(y, dy, strict=True)])}
-    state["p"] = state["r"]
-    for t in range(1, k + 1):
-        if (plain[t - 1]["r"] == 0).all():
-            break
-        state = conjugate_gradient_step(state, lambda v: A @ v, lambda a, b: np.array([a @ b]), lambda n, d: n / d)
-        derivative = np.array([entry.b for entry in state["alpha"]])
-        assert ([entry.a for entry in state["alpha"]] == plain[t]["alpha"]).all()
-        assert (statement(A, y, t) @ dy == derivative).all()
-        numeric = conjugate_gradient_jacobian(torch.tensor(A.astype(float)), torch.tensor(y.astype(float)), t)
-        exact = torch.tensor(exact_jacobian(A, y, t).astype(float))
-        spread = [float(abs(x).max()) for x in (plain[0]["r"], plain[t - 1]["r"])]
-        if spread[1] > 1e-3 * spread[0]:  # near an end of the Krylov space floats are no judge
-            torch.testing.assert_close(numeric, exact, rtol=1e-5, atol=1e-5 * float(exact.abs().max()))
-
-
-KAPPA = torch.tensor(300.0, dtype=torch.float64)
-
-
-@cache
-def largest_jacobian(t):
-    """The largest ||d alpha_t / d y|| that a search finds over spectra in [1, KAPPA]."""
-    ratio = DRIFT_RATIOS["conjugate-gradient"][0]
-    with unchecked():
-        return worst_case(lambda z: ratio(z, steps=t), 2 * t + 2, seed=t, starts=6, reach=5.0) * conjugate_gradient_lipschitz(KAPPA, t)
-
-
-def geometric_sum(kappa, t):
-    return sum((kappa - 1) ** j for j in range(t))
-
-
-@certifies(
-    "thm-cg-jacobian",
-    statement=conjugate_gradient_lipschitz,
-    mutants={
-        "the exponent t - 1": lambda kappa, t: geometric_sum(kappa, t) + 2 * max(1, (kappa - 1) ** (t - 1) / kappa.sqrt()),
-        "the polynomial alone": geometric_sum,
-    },
-)
-@pytest.mark.parametrize("t", [1, 2, 3])
-def test_the_search_comes_within_a_quarter_of_the_lipschitz_bound_of_conjugate_gradient(statement, t, record_property):
-    tightness = largest_jacobian(t) / statement(KAPPA, t)
-    record_property("tightness", float(tightness))
-    assert 0.25 < tightness <= 1
-
-
-@certifies(
-    "thm-cg-jacobian",
-    statement=lambda t, kappa: (1 - (-1) ** t * math.comb(kappa - 1, t)) / Fraction(kappa),
-    mutants={
-        "the derivative of the regression": lambda t, kappa: 1 / Fraction(kappa),
-        "kappa over t": lambda t, kappa: (1 - (-1) ** t * math.comb(kappa, t)) / Fraction(kappa),
-        "without the one": lambda t, kappa: -((-1) ** t) * math.comb(kappa - 1, t) / Fraction(kappa),
-    },
-    exact=True,
-)
-@pytest.mark.parametrize("kappa", [5, 9, 100])
-@pytest.mark.parametrize("t", [1, 2, 3])
-def test_the_stubborn_example(statement, t, kappa):
-    a = Fraction(3)
-    A = np.diag([a * j for j in range(1, t + 1)] + [a * kappa])
-    y = np.array([Fraction(1)] * t + [Fraction(0)])
-    column = exact_jacobian(A, y, t)[:, -1]
-    assert (column[:-1] == 0).all() and column[-1] == statement(t, kappa) / a
-
-
-@certifies("thm-cg-jacobian")
-@given(seed=seeds, t=st.integers(1, 4), reach=st.floats(-6, 1).map(lambda power: 10**power))
-def test_conjugate_gradient_is_lipschitz_across_the_targets_where_it_ends_early(seed, t, reach):
-    """Finite differences around targets with a component missing, where the Krylov space is smaller than t."""
-    rng = np.random.default_rng(seed)
-    eigenvalues = torch.from_numpy(np.sort(rng.uniform(1, 10, 5)))
-    y = torch.from_numpy(rng.standard_normal(5) * (rng.random(5) < 0.4))
-    other = y + reach * torch.from_numpy(rng.standard_normal(5))
-    systems = [RidgeSystem(eigenvalues.diag(), each, torch.zeros(0, 5).double()) for each in (y, other)]
-    gap = solvers.conjugate_gradient(systems[1], t).alpha - solvers.conjugate_gradient(systems[0], t).alpha
-    limit = conjugate_gradient_lipschitz(eigenvalues[-1] / eigenvalues[0], t) / eigenvalues[0]
-    assert gap.norm() <= limit * (other - y).norm() * (1 + 1e-6) + 1e-9 * limit
-
-
-def stubborn(t, kappa, epsilon, ridge=1.0):
-    """Eigenvalues ridge (1, ..., t, kappa) of A, targets (1, ..., 1, epsilon), the query along the last feature."""
-    eigenvalues = torch.tensor([*range(t), kappa - 1], dtype=torch.float64) * ridge
-    y = torch.tensor([1.0] * t + [epsilon], dtype=torch.float64)
-    query = torch.eye(t + 1, dtype=torch.float64)[-1:]
-    return Prompt(eigenvalues.sqrt().diag(), y, query, ridge)
-
-
-@certifies(
-    "thm-cg-jacobian",
-    statement=lambda t, kappa: (1 - (-1) ** t * math.comb(kappa - 1, t)) / kappa,
-    mutants={"the derivative of the regression": lambda t, kappa: 1 / kappa},
-)
-def test_two_steps_of_the_network_are_as_stubborn_when_targets_move(statement):
-    epsilon, kappa = 1e-7, 100
-    f, f_moved = (assemble(two_block_conjugate_gradient(3, 2)).predict(stubborn(2, float(kappa), size)) for size in (0.0, epsilon))
-    through = math.sqrt(kappa - 1) * statement(2, kappa)  # k(x) is the root of kappa - 1 times the last unit vector
-    tolerances.assert_within((f_moved - f) / epsilon / through - 1, 1e-3)
-    descent = [assemble(gradient_descent(3, 2, 0.01)).predict(stubborn(2, float(kappa), size)) for size in (0.0, epsilon)]
-    assert (descent[1] - descent[0]).abs() <= epsilon / 2
-
-
-STEPS = 12
-
-
-@cache
-def network_of(program):
-    return assemble(program(3, STEPS))
-
-
-def unconverged(prompt):
-    """c_t B(x) for t = 0, 1, ..., STEPS."""
-    system = ridge_system(prompt)
-    return conjugate_gradient_bound(system.condition_number, torch.arange(STEPS + 1))[:, None] * prediction_factor(system, solvers.cholesky(system).alpha)
-
-
-@certifies(
-    "cor-network-drift",
-    statement=lambda before, after: before + after,
-    mutants={
-        "the network moves as its limit does": lambda before, after: 0 * before,
-        "without the error after the move": lambda before, after: before,
-        "without the error before the move": lambda before, after: after,
-    },
-)
-@pytest.mark.parametrize("program", [conjugate_gradient, two_block_conjugate_gradient])
-@settings(max_examples=10)
-@given(seed=seeds, size=st.floats(-6, 0).map(lambda power: 10**power))
-@example(seed=0, size=1.0)
-def test_the_network_moves_as_the_theorem_says_up_to_its_own_error(statement, program, seed, size):
-    prompt = random_prompt(8, 3, 2, 0.5, seed=seed)
-    prompts = prompt, moved_by(prompt, size, seed), replace(prompt, phi=0 * prompt.phi)  # of the last every iterate is the answer
-    runs = [(each, network_of(program).run(each).prediction, unconverged(each)) for each in prompts]
-    for (start, f, error), (end, f_moved, error_moved) in (runs[:2], (runs[2], runs[0]), (runs[0], runs[2])):
-        allowed = (answer(end) - answer(start)).abs() + statement(error, error_moved)
-        assert ((f_moved - f).abs() <= allowed + floor_of(start, end)).all()
-
-
-# ---------------------------------------------------------------- drift that does nothing
-
-
-@certifies(
-    "prop-harmless-drift",
-    statement=lambda Phi, x, turn: (Phi @ turn, x @ turn),
-    mutants={
-        "the query alone is turned": lambda Phi, x, turn: (Phi, x @ turn),
-        "an axis is stretched": lambda Phi, x, turn: (Phi @ turn * np.array([2] + [1] * (len(x) - 1)), x @ turn * np.array([2] + [1] * (len(x) - 1))),
-    },
-    exact=True,
-)
-@pytest.mark.parametrize("k, p", SHAPES[1:])
-def test_turned_features_change_no_iterate(statement, k, p):
-    (Phi, x), _, y, ridge = rational_pair(k, p, seed=k)
-    turn = IDENTITY[:p, :p] - 2 * np.outer(x, x) / (x @ x)  # a reflection,
-    turn = turn[:, [*range(1, p), 0]] * np.array([-1] + [1] * (p - 1))  # with its columns permuted and one of them reversed
-
-    def predictions(Phi, x):
-        states = rational_cg(Phi @ Phi.T + ridge * IDENTITY[:k, :k], y, min(k, p))
-        return [x @ Phi.T @ state["alpha"] for state in states]
-
-    assert predictions(*statement(Phi, x, turn)) == predictions(Phi, x)
-
-
-@certifies("prop-harmless-drift")
-@given(shape=st.sampled_from(SHAPES[1:]), seed=seeds, ridge=st.floats(-3, 3).map(lambda power: 10**power))
-def test_drift_may_be_measured_after_the_best_turn(shape, seed, ridge):
-    prompt = random_prompt(*shape, 3, ridge, seed=seed)
-    turn = torch.linalg.qr(torch.from_numpy(np.random.default_rng(seed).standard_normal((shape[1], shape[1])))).Q
-    f, floor = answer(prompt), floor_of(prompt)
-    turned = replace(prompt, phi=prompt.phi @ turn, phi_query=prompt.phi_query @ turn)
-    tolerances.assert_within(answer(turned) - f, floor)
-    moved = moved_by(turned, 1e-3, seed)
-    straight = aligned(prompt, moved)
-    tolerances.assert_within(answer(straight) - answer(moved), floor_of(moved))
-    assert ((answer(moved) - f).abs() <= feature_drift_bound(prompt, straight) + floor).all()
-    assert drift_size(prompt, aligned(prompt, turned)).max() <= 1e-12 * (1 + norm(prompt.phi))
-
-
-def scaled_problem(ridge, c):
-    """The ridge with which the old features answer as the scaled ones do, and how far the answer moves per ||phi(x)|| ||y||."""
-    return ridge / c**2, 3 * math.sqrt(3) / 8 * abs(1 - c) / math.sqrt(ridge)
-
-
-@certifies(
-    "prop-harmless-drift",
-    statement=scaled_problem,
-    mutants={
-        "the ridge over c": lambda ridge, c: (ridge / c, scaled_problem(ridge, c)[1]),
-        "0.99 of the reach": lambda ridge, c: (ridge / c**2, 0.99 * scaled_problem(ridge, c)[1]),
-    },
-)
-@given(shape=st.sampled_from(SHAPES[1:]), seed=seeds, ridge=st.floats(-3, 3).map(lambda power: 10**power))
-@example(shape=(4, 2), seed=0, ridge=1.0)
-def test_a_change_of_scale_is_a_change_of_the_ridge(statement, shape, seed, ridge):
-    edge = Prompt(torch.full((1, 1), math.sqrt(ridge / 3)).double(), torch.ones(1).double(), torch.ones(1, 1).double(), ridge)
-    for prompt, c in ((random_prompt(*shape, 3, ridge, seed=seed), 0.5), (random_prompt(*shape, 3, ridge, seed=seed), 3.0), (edge, 1.001)):
-        of_scaled, reach = statement(ridge, c)
-        scaled, other = replace(prompt, phi=c * prompt.phi, phi_query=c * prompt.phi_query), replace(prompt, ridge=of_scaled)
-        tolerances.assert_within(answer(scaled) - answer(other), floor_of(scaled, other))
-        assert ((answer(scaled) - answer(prompt)).abs() <= reach * prompt.phi_query.norm(dim=-1) * prompt.y.norm() + floor_of(scaled)).all()
-
-
-def without(v):
-    """The projector onto the complement of v."""
-    return IDENTITY[: len(v), : len(v)] - np.outer(v, v) / (v @ v)
-
-
-@certifies(
-    "prop-harmless-drift",
-    statement=lambda E, alpha, w: without(alpha) @ E @ without(w),
-    mutants={
-        "E w* = 0 alone": lambda E, alpha, w: E @ without(w),
-        "E^T alpha* = 0 alone": lambda E, alpha, w: without(alpha) @ E,
-    },
-    exact=True,
-)
-@pytest.mark.parametrize("k, p", [(4, 3), (3, 5)])
-def test_drift_outside_the_fit_and_the_misfit_changes_nothing_exactly(statement, k, p):
-    (Phi, _), _, y, ridge = rational_pair(k, p, seed=k)
-    alpha = exact_solve(Phi @ Phi.T + ridge * IDENTITY[:k, :k], y)
-    w = Phi.T @ alpha
-    moved = Phi + statement(rationals(np.random.default_rng(9), k, p) + Fraction(1, 5), alpha, w)
-    assert (exact_solve(moved.T @ moved + ridge * IDENTITY[:p, :p], moved.T @ y) == w).all()
-
-
-@certifies(
-    "prop-harmless-drift",
-    statement=lambda d, w: d @ w,
-    mutants={"nothing moves": lambda d, w: 0, "it moves even across w*": lambda d, w: d @ (w + 1)},
-    exact=True,
-)
-@pytest.mark.parametrize("k, p", [(4, 3), (3, 5)])
-def test_a_query_that_moves_alone_moves_the_answer_by_its_share_of_the_solution(statement, k, p):
-    (Phi, x), (_, x_moved), y, ridge = rational_pair(k, p, seed=k)
-    alpha = exact_solve(Phi @ Phi.T + ridge * IDENTITY[:k, :k], y)
-    w = exact_solve(Phi.T @ Phi + ridge * IDENTITY[:p, :p], Phi.T @ y)
-    for d in (x_moved - x, without(w) @ (x_moved - x)):
-        assert (Phi @ (x + d) - Phi @ x) @ alpha == statement(d, w)
-
-
-@certifies(
-    "prop-harmless-drift",
-    statement=lambda Phi, d: not (Phi @ d).any(),
-    mutants={
-        "if one support does not see it": lambda Phi, d: not (Phi @ d).all(),
-        "only if nothing moves": lambda Phi, d: not d.any(),
-    },
-    exact=True,
-)
-def test_a_query_that_moves_alone_is_harmless_for_all_targets_exactly_if_no_support_sees_it(statement):
-    for seed in range(5):
-        Phi, d = (rationals(np.random.default_rng(seed), *shape) + Fraction(1, 7) for shape in ((2, 3), (3,)))
-        unseen = np.cross(*Phi)
-        by_one = without(Phi[0]) @ d
-        inverse = np.stack([exact_solve(Phi @ Phi.T + Fraction(1, 3) * IDENTITY[:2, :2], y) for y in IDENTITY[:2, :2]])
-        for move in (0 * d, unseen, by_one, d):
-            changes = (Phi @ (d + move) - Phi @ d) @ inverse.T  # of the answers to a basis of all targets
-            assert (not changes.any()) == statement(Phi, move)
 
 
 # ---------------------------------------------------------------- searched inputs

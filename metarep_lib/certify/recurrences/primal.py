@@ -159,20 +159,20 @@ def gram_chebyshev_recurrence(
     )
 
 
+def token_start(problem: Problem) -> State:
+    """Before the first step of Chronopoulos and Gear on every token."""
+    zero, scalar = problem.zeros(*problem.phi.shape), problem.zeros(len(problem.phi), 1)
+    ones = {"c": scalar + problem.number(1.0), "rho_old": scalar + problem.number(1.0)}
+    not_started = on_token(AGGREGATOR, problem.number(0.0), problem)
+    right_side = {"r": right(problem), "started": not_started}
+    return right_side | {"p": zero, "s": zero, "phi_p": scalar} | ones
+
+
 def gram_conjugate_gradient_recurrence(p: int, causal: bool = False) -> Recurrence:
     """w, r, p, s and the scalars of Chronopoulos and Gear on every token; three blocks per step."""
 
     def start(problem: Problem) -> State:
-        zero, scalar = problem.zeros(*problem.phi.shape), problem.zeros(len(problem.phi), 1)
-        ones = {"c": scalar + problem.number(1.0), "rho_old": scalar + problem.number(1.0)}
-        live = {
-            "r": right(problem),
-            "p": zero,
-            "s": zero,
-            "phi_p": scalar,
-            "started": on_token(AGGREGATOR, problem.number(0.0), problem),
-        }
-        return nowhere(problem) | held("G", gram(problem)) | live | ones
+        return nowhere(problem) | held("G", gram(problem)) | token_start(problem)
 
     def step(state: State, problem: Problem, t: int) -> State:
         return state | one_token_step(state, problem, problem.number(1.0))
@@ -211,16 +211,7 @@ def feature_scaled_recurrence() -> Recurrence:
         return {"squares": squares, "diagonal": diagonal, "d": d, "lambda": problem.ridge}
 
     def start(problem: Problem) -> State:
-        zero, scalar = problem.zeros(*problem.phi.shape), problem.zeros(len(problem.phi), 1)
-        ones = {"c": scalar + problem.number(1.0), "rho_old": scalar + problem.number(1.0)}
-        live = {
-            "r": right(problem),
-            "p": zero,
-            "s": zero,
-            "phi_p": scalar,
-            "started": on_token(AGGREGATOR, problem.number(0.0), problem),
-        }
-        state = nowhere(problem) | fixed(problem) | live | ones
+        state = nowhere(problem) | fixed(problem) | token_start(problem)
         return state | {"z": state["d"] * state["r"]}
 
     def step(state: State, problem: Problem, t: int) -> State:

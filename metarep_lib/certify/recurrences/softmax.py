@@ -3,6 +3,8 @@
 `lambda_alpha` in the stream is what the recurrences call alpha, since the system they see is (K / lambda + I) (lambda alpha) = y.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from torch import Tensor
 
@@ -115,6 +117,12 @@ def richardson_recurrence(tau: float = 1.0, U: Tensor | None = None) -> Recurren
     )
 
 
+def advanced(step: Callable[..., State], state: State, problem: ExponentialProblem) -> State:
+    """A state after one step of conjugate gradient, preconditioned by the m it holds."""
+    operations = (problem.matvec, problem.inner, problem.divide, state["m"], problem.number(1.0))
+    return state | as_lambda_alpha(step(as_alpha(state), *operations))
+
+
 def softmax_conjugate_gradient_recurrence(
     tau: float = 1.0, U: Tensor | None = None, preconditioner: Preconditioner = "normaliser"
 ) -> Recurrence:
@@ -125,15 +133,7 @@ def softmax_conjugate_gradient_recurrence(
         return state | {"z": state["m"] * state["r"]}
 
     def step(state: State, problem: ExponentialProblem, t: int) -> State:
-        made = two_block_step(
-            as_alpha(state),
-            problem.matvec,
-            problem.inner,
-            problem.divide,
-            state["m"],
-            problem.number(1.0),
-        )
-        after = state | as_lambda_alpha(made)
+        after = advanced(two_block_step, state, problem)
         return after | {"z": after["m"] * after["r"]}
 
     def known(state: State, problem: ExponentialProblem, t: int) -> State:
@@ -170,15 +170,7 @@ def pipelined_recurrence(
         return state | zeros | {"z": z, "w": w, "m_w": state["m"] * w}
 
     def step(state: State, problem: ExponentialProblem, t: int) -> State:
-        made = pipelined_step(
-            as_alpha(state),
-            problem.matvec,
-            problem.inner,
-            problem.divide,
-            state["m"],
-            problem.number(1.0),
-        )
-        after = state | as_lambda_alpha(made)
+        after = advanced(pipelined_step, state, problem)
         return after | {"m_w": after["m"] * after["w"]}
 
     def known(state: State, problem: ExponentialProblem, t: int) -> State:

@@ -118,4 +118,11 @@ def show_legend(
         for label, (colour, style) in entries.items()
     ]
     if handles:
-        axis.legend(handles=handles, labels=[*labels, *entries], fontsize=8, loc=place)
+        axis.legend(
+            handles=handles,
+            labels=[*labels, *entries],
+            fontsize=8,
+            loc=place,
+            borderaxespad=0.2,  # as far from the curves as it goes
+            handletextpad=0.5,
+        )

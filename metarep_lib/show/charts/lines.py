@@ -12,6 +12,7 @@ from metarep_lib.show.charts.curves import Array, Curve, Panels, draw, show_lege
 
 Rows = Mapping[str, Panels]
 Ends = tuple[float | None, float | None]
+LEGEND = 0.5  # width of a panel that is left over at the end of the only row, in panels
 Ticks = Sequence[float] | Mapping[float, str] | Literal["curves"] | None
 
 
@@ -60,10 +61,14 @@ def lines(
     titles = list(next(iter(rows.values())))
     across = wrap or len(titles)
     down = len(rows) if len(rows) > 1 else -(-len(titles) // across)
+    widths = [1.0] * across
+    if down == 1 and across > len(titles):  # nothing but the legend stands there
+        widths[-1] = LEGEND
     figure, axes = plt.subplots(
         down,
         across,
-        figsize=(size[0] * across, size[1] * down),
+        figsize=(size[0] * sum(widths), size[1] * down),
+        width_ratios=widths,
         sharex=share_x if not own else False,
         sharey=share if not own else False,
         squeeze=False,
