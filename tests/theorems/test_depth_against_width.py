@@ -503,7 +503,7 @@ def test_fast_termination_is_survived(phi, ridge, dtype):
     kappa = float(ridge_system(prompt).condition_number.max())
     for make in WIDE.values():
         tolerances.assert_within(final_error(make(prompt, 24), prompt, dtype), tolerances.prediction(dtype, kappa), "carried")
-    if dtype == torch.float64 or (len(targets) > 1 and ridge < 1):  # float32, one support or equal eigenvalues: v_t leaves the range, see the chapter
+    if dtype == torch.float64 or kappa > 1.5:  # float32 and equal eigenvalues, one support say: v_t may leave the range, see the chapter
         error = final_error(one_block_conjugate_gradient(prompt.n_features, 12, scale_for(prompt)), prompt, dtype)
         tolerances.assert_within(error, max(tolerances.unit_roundoff(dtype) ** 0.5, WANDERS * looking_ahead(dtype, kappa)), "one block")
 
