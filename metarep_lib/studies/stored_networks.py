@@ -6,10 +6,37 @@ import numpy as np
 
 from metarep_lib.train import cards
 
-__all__ = ["FACTS", "by_recipe", "excess", "facts", "risks"]
+__all__ = ["FACTS", "LABELS", "by_recipe", "excess", "facts", "readable", "risks"]
 
 FACTS = ("layers", "channels", "thousand weights", "steps", "minutes", "seed 0", "seed 1", "seed 2")
+LABELS = {
+    "linear-attention-1": "linear attention, 1 layer",
+    "linear-attention-2": "linear attention, 2 layers",
+    "linear-attention-3": "linear attention, 3 layers",
+    "linear-attention-4": "linear attention, 4 layers",
+    "linear-attention-looped-4": "linear attention, 1 layer looped 4 times",
+    "softmax-gp": "softmax, Gaussian processes",
+    "softmax-gp-depth-1": "softmax, Gaussian processes, 1 layer",
+    "softmax-gp-depth-2": "softmax, Gaussian processes, 2 layers",
+    "softmax-gp-depth-4": "softmax, Gaussian processes, 4 layers",
+    "softmax-gp-no-norm": "softmax, Gaussian processes, no normalisation",
+    "softmax-gp-width-16": "softmax, Gaussian processes, 16 channels",
+    "softmax-linear": "softmax, linear tasks",
+    "softmax-mixed-noise": "softmax, mixed noise",
+}
 Card = Mapping
+
+
+def readable(name: str) -> str:
+    """What a reader calls a recipe, or a network by its recipe and seed.
+
+    >>> readable("softmax-linear"), readable("linear-attention-2-0")
+    ('softmax, linear tasks', 'linear attention, 2 layers, seed 0')
+    """
+    if name in LABELS:
+        return LABELS[name]
+    recipe, _, seed = name.rpartition("-")
+    return f"{LABELS[recipe]}, seed {seed}"
 
 
 def by_recipe() -> dict[str, list[Card]]:

@@ -37,6 +37,16 @@ def test_the_table_has_the_shape_of_the_networks_themselves():
     assert np.isnan(stored.facts(held[:2])[-1])
 
 
+def test_every_recipe_has_a_label_of_its_own_that_says_its_layers():
+    cards = {name: held[0]["recipe"]["network"] for name, held in stored.by_recipe().items()}
+    assert cards.keys() == stored.LABELS.keys() and len(set(stored.LABELS.values())) == len(cards)
+    said = {name: int(label.split(" layer")[0].split()[-1]) for name, label in stored.LABELS.items() if " layer" in label}
+    looped = said.pop("linear-attention-looped-4")
+    assert looped == 1 and cards["linear-attention-looped-4"]["looped"]
+    assert said == {name: cards[name]["n_layers"] for name in said} and len(said) == 7
+    assert stored.readable("softmax-gp-depth-2-1").endswith("2 layers, seed 1")
+
+
 def test_a_temperature_near_zero_is_the_nearest_neighbour():
     draw = draw_of(GP, 3, 12)
     risks = []
