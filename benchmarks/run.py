@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from benchmarks import contenders, exponential, floor
+from benchmarks import contenders, exponential, floor, your_data
 from benchmarks.contenders import ALL, Contender
 from benchmarks.measure import Measurement, in_own_process, save
 
@@ -44,6 +44,8 @@ def main() -> None:
     print(floors(results, supports, features, rates.best(floor.probe(device))))
     progress("the exponential kernel")
     print("\n" + exponential.report(exponential.SUPPORTS[:2] if arguments.quick else exponential.SUPPORTS))
+    progress("real tables")
+    print("\n" + your_data.report(your_data.TABLES[:2] if arguments.quick else your_data.TABLES))
     print(f"\n{time.monotonic() - started:.0f} s in all; load average at the end {os.getloadavg()[0]:.1f}, of which this run makes up to {arguments.threads}.")
 
 

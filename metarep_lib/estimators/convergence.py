@@ -58,7 +58,7 @@ class Way:
             family == "Krylov" and self.name not in EXPONENTIAL
         ):  # an eigenvalue a feature, and the ridge
             ends = min(prompt.n_support, prompt.n_features + 1)
-            by_law = min(by_law, ends + ends // 8 + 2)
+            by_law = min(by_law, 2 * ends + 2)  # half of it rounding: `studies/steps_needed.py`
         yield f"steps={by_law} by the bound, for any targets"
 
     def steps_at_rate(self) -> int | None:

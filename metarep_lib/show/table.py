@@ -66,6 +66,7 @@ def table(
     digits: int = 3,
     most: float | None = None,
     nan: str = MISSING,
+    formats: Sequence[str] | None = None,
 ) -> Table:
     """A table of numbers with names.
 
@@ -77,9 +78,10 @@ def table(
         digits: How many of a number are shown.
         most: The largest number that was looked for; what lies above is shown as more than that.
         nan: How NaN is shown: a dash where a number is missing; ``"nan"`` where NaN is what a computation has said.
+        formats: A format for every column, as Python writes them, where columns are of different kinds.
 
     Raises:
-        ValueError: Names that are not as many as rows or columns.
+        ValueError: Names or formats that are not as many as rows or columns.
 
     >>> table(np.array([[1.0, np.inf]]), rows=["steps"], columns=["few", "many"], most=60)
            few  many  # measured
@@ -94,11 +96,16 @@ def table(
             f"table(values with shape {list(values.shape)}): {len(rows)} rows and {len(columns)} columns have names;"
             " expected as many of each, e.g. table(np.ones((1, 2)), rows=['a'], columns=['b', 'c'])"
         )
+    if formats is not None and len(formats) != len(columns):
+        raise ValueError(
+            f"table(formats={list(formats)}): expected one for each of {len(columns)} columns, e.g. formats={['.3g'] * len(columns)}"
+        )
 
-    def shown(value: float) -> str:
+    def shown(value: float, form: str) -> str:
         if value != value:  # NaN, and nothing else
             return nan
-        return f"{value:.{digits}g}" if most is None or not value > most else f"> {most:g}"
+        return f"{value:{form}}" if most is None or not value > most else f"> {most:g}"
 
     names = [[shown_name(name) for name in of] for of in (rows, columns)]
-    return Table(*names, [[shown(value) for value in row] for row in values], corner)
+    forms = formats or [f".{digits}g"] * len(columns)
+    return Table(*names, [[*map(shown, row, forms)] for row in values], corner)

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "estimators": ({"prompt", "arrays", "construct", "numerics", "warned"}, {"torch"}),
     "command": ({"estimators", "evidence", "show", "storage", "warned"}, {"torch", "numpy", "matplotlib"}),
     "__main__": ({"command"}, {"tqdm"}),
-    "studies": ({"prompt", "arrays", "estimators", "rounding", "network", "construct", "numerics", "tasks", "certify", "train", "evidence", "storage"}, None),
+    "studies": ({"warned", "prompt", "arrays", "estimators", "rounding", "network", "construct", "numerics", "tasks", "certify", "train", "evidence", "storage"}, None),
     "exercises": ({"prompt", "network", "construct", "numerics", "tasks"}, {"torch"}),
     "show": ({"settings"}, None),
 }

@@ -293,3 +293,13 @@ def test_where_an_iteration_stands_is_shown_on_the_diagonal_and_on_its_own_curve
     bound, error, dot = right.lines
     assert dot.get_xydata().tolist() == [[2.0, 0.1]] and right.get_yscale() == "log"
     assert (error.get_ydata() <= bound.get_ydata()).all() and right.get_ylabel() == "relative error, norm of A"
+
+
+def test_a_shaded_part_lies_behind_the_curves_of_every_panel():
+    drawn = [charts.Curve([1.0, 2.0], "#0072B2")]
+    charts.lines({"score": {"a": drawn, "b": drawn}}, [0, 1], xlabel="x", shaded=(0.5, 1.0))
+    for axis in plt.gcf().axes:
+        (part,) = axis.patches
+        assert part.get_x() == 0.5 and part.get_width() == 0.5
+        assert part.get_zorder() < axis.lines[0].get_zorder()
+    plt.close()

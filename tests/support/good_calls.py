@@ -291,7 +291,7 @@ def calls() -> dict[str, Good]:
         "errors.worst_error": (errors.worst_error, dict(eigenvalues=values)),
         "show.Claim": (show.Claim, dict(id="a", value=1.0, relation="<=", bound=2.0, kind="theorem", text="t")),
         "show.ramp": (show.ramp, dict(values=[1e2, 1e4])),
-        "show.table": (show.table, dict(values=np.array([[1.0, 70.0]]), rows=["steps"], columns=["few", "many"], corner="", digits=3, most=60.0, nan="nan")),
+        "show.table": (show.table, dict(values=np.array([[1.0, 70.0]]), rows=["steps"], columns=["few", "many"], corner="", digits=3, most=60.0, nan="nan", formats=[".3g", ".0f"])),
         "show.environment": (show.environment, dict(device="cpu", dtype=torch.float64)),
         "studies.Cases": (studies.Cases, dict(sweep=identified, candidates=["one", "other"], networks=["a", "b"])),
         "Cases.held": (cases.held, dict(result="misfits_prior")),

@@ -32,6 +32,7 @@ def lines(
     legend: Mapping[str, tuple[str, str]] | None = None,
     place: str | tuple[float, float] = "best",
     own: Mapping[str, Mapping[str, Any]] | None = None,
+    shaded: tuple[float, float] | None = None,
 ) -> None:
     """Curves, a panel for every title, a row of panels for every label of a vertical axis.
 
@@ -50,6 +51,7 @@ def lines(
         legend: Label -> (colour, style), beside the labels of the curves.
         place: Of the legend in the first panel; where a panel is left over it stands there.
         own: Title -> what this panel has for itself, as `Axes.set` takes it, and a legend; then no axis is shared.
+        shaded: A part of the horizontal axes that the text speaks of.
 
     >>> from metarep_lib.show.charts import Curve
     >>> flat = Curve([1.0, 1.0, 1.0], "#0072B2", label="level")
@@ -85,6 +87,8 @@ def lines(
                 "title": "" if row else title,
             }
             axis = next(places)
+            if shaded:
+                axis.axvspan(*shaded, color="grey", alpha=0.15, linewidth=0)
             fill(axis, x, curves, usual | special)
             if special:
                 show_legend(axis, {}, "best")
