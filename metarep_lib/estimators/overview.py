@@ -25,13 +25,13 @@ EXAMPLE = {
 """Values of what a program must be told; no width and no depth depends on them but on `copies`, which are its steps."""
 
 STEPS = {
-    "Krylov": "those of the textbook on this prompt, and an eighth",
-    "Chebyshev": "about sqrt(kappa)/2 ln(2 sqrt(kappa)/tolerance)",
-    "descent": "about kappa/2 ln(sqrt(kappa)/tolerance)",
-    "squaring": "log2 of those of gradient descent",
-    "Richardson": "about ln(1/tolerance)/mu",
+    "Krylov": "the textbook's, and an eighth",
+    "Chebyshev": "√κ/2 ln(2√κ/ε)",
+    "descent": "κ/2 ln(√κ/ε)",
+    "squaring": "log2 of descent's",
+    "Richardson": "ln(1/ε)/μ",
 }
-"""What steps='auto' takes, by family, in words; the counts are `steps_to` and `steps_by_law`."""
+"""What steps='auto' takes for a tolerance ε, by family; the counts are `steps_to` and `steps_by_law`."""
 
 
 @dataclass(frozen=True)
