@@ -20,7 +20,7 @@ TOLERANCE = 3e-3  # of the number: 10.06 may not be "at least 10.1", 1.0004 may 
 ROUNDING = 1e-9  # below this a number is an error of rounding
 QUOTED = r"\{glue:text\}`(?:([\w-]+)\.md::)?([\w-]+):([^`]+)`"
 UPPER = "at (?:the )?most|within|up to|at worst|largest"
-LOWER = "at (?:the )?least|at best|smallest"
+LOWER = "at (?:the )?least|smallest"  # `at best` may be either end
 TURNED = {  # by a negation before them
     "below|beneath|(?:less|fewer|smaller|lower) than": 1,
     "above|exceeds?|(?:more|larger|greater|higher) than": -1,
@@ -37,6 +37,7 @@ NEGATION = r"\b(?:no|not|never|none|nobody|nothing|nowhere|cannot|neither|nor)\b
 SENTENCE = r"[.;:?!|()](?=\s)|[()]|\n\s*\n|^\s*[*-] "  # what parts one statement from the next
 ABOUT = r"\b(?:about|near|nearly|almost|roughly) (?:#,? (?:and |or )?)*$"
 FEW = r"(?: [\w$\\'^-]+){0,7}"  # words between an end and its number
+ANOTHER = rf"(?:-fold|%)?{FEW}(?: (?:and|or) #{FEW})?"  # behind a number: "# and # at least"
 LIST = rf" ?(?:#[\w-]*{FEW},?(?: and| or)? )*$"  # `#` is a number before: "below #, # and"
 
 
@@ -55,7 +56,7 @@ def end_before(text: str) -> int:
 def end_behind(text: str) -> int:
     """The same for the words that follow the number; those before another number are that one's."""
     for words, sign in BEHIND.items():
-        if re.match(rf"(?:-fold|%)?{FEW},? \(?(?:{words})\b(?!{FEW} ?[#$\d])", text):
+        if re.match(rf"{ANOTHER},? \(?(?:{words})\b(?!{FEW} ?[#$\d])", text):
             return sign
     return 0
 

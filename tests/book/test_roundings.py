@@ -33,6 +33,7 @@ def found(text: str) -> list[tuple[int, str]]:
         "An error up to <small:.0e>.",
         "at least <big:.1f> times as much",
         "at least <near:.1f> on one and <big:.1f>",
+        "It explains <big:.1f> and <near:.2f> of it at least.",
         "It loses <big:.1f> times that at the least.",
         "a factor of <big:.1f> or more",
         "Nobody can be below <big:.1f>.",
