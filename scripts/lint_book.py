@@ -10,6 +10,7 @@
 * Nothing is loaded from another host.
 * Statements and certificates pair off: every theorem, lemma, proposition or corollary is certified by a test that also
   sees a wrong version of it fail, and every certified label exists.
+* No quoted end is on the wrong side of its number by rounding, "at most 0.06" of a .0647 (roundings.py).
 * No chapter grows beyond its budget, or beyond what it measured when it was over it (budgets.py).
 """
 
@@ -23,6 +24,7 @@ import nbformat
 from nbformat import NotebookNode
 
 import budgets
+import roundings
 from chapters import BOOK, ROOT, calls, chapters, pages, pair, read
 from check_pairs import is_picture
 from prose import MATH, NOT_PROSE, blank, without_code
@@ -126,6 +128,7 @@ def main() -> int:
     found += [fault for file in [*pages(), *(BOOK / "_static").glob("*.css"), *(BOOK / "_static").glob("*.js")] for fault in foreign_faults(file)]
     found += [fault for chapter in chapters() for fault in (*figure_faults(chapter), *echo_faults(chapter))]
     found += certificate_faults()
+    found += roundings.faults()
     found += budgets.faults(budgets.measured_today(), budgets.committed())
     print(*found, sep="\n", end="\n" if found else "")
     return bool(found)

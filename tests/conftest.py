@@ -35,6 +35,7 @@ WITHOUT_FLOATS = {
     "test_program",
     "test_readme",
     "test_recipe_files",
+    "test_roundings",
     "test_saved_network",
     "test_scratch",
     "test_shown",
