@@ -3,12 +3,8 @@
 A row is one network (by its training seed) on one shift, "knob value", of its law; all networks see the same prompts.
 """
 
-from functools import cache
-
-from metarep_lib.evidence.align import Fitted
-from metarep_lib.studies import Sweep, fit_families, risks_compared, weights_compared
-from metarep_lib.tasks import shifted
-from metarep_lib.train import TrainedTransformer, load_trained
+from metarep_lib.studies import Sweep
+from metarep_lib.studies.transfer import at_shift, trained_and_fitted
 
 N_SUPPORT = 30
 SHIFTS = {
@@ -24,18 +20,8 @@ SHIFTS = {
 }
 
 
-@cache
-def fitted(seed: int) -> tuple[TrainedTransformer, dict[str, Fitted]]:
-    network = load_trained("softmax-gp", seed)
-    return network, fit_families(network, N_SUPPORT)
-
-
 def run(shift: str, seed: int) -> dict:
-    network, frozen = fitted(seed)
-    knob, number = shift.split()
-    prior = shifted(network.recipe.prior, knob, float(number))
-    n_support = int(number) if knob == "supports" else N_SUPPORT
-    return weights_compared(network, frozen, prior, n_support) | risks_compared(network, frozen, prior, n_support)
+    return at_shift(*trained_and_fitted("softmax-gp", N_SUPPORT, seed), shift, N_SUPPORT)
 
 
 SWEEP = Sweep("alignment-gp", {"shift": [f"{knob} {value}" for knob, values in SHIFTS.items() for value in values]}, [0, 1, 2], run)

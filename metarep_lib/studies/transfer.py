@@ -5,6 +5,7 @@ Letters: B prompts, q queries, k supports. The smoothers are fixed beforehand, s
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -22,8 +23,9 @@ from metarep_lib.evidence.align.smoother_families import (
 from metarep_lib.evidence.intervals import paired_interval
 from metarep_lib.network.asking import Answerer
 from metarep_lib.prompt import Prompt
+from metarep_lib.tasks import shifted
 from metarep_lib.tasks.priors import Draw, Prior, bayes
-from metarep_lib.train.trained import TrainedTransformer
+from metarep_lib.train.trained import TrainedTransformer, load_trained
 
 
 @asked_to_draw()
@@ -43,6 +45,29 @@ def fit_families(network: TrainedTransformer, n_support: int, seed: int = 1) -> 
     _, prompt = drawn(network.recipe.prior, 64, n_support, 4, seed)
     _, s = prediction_and_weights(network.predict, prompt)
     return {family: fit(family, prompt.to(torch.float64), s.double()) for family in FAMILIES}
+
+
+@cache
+def trained_and_fitted(
+    recipe: str, n_support: int, seed: int
+) -> tuple[TrainedTransformer, dict[str, Fitted]]:
+    """A stored network and its smoothers, fitted once."""
+    network = load_trained(recipe, seed)
+    return network, fit_families(network, n_support)
+
+
+def at_shift(
+    network: TrainedTransformer, frozen: Mapping[str, Fitted], shift: str, n_support: int
+) -> dict:
+    """One point of a sweep over laws: a network against its smoothers with one thing moved, "knob value".
+
+    Returns:
+        What `weights_compared` and `risks_compared` return, on as many supports as the shift says or else n_support.
+    """
+    knob, number = shift.split()
+    prior = shifted(network.recipe.prior, knob, float(number))
+    k = int(number) if knob == "supports" else n_support
+    return weights_compared(network, frozen, prior, k) | risks_compared(network, frozen, prior, k)
 
 
 @asked_to_draw()

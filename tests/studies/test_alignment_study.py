@@ -7,7 +7,7 @@ import torch
 from metarep_lib import assemble
 from metarep_lib.construct.algorithms import softmax_smoother
 from metarep_lib.evidence.align import Fitted
-from metarep_lib.studies import alignment, drawn, load_sweep, nearest_solver
+from metarep_lib.studies import alignment, drawn, load_sweep, nearest_solver, transfer
 from metarep_lib.train import load_trained, untrained
 
 
@@ -69,3 +69,12 @@ def test_an_untrained_network_owes_inner_products_nothing_and_is_near_to_neither
     assert found["share"].shape[0] == 2 and found["share"].max() < 0.3
     assert min(nearest_solver.nearness(network, prompt)) > 0.5
     assert max(nearest_solver.nearness(load_trained("softmax-gp", 1), prompt)) < 0.6
+
+
+def test_a_point_of_a_shift_is_the_stored_row():
+    """With a frozen smoother that was not fitted, which takes long: what is compared does not depend on it."""
+    frozen = {"gaussian": Fitted("gaussian", tau=1.0, ridge=0.1)}
+    found = transfer.at_shift(load_trained("softmax-linear", 1), frozen, "supports 3", 20)
+    (row,) = (row for row in load_sweep("alignment-linear").rows if (row["shift"], row["seed"]) == ("supports 3", 1))
+    for name in ("nonlinearity", "network_risk", "oracle_risk", "refitted_error"):
+        assert found[name] == pytest.approx(row[name], rel=2e-3)
