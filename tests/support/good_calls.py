@@ -168,6 +168,7 @@ def calls() -> dict[str, Good]:
         "evidence.ratio_over_seeds": (evidence.ratio_over_seeds, dict(values=np.array([1.0, 10.0]), others=[2.0, 3.0])),
         "evidence.align.Fitted": (align.Fitted, dict(family="gaussian", tau=1.0, ridge=0.5)),
         "Fitted.predict": (fitted.predict, dict(prompt=prompt)),
+        "evidence.align.central_differences": (align.central_differences, dict(answerer=net, prompt=prompt)),
         "evidence.align.diagnose": (align.diagnose, dict(prompt=many, kernel=kernel)),
         "evidence.align.fit": (align.fit, dict(family="linear", prompt=batch, weights=weights_of)),
         "evidence.align.head_logits": (align.head_logits, dict(transformer=softmax.transformer, tokens=tokenise(prompt, softmax.inputs), mask=network.PrefixMask(8))),

@@ -20,11 +20,13 @@ from metarep_lib.contents import Contents
 from metarep_lib.evidence.probe.other_basis import in_other_basis
 from metarep_lib.evidence.probe.probes import Split, Targets, check
 from metarep_lib.network.asking import Decoder
+from metarep_lib.network.levels import needs
 from metarep_lib.network.transformer import Transformer
 
 D = TypeVar("D", bound=Decoder)
 
 
+@needs(Transformer, "transformer")
 @asked()
 def rotated(transformer: Transformer, generator: torch.Generator) -> Transformer:
     """A network that says the same and whose stream is that of `transformer` times a random orthogonal matrix.
@@ -40,6 +42,7 @@ def rotated(transformer: Transformer, generator: torch.Generator) -> Transformer
     return in_other_basis(transformer, Q.to(transformer.W_E))
 
 
+@needs(Decoder)
 @asked(seed=at_least(0))
 def with_shuffled_weights(network: D, seed: int) -> D:
     """The weights of any decoder, each matrix with its entries in random order: the scales of training without what it learnt."""
