@@ -66,7 +66,7 @@ def check_stream(
             f" {describe(prompt.phi)[: -len(str(list(prompt.phi.shape)))]}[{n}, T, D], one row for every"
             f" pass{hint}"
         )
-    positions.check_inside(x)
+    positions.check_inside(call, x)
 
 
 def check_answer(call: str, m: int, said: object, x: Tensor) -> Tensor:

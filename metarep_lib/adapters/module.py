@@ -1,6 +1,6 @@
 """Any `torch.nn.Module` as a network: its blocks, head and tokens named by its owner, and tried on one prompt."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -9,7 +9,7 @@ from torch import nn
 from metarep_lib.adapters.answers import tried
 from metarep_lib.adapters.checks import check_module, check_trained
 from metarep_lib.adapters.module_network import ModuleNetwork, Tokens
-from metarep_lib.adapters.names import Blocks, Head, block_names, reader
+from metarep_lib.adapters.names import Blocks, Head, block_names, name_in, reader
 from metarep_lib.adapters.trial import check_places, check_tokens, parts_of
 from metarep_lib.adapters.twins import Factory
 from metarep_lib.adapters.watch import SUBPARTS
@@ -74,12 +74,13 @@ def as_network(
     call = f"as_network({name})"
     check_trained(call, model)
     check_module(call, model, prompt)
-    check_subparts(call, parts)
     if not isinstance(where, Where):
         raise AskedWrongly(f"{call}: where={shown(where)}, expected a Where, e.g. PREFIX")
+    names = block_names(call, model, blocks)
+    check_subparts(call, model, names, parts)
     bare = ModuleNetwork(
         model,
-        block_names(call, model, blocks),
+        names,
         tokens,
         reader(call, model, head),
         where,
@@ -104,10 +105,13 @@ def as_network(
     )
 
 
-def check_subparts(call: str, parts: object) -> None:
+def check_subparts(call: str, model: nn.Module, blocks: Sequence[str], parts: object) -> None:
     known = isinstance(parts, Mapping) and all(part in SUBPARTS for part in parts)
     if not known or not all(isinstance(path, str) for path in parts.values()):
         raise AskedWrongly(
             f"{call}: parts={shown(parts)}, expected names of {', '.join(SUBPARTS)} inside a block; this"
             " would work: parts={'attention': 'attn', 'units': 'mlp.act'}"
         )
+    for path in parts.values():
+        for block in blocks:
+            name_in(call, "parts", model, f"{block}.{path}")

@@ -17,7 +17,7 @@ from metarep_lib.adapters.checks import (
 from metarep_lib.adapters.twins import Factory, drawn_again, made_again
 from metarep_lib.adapters.watch import Watch, call_module, watched
 from metarep_lib.adapters.where import Where
-from metarep_lib.asked import AskedWrongly
+from metarep_lib.asked import AskedWrongly, asked, at_least
 from metarep_lib.asked.errors import first_line
 from metarep_lib.contents import shown
 from metarep_lib.network.asking import Network, Tap, Traits, check_prompt, tapped
@@ -48,7 +48,7 @@ class ModuleNetwork(Network):
     module: nn.Module
     blocks: tuple[str, ...]
     tokens: Tokens
-    readout: Callable[[nn.Module, Tensor], Tensor]
+    readout: Callable
     where: Where
     subparts: Mapping[str, str]
     n_heads: int
@@ -138,6 +138,7 @@ class ModuleNetwork(Network):
             self.name, self.assumed.n_outputs, self.readout(self.module, flat), flat
         ).reshape(*x.shape[:-1], -1)
 
+    @asked(seed=at_least(0))
     def twin(self, seed: int) -> "ModuleNetwork":
         """The same module before training, by its factory, or drawn again by the `reset_parameters` of what it is made of.
 
@@ -156,7 +157,8 @@ class ModuleNetwork(Network):
 
     def check(self, prompt: Prompt) -> None:
         """Refuse a prompt that does not fit, or a module that is not as it was when it was tried."""
-        check_prompt(self, prompt)
+        again = "; a module is tried on one number of them: use as_network(model, prompt, ...)"
+        check_prompt(self, prompt, cure=lambda what, n: again)
         check_trained(self.name, self.module)
         check_module(self.name, self.module, prompt)
 
@@ -198,7 +200,8 @@ def made(name: str, tokens: Tokens, prompt: Prompt) -> Any:
     except Exception as error:
         raise AskedWrongly(
             f"{name}: tokens({prompt}) raised {type(error).__name__}: {first_line(error)}; expected what"
-            " the module takes, of prompts phi [N, k, p], y [N, k], phi_query [N, q, p]"
+            " the module takes, of prompts phi [N, k, p], y [N, k], phi_query [N, q, p]; tokens of one query"
+            " need a pass for each: use where=INTERLEAVED, or Where(..., has_passes=True)"
         ) from error
 
 

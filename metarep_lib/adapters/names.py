@@ -46,15 +46,13 @@ def block_names(call: str, model: nn.Module, blocks: Blocks) -> tuple[str, ...]:
     Raises:
         AskedWrongly: none, or names there are not.
     """
-    if isinstance(blocks, str | nn.Module):
-        name = name_in(call, "blocks", model, blocks)
-        whole = model.get_submodule(name)
-        listed = isinstance(whole, nn.ModuleList | nn.Sequential)
-        names = [f"{name}.{child}" for child, _ in whole.named_children()] if listed else [name]
-    elif isinstance(blocks, Sequence):
-        names = [name_in(call, "blocks", model, one) for one in blocks]
-    else:
-        names = []
+    if isinstance(blocks, str):
+        blocks = model.get_submodule(name_in(call, "blocks", model, blocks))
+    if isinstance(blocks, nn.Module) and not isinstance(blocks, nn.ModuleList | nn.Sequential):
+        blocks = [blocks]
+    # a slice of a list of modules is another list, so that each is looked for by itself
+    listed = isinstance(blocks, Sequence | nn.Module)
+    names = [name_in(call, "blocks", model, one) for one in blocks] if listed else []
     if not names:
         raise AskedWrongly(
             f"{call}: blocks={shown(blocks)}, expected one block or more, in the order they run; this"

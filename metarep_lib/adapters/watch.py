@@ -6,7 +6,6 @@ list or a mapping is taken by its first tensor.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -21,7 +20,6 @@ Seen = Callable[[int, str, Tensor], Tensor]
 SUBPARTS = ("attention", "units", "heads")
 
 
-@dataclass
 class Watch:
     """What the blocks hand over, in the order they run.
 
@@ -30,12 +28,12 @@ class Watch:
         tap: sees every value, and says what goes on.
     """
 
-    blocks: Sequence[str]
-    tap: Seen
-    ran: list[str] = field(default_factory=list)
-    streams: list[Tensor] = field(default_factory=list)
-    versions: list[int] = field(default_factory=list)
-    raised: BaseException | None = None
+    def __init__(self, blocks: Sequence[str], tap: Seen):
+        self.blocks, self.tap = blocks, tap
+        self.ran: list[str] = []
+        self.streams: list[Tensor] = []
+        self.versions: list[int] = []
+        self.raised: BaseException | None = None
 
     @property
     def layer(self) -> int:

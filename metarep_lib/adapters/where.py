@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from metarep_lib.asked import AskedWrongly
+from metarep_lib.asked import AskedWrongly, asked
 from metarep_lib.contents import shown
 from metarep_lib.network.question import Grouped
 from metarep_lib.prompt import Prompt
@@ -32,6 +32,7 @@ class Where:
     groups: Callable[[int, int], Mapping[str, slice]]
     has_passes: bool = False
 
+    @asked()
     def positions(self, prompt: Prompt) -> "Positions":
         """The tokens of a prompt.
 
@@ -88,7 +89,7 @@ class Positions(Grouped):
         own = self.has_passes and group == "query"
         return self.n_query if own else length(self.groups[group])
 
-    def check_inside(self, x: Tensor) -> None:
+    def check_inside(self, call: str, x: Tensor) -> None:
         """Refuse a stream [..., T, D] that has no tokens where some are looked for.
 
         Raises:
@@ -97,7 +98,7 @@ class Positions(Grouped):
         for name, place in self.groups.items():
             if length(place) and range(*place.indices(sys.maxsize))[-1] >= x.shape[-2]:
                 raise AskedWrongly(
-                    f"where: {name!r} is at {place}, and a pass has {x.shape[-2]} tokens; expected"
+                    f"{call}: where says {name!r} is at {place}, and a pass has {x.shape[-2]} tokens; expected"
                     f" positions from 0 to {x.shape[-2] - 1}, as the tokens of the prompt are"
                 )
 
