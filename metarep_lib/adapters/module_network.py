@@ -15,12 +15,12 @@ from metarep_lib.adapters.checks import (
     check_trained,
 )
 from metarep_lib.adapters.twins import Factory, drawn_again, made_again
-from metarep_lib.adapters.watch import Watch, call_module, watched
+from metarep_lib.adapters.watch import Watch, call_module, frozen, watched
 from metarep_lib.adapters.where import Where
 from metarep_lib.asked import AskedWrongly, asked, at_least
 from metarep_lib.asked.errors import first_line
 from metarep_lib.contents import shown
-from metarep_lib.network.asking import Network, Tap, Traits, check_prompt, tapped
+from metarep_lib.network.asking import Network, Tap, Traits, check_prompt, tapped, with_weights
 from metarep_lib.network.trace import Trace, drop_single_channel
 from metarep_lib.prompt import Prompt
 
@@ -134,9 +134,12 @@ class ModuleNetwork(Network):
                 f" {self.assumed.dtype} on {self.assumed.device}, e.g. network.trace(prompt).stream('query')"
             )
         flat = x.reshape(-1, *x.shape[-2:]) if x.ndim > 2 else x.reshape(1, -1, self.d_model)
-        return check_answer(
-            self.name, self.assumed.n_outputs, self.readout(self.module, flat), flat
-        ).reshape(*x.shape[:-1], -1)
+        # in memory of its own: a part of a longer stream would be read by other kernels, to other bits
+        flat = flat.clone(memory_format=torch.contiguous_format)
+        with frozen(self.module):
+            said = self.readout(self.module, flat)
+        said = check_answer(self.name, self.assumed.n_outputs, said, flat)
+        return said.reshape(*x.shape[:-1], -1)
 
     @asked(seed=at_least(0))
     def twin(self, seed: int) -> "ModuleNetwork":
@@ -154,6 +157,9 @@ class ModuleNetwork(Network):
         for key, weight in fresh.named_parameters():
             weight.requires_grad_(weights[key].requires_grad)
         return replace(self, module=fresh)
+
+    def reweighted(self, change: Callable[[Tensor], Tensor]) -> "ModuleNetwork":
+        return replace(self, module=with_weights(self.module, change))
 
     def check(self, prompt: Prompt) -> None:
         """Refuse a prompt that does not fit, or a module that is not as it was when it was tried."""
@@ -177,7 +183,7 @@ class ModuleNetwork(Network):
 
         watch = Watch(self.blocks, see)
         tokens = made(self.name, self.tokens, asked)
-        with watched(self.module, watch, self.subparts, self.n_heads):
+        with frozen(self.module), watched(self.module, watch, self.subparts, self.n_heads):
             output = answered(self.name, self.module, tokens, watch)
         watch.check(self.name)
         return [x.reshape(*passes, *x.shape[1:]) for x in watch.streams], output

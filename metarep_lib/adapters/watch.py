@@ -194,6 +194,19 @@ def watched(
             handle.remove()
 
 
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """No graph to the weights, which nobody asks for here and which would hold on to every pass; that to y stays."""
+    learning = [weight for weight in module.parameters() if weight.requires_grad]
+    try:
+        for weight in learning:
+            weight.requires_grad_(False)
+        yield
+    finally:
+        for weight in learning:
+            weight.requires_grad_(True)
+
+
 def on_part(module: nn.Module, watch: Watch, part: str, n_heads: int) -> Any:
     if part == "heads":
         return module.register_forward_pre_hook(lambda _, args: watch.heads(args, n_heads))

@@ -14,9 +14,10 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from metarep_lib.asked import AskedWrongly
 from metarep_lib.asked.values import dtype_of, unreadable
@@ -38,6 +39,8 @@ Layer 0 is the embedding and has a stream alone. The parts, and what follows n i
     "units"      (d_mlp,) the gated units
     "stream"     (D,) the stream after the layer
 """
+
+M = TypeVar("M", bound=nn.Module)
 
 PREDICTION = MappingProxyType({"prediction": slice(None)})
 
@@ -154,6 +157,17 @@ class Network(Answerer):
             " this would work: a network of the same shapes, made by you"
         )
 
+    def reweighted(self, change: Callable[[Tensor], Tensor]) -> "Network":
+        """The same network with other weights, each made of its own; this one stays as it is.
+
+        Raises:
+            NotAvailable: its weights are out of reach.
+        """
+        raise NotAvailable(
+            f"reweighted(change): the weights of {type(self).__name__} are out of reach;"
+            " this would work: a network of a module, as_network(model, ...) of metarep_lib.adapters"
+        )
+
 
 class Decoder(Network):
     """A transformer of ours under a layout. Tokens, mask and passes are its own affair.
@@ -197,6 +211,9 @@ class Decoder(Network):
     def transformer_in(self, dtype: torch.dtype, device: torch.device) -> Transformer:
         """A copy of the transformer in a dtype, on a device."""
         return deepcopy(self.transformer).to(dtype=dtype, device=device)
+
+    def reweighted(self, change: Callable[[Tensor], Tensor]) -> "Decoder":
+        return replace(self, transformer=with_weights(self.transformer, change))
 
     def cure(self, what: str, n: int) -> str:
         """How to come by a network that reads n features or outputs, as the end of an error."""
@@ -357,6 +374,15 @@ class Decoder(Network):
             tokens=question.groups,
             residual=residual,
         )
+
+
+def with_weights(module: M, change: Callable[[Tensor], Tensor]) -> M:
+    """A copy of a module, every weight of which has been changed; one that stands in two places, once."""
+    fresh = deepcopy(module)
+    with torch.no_grad():
+        for weight in fresh.parameters():
+            weight.copy_(change(weight))
+    return fresh
 
 
 def check_prompt(

@@ -34,8 +34,8 @@ from metarep_lib.evidence.intervene import (
     Units,
     intervene,
 )
-from metarep_lib.evidence.probe import Split, activations, recover, states
-from metarep_lib.network import NotAvailable
+from metarep_lib.evidence.probe import Split, activations, recover, states, with_shuffled_weights
+from metarep_lib.network import Network, NotAvailable
 from metarep_lib.numerics import ridge_system
 
 
@@ -44,6 +44,12 @@ class OfModules(Contract):
 
     def module(self, network):
         return network.module
+
+    def test_there_is_no_graph_to_the_weights_and_they_learn_on(self, network, prompt):
+        learning = [weight.requires_grad for weight in self.module(network).parameters()]
+        trace = network.trace(prompt)
+        assert not trace.stream("query").requires_grad and not trace.answers.requires_grad and not network.predict(prompt).requires_grad
+        assert [weight.requires_grad for weight in self.module(network).parameters()] == learning
 
     def test_no_hook_is_left(self, network, prompt):
         def tap(layer, part, group, value):
@@ -203,9 +209,9 @@ def test_interventions_change_the_same_in_a_box(what):
 def test_a_gpt_is_examined_from_outside():
     network = as_gpt(gpt(), parts=PARTS, n_heads=2)
     f, s = prediction_and_weights(network, GPT_PROMPT)
-    assert s.shape == (20, 3, 6) and torch.equal(f, network.predict(GPT_PROMPT).detach())
+    assert s.shape == (20, 3, 6) and torch.equal(f, network.predict(GPT_PROMPT))
     assert additivity_gap(network, GPT_PROMPT, GPT_PROMPT.y.flip(0))[0] > 1e-6  # softmax attention, LayerNorm, GELU
-    found = recover(activations(network, GPT_PROMPT)["support"][0].detach(), {"y": GPT_PROMPT.y}, Split.of(20))
+    found = recover(activations(network, GPT_PROMPT)["support"][0], {"y": GPT_PROMPT.y}, Split.of(20))
     assert found["y"].r2 > 0.99  # a token that holds y
 
 
@@ -275,6 +281,20 @@ def test_a_module_without_gradients_is_examined_by_differences():
     _, by_graph = prediction_and_weights(as_gpt(gpt()), GPT_PROMPT)
     _, by_differences = prediction_and_weights(frozen, GPT_PROMPT)
     assert (by_graph - by_differences).abs().max() < 1e-6 * by_graph.abs().max()
+
+
+def test_shuffled_weights_travel_along():
+    inside, box = both()
+    ours, theirs = (with_shuffled_weights(network, 3) for network in (box, inside))
+    assert torch.equal(ours.predict(GPT_PROMPT), theirs.predict(GPT_PROMPT)) and not torch.equal(ours.predict(GPT_PROMPT), box.predict(GPT_PROMPT))
+    with pytest.raises(NotAvailable, match="the weights of Readable are out of reach; this would work: "):
+        with_shuffled_weights(Readable(), 0)
+
+
+class Readable(Network):
+    """Layers without weights."""
+
+    traits = n_layers = d_model = parts = groups = trace = head = predict = None
 
 
 def test_a_looped_block_is_named_as_often_as_it_runs():

@@ -25,7 +25,7 @@ class OnlyAnswers(Answerer):
 
 class OnlyLayers(OnlyAnswers, Network):
     n_layers, d_model, parts = NETWORK.n_layers, NETWORK.d_model, NETWORK.parts
-    groups, trace, head = NETWORK.groups, NETWORK.trace, NETWORK.head
+    groups, trace, head, reweighted = NETWORK.groups, NETWORK.trace, NETWORK.head, NETWORK.reweighted
 
 
 # what is asked -> (who has too little for it, what it says that it needs)
@@ -34,7 +34,7 @@ INSTRUMENTS = {
     "query_streams": (lambda who: identify.query_streams(who, PROMPT), "layers"),
     "own_head": (lambda who: identify.own_head(who, torch.ones(1, NETWORK.d_model).double()), "layers"),
     "intervene": (lambda who: intervene.intervene(who, PROMPT, {}), "layers"),
-    "with_shuffled_weights": (lambda who: probe.with_shuffled_weights(who, 0), "weights"),
+    "with_shuffled_weights": (lambda who: probe.with_shuffled_weights(who, 0), "layers"),
     "rotated": (lambda who: probe.rotated(who, torch.Generator()), "weights"),
     "head_logits": (lambda who: align.head_logits(who, torch.ones(1, 5, 3), PrefixMask(3)), "weights"),
     "central_differences": (lambda who: align.central_differences(who, PROMPT), "answers"),
