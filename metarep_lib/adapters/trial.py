@@ -119,11 +119,11 @@ def check_own_output(
     call: str, output: Any, answers: Tensor, positions: Positions, stream: Tensor
 ) -> None:
     """Refuse a head that reads something else off the last block than the module says, where that can be compared."""
-    found, passes = first_tensor(output), stream.shape[:-1]
-    several = answers.shape[stream.ndim - 2 - positions.has_passes + 1 :]
-    if found is None or found[1].numel() != passes.numel() * max(several.numel(), 1):
+    m = answers.numel() // max(positions.at(stream, "query")[..., 0].numel(), 1)
+    of_queries = said_at_queries(output, positions, stream, m)
+    if of_queries is None:
         return
-    said = drop_single_channel(positions.at(found[1].reshape(*passes, -1), "query"))
+    said = of_queries.reshape(answers.shape)
     room = 2**12 * torch.finfo(said.dtype).eps * float(said.detach().abs().max().clamp(min=1))
     apart = float((said - answers).detach().abs().max())
     if not apart <= room:
@@ -133,3 +133,23 @@ def check_own_output(
             " missing between block and answer; this would work: head=[model.norm, model.out], the last"
             " norm included"
         )
+
+
+def said_at_queries(output: Any, positions: Positions, stream: Tensor, m: int) -> Tensor | None:
+    """[*B, q, m] the module's own output at the queries, where it has m numbers for every token, every query, or every x of a pass.
+
+    Args:
+        stream: [*P, T, D].
+        m: outputs.
+    """
+    found, (*passes, n_tokens, _) = first_tensor(output), stream.shape
+    if found is None:
+        return None
+    x, of_pass = found[1], m * stream.shape[:-2].numel()
+    if x.numel() == of_pass * n_tokens:
+        return positions.at(x.reshape(*passes, n_tokens, m), "query")
+    if not positions.has_passes:
+        return x.reshape(*passes, -1, m) if x.numel() == of_pass * positions.n_query else None
+    if x.numel() in (of_pass, of_pass * (positions.size("support") + 1)):
+        return x.reshape(*passes, -1, m)[..., -1, :]
+    return None

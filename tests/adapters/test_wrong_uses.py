@@ -94,6 +94,10 @@ def boom(self, tokens):
     raise RuntimeError("boom")
 
 
+def at_inputs(self, tokens):
+    return GPT.forward(self, tokens)[:, ::2]
+
+
 def time_first(self, tokens):
     x = self.embed(tokens).transpose(0, 1)
     for block in self.blocks:
@@ -186,6 +190,7 @@ WRONG = {
     "blocks of several widths": (lambda: as_network(Narrows().double().eval(), EXAMPLE, blocks="blocks", tokens=told, head="out"), "Narrows", "3, 4, 2 wide"),
     "a head of another width": (whose(fine, head=[fine.norm]), "GPT", r"the head makes float64\[1, 3, 8\].*expected float64\[1, 3, 1\]"),
     "a head without the last norm": (whose(fine, head=fine.head), "GPT", "where the module says.*the last norm included"),
+    "a head without the last norm, of a module that answers at every x": (whose(forward_of(at_inputs), head="head"), "GPT", "the last norm included"),
     "a head of the stream alone": (whose(fine, head=lambda x: fine.head(fine.norm(x))), "GPT", r"a function of \(model, stream\)"),
     "a head that raises": (whose(fine, head=fine.embed), "GPT", r"the head raised RuntimeError.*\[model.norm, model.out\]"),
     "places out of range": (whose(fine, where=at(slice(60, 61))), "GPT", "a pass has 11 tokens"),
