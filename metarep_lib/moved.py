@@ -50,7 +50,7 @@ MODULES = {
     "construct.tokens": "network.tokens",
     "evidence.adversary": "studies.adversary",
     "evidence.algorithms": "certify.recurrences.dual certify.recurrences.primal",
-    "evidence.alignment": "evidence.align.smoother_families",
+    "evidence.alignment": "evidence.align.smoother_families evidence.align.target_weights",
     "evidence.balls": "certify.exact_errors",
     "evidence.blindness": "certify.blind_pair",
     "evidence.candidates": "evidence.identify.candidates",

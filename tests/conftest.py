@@ -9,6 +9,8 @@ from hypothesis import settings
 settings.register_profile("metarep", derandomize=True, deadline=None)
 settings.load_profile("metarep")
 
+pytest.register_assert_rewrite("contract")  # tests that others inherit: their assertions explain themselves, too
+
 # They read text, imports, messages and trees, hold runs against themselves to the bit, or compute in exact arithmetic: no rounding reaches them.
 WITHOUT_FLOATS = {
     "test_advice",

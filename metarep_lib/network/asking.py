@@ -14,16 +14,17 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from metarep_lib.asked import AskedWrongly
-from metarep_lib.asked.values import unreadable
+from metarep_lib.asked.values import dtype_of, unreadable
 from metarep_lib.contents import shown
 from metarep_lib.network.basis import Basis
 from metarep_lib.network.layouts import Layout
-from metarep_lib.network.question import Question
+from metarep_lib.network.question import Grouped, Question
 from metarep_lib.network.trace import Trace, drop_single_channel
 from metarep_lib.network.transformer import Transformer
 from metarep_lib.prompt import Prompt
@@ -38,6 +39,8 @@ Layer 0 is the embedding and has a stream alone. The parts, and what follows n i
     "units"      (d_mlp,) the gated units
     "stream"     (D,) the stream after the layer
 """
+
+M = TypeVar("M", bound=nn.Module)
 
 PREDICTION = MappingProxyType({"prediction": slice(None)})
 
@@ -154,6 +157,17 @@ class Network(Answerer):
             " this would work: a network of the same shapes, made by you"
         )
 
+    def reweighted(self, change: Callable[[Tensor], Tensor]) -> "Network":
+        """The same network with other weights, each made of its own; this one stays as it is.
+
+        Raises:
+            NotAvailable: its weights are out of reach.
+        """
+        raise NotAvailable(
+            f"reweighted(change): the weights of {type(self).__name__} are out of reach;"
+            " this would work: a network of a module, as_network(model, ...) of metarep_lib.adapters"
+        )
+
 
 class Decoder(Network):
     """A transformer of ours under a layout. Tokens, mask and passes are its own affair.
@@ -197,6 +211,9 @@ class Decoder(Network):
     def transformer_in(self, dtype: torch.dtype, device: torch.device) -> Transformer:
         """A copy of the transformer in a dtype, on a device."""
         return deepcopy(self.transformer).to(dtype=dtype, device=device)
+
+    def reweighted(self, change: Callable[[Tensor], Tensor]) -> "Decoder":
+        return replace(self, transformer=with_weights(self.transformer, change))
 
     def cure(self, what: str, n: int) -> str:
         """How to come by a network that reads n features or outputs, as the end of an error."""
@@ -318,29 +335,7 @@ class Decoder(Network):
 
     def check(self, prompt: Prompt) -> None:
         """Refuse a prompt that this network cannot read, naming every reason."""
-        if not isinstance(prompt, Prompt):
-            raise AskedWrongly(
-                f"{self.name} asked with {shown(prompt)}: expected a prompt; this would work:"
-                " network.predict(Prompt(phi, y, phi_query, ridge=0.1))"
-            )
-        traits, reasons = self.traits, []
-        for what, ours, theirs in (
-            ("n_features", traits.n_features, prompt.n_features),
-            ("n_outputs", traits.n_outputs, prompt.n_outputs),
-        ):
-            if ours != theirs:
-                reasons.append(
-                    f"it reads {what}={ours}, the prompt has {theirs}{self.cure(what, theirs)}"
-                )
-        if prompt.phi.dtype != traits.dtype:
-            reasons.append(
-                f"the weights are {traits.dtype}: use prompt.to({traits.dtype}) or network.to({prompt.phi.dtype})"
-            )
-        if prompt.phi.device != traits.device:
-            reasons.append(f"the weights are on {traits.device}: use prompt.to('{traits.device}')")
-        if reasons:
-            came = f"{self.name} asked with a prompt of {prompt.phi.dtype}{list(prompt.phi.shape)} on {prompt.phi.device}"
-            raise AskedWrongly(came + "".join(f"\n  - {reason}" for reason in reasons))
+        check_prompt(self, prompt, f" or network.to({dtype_of(prompt)})", self.cure)
 
     def __repr__(self) -> str:
         traits = self.traits
@@ -381,7 +376,53 @@ class Decoder(Network):
         )
 
 
-def tapped(question: Question, tap: Tap, layer: int, part: str, value: Tensor) -> Tensor:
+def with_weights(module: M, change: Callable[[Tensor], Tensor]) -> M:
+    """A copy of a module, every weight of which has been changed; one that stands in two places, once."""
+    fresh = deepcopy(module)
+    with torch.no_grad():
+        for weight in fresh.parameters():
+            weight.copy_(change(weight))
+    return fresh
+
+
+def check_prompt(
+    who: Answerer,
+    prompt: Prompt,
+    also: str = "",
+    cure: Callable[[str, int], str] = lambda what, n: "",
+) -> None:
+    """Refuse a prompt that does not fit somebody's traits, naming every reason.
+
+    Args:
+        who: with a `name` for errors.
+        also: what works for another dtype besides another prompt.
+        cure: ("n_features", n) to how to come by somebody who reads n of them.
+
+    Raises:
+        AskedWrongly: widths, outputs, dtype or device that do not fit.
+    """
+    if not isinstance(prompt, Prompt):
+        raise AskedWrongly(
+            f"{who.name} asked with {shown(prompt)}: expected a prompt; this would work:"
+            " network.predict(Prompt(phi, y, phi_query, ridge=0.1))"
+        )
+    traits, reasons = who.traits, []
+    for what, ours, theirs in (
+        ("n_features", traits.n_features, prompt.n_features),
+        ("n_outputs", traits.n_outputs, prompt.n_outputs),
+    ):
+        if ours not in (None, theirs):
+            reasons.append(f"it reads {what}={ours}, the prompt has {theirs}{cure(what, theirs)}")
+    if prompt.phi.dtype != traits.dtype:
+        reasons.append(f"the weights are {traits.dtype}: use prompt.to({traits.dtype}){also}")
+    if prompt.phi.device != traits.device:
+        reasons.append(f"the weights are on {traits.device}: use prompt.to('{traits.device}')")
+    if reasons:
+        came = f"{who.name} asked with a prompt of {prompt.phi.dtype}{list(prompt.phi.shape)} on {prompt.phi.device}"
+        raise AskedWrongly(came + "".join(f"\n  - {reason}" for reason in reasons))
+
+
+def tapped(question: Grouped, tap: Tap, layer: int, part: str, value: Tensor) -> Tensor:
     """A value of the transformer after a network's tap has seen it, group by group."""
     # heads come as [*P, H, T, d]: tokens first, so that a group is a part of one axis for every part
     heads = part.startswith("heads")

@@ -16,27 +16,16 @@ from metarep_lib.contents import Contents
 from metarep_lib.network.masks import Mask
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Question(Contents):
-    """Tokens [*B, T, d_input], or [*B, q, T, d_input] where each query has a pass of its own.
+class Grouped:
+    """Tokens of a pass by the name of their group, and the way between passes and prompts.
 
-    Args:
-        tokens: what the network reads.
-        mask: who reads whom.
+    Attributes:
         groups: name -> its tokens of a pass; "support" are those that hold y_i, "query" those that answer.
         has_passes: whether each query has a pass of its own.
     """
 
-    tokens: Tensor
-    mask: Mask
     groups: Mapping[str, slice]
-    has_passes: bool = False
-
-    def size(self, group: str) -> int:
-        """How many tokens of a prompt a group has."""
-        if self.has_passes and group == "query":
-            return self.tokens.shape[-3]
-        return len(range(*self.groups[group].indices(self.tokens.shape[-2])))
+    has_passes: bool
 
     def at(self, x: Tensor, group: str) -> Tensor:
         """[..., *B, n, D] the part of x [..., *P, T, D] that belongs to a group; P = B, or (B, q) with passes.
@@ -84,3 +73,26 @@ class Question(Contents):
                 f"the stream of {group!r} differs from one query's pass to the next:"
                 " this would work: prompts of one query each"
             )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Question(Grouped, Contents):
+    """Tokens [*B, T, d_input], or [*B, q, T, d_input] where each query has a pass of its own.
+
+    Args:
+        tokens: what the network reads.
+        mask: who reads whom.
+        groups: name -> its tokens of a pass; "support" are those that hold y_i, "query" those that answer.
+        has_passes: whether each query has a pass of its own.
+    """
+
+    tokens: Tensor
+    mask: Mask
+    groups: Mapping[str, slice]
+    has_passes: bool = False
+
+    def size(self, group: str) -> int:
+        """How many tokens of a prompt a group has."""
+        if self.has_passes and group == "query":
+            return self.tokens.shape[-3]
+        return len(range(*self.groups[group].indices(self.tokens.shape[-2])))

@@ -15,11 +15,11 @@ from metarep_lib.evidence.align.smoother_families import (
     FAMILIES,
     Fitted,
     fit,
-    prediction_and_weights,
     prediction_error,
     weight_cosine,
     weight_error,
 )
+from metarep_lib.evidence.align.target_weights import prediction_and_weights
 from metarep_lib.evidence.intervals import paired_interval
 from metarep_lib.network.asking import Answerer
 from metarep_lib.prompt import Prompt

@@ -1,6 +1,7 @@
 """Derivatives by targets, smoothers fitted to them, kernel heads, shifted laws: each against something independent."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from sklearn.linear_model import Ridge
 from certificates import certifies
 from factories import random_prompt
 from metarep_lib import Prompt, assemble, softmax_conjugate_gradient
+from metarep_lib.asked import AskedWrongly
 from metarep_lib.construct.algorithms import richardson, softmax_smoother
 from metarep_lib.evidence import paired_interval
 from metarep_lib.evidence.align import (
     FAMILIES,
     Fitted,
+    central_differences,
     fit,
     head_logits,
     kernel_heads,
@@ -28,6 +31,7 @@ from metarep_lib.evidence.align import (
     weight_cosine,
     weight_error,
 )
+from metarep_lib.network import Answerer
 from metarep_lib.network.tokens import prefix_mask, tokenise
 from metarep_lib.numerics.kernels import GaussianKernel
 from metarep_lib.studies import drawn
@@ -325,3 +329,39 @@ def test_the_interval_covers_the_mean():
     intervals = [paired_interval(torch.from_numpy(rng.standard_normal(40)), 200) for _ in range(100)]
     assert 85 <= sum(low <= 0 <= high for _, low, high in intervals) <= 100
     assert all(low <= mean <= high for mean, low, high in intervals)
+
+
+class OnlyAnswers(Answerer):
+    """What a network says, without a graph."""
+
+    def __init__(self, network, predict=None):
+        self.network, self.traits = network, replace(network.traits, is_differentiable=False)
+        self.ask = predict or network.predict
+
+    traits = None
+
+    def predict(self, prompt):
+        return self.ask(prompt).detach()
+
+
+@pytest.mark.parametrize("name", ["softmax-gp", "linear-attention-2"])
+def test_differences_are_the_derivatives_of_a_network(name):
+    network = load_trained(name, 0).to(torch.float64)
+    prompt = random_prompt(6, network.traits.n_features, 3, 1.0, seed=2, batch=(2,))
+    f, s = prediction_and_weights(network, prompt)
+    said, slopes = prediction_and_weights(OnlyAnswers(network), prompt)
+    torch.testing.assert_close(said, f, rtol=1e-10, atol=1e-12)
+    assert (slopes - s).abs().max() < 1e-6 * s.abs().max()
+
+
+def test_differences_of_whole_numbers_are_exact():
+    """A power of two for a step rounds nothing where y and the weights are small whole numbers."""
+    network, W = assemble(softmax_smoother(2, 1.0)), torch.tensor([[3.0, -2.0, 0.0, 7.0]]).double()
+    prompt = Prompt(torch.ones(4, 2).double(), torch.tensor([1.0, -5.0, 2.0, 3.0]).double(), torch.ones(1, 2).double(), ridge=1.0)
+    linear = OnlyAnswers(network, lambda prompt: prompt.y @ W.mT)
+    assert torch.equal(central_differences(linear, prompt), W)
+
+
+def test_a_function_without_a_graph_is_told_so():
+    with pytest.raises(AskedWrongly, match=r"without a graph to y.*this would work: as_answerer\(predict, prompt\)"):
+        prediction_and_weights(lambda prompt: prompt.phi_query[..., 0], on_sphere())

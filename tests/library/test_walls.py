@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "certify": ({"prompt", "network", "construct", "numerics"}, None),
     "train": ({"prompt", "network", "numerics", "tasks", "storage"}, None),
     "evidence": ({"prompt", "network", "numerics"}, None),
+    "adapters": ({"prompt", "network"}, {"torch", "numpy", "sklearn"}),
     "estimators": ({"prompt", "arrays", "construct", "numerics", "warned"}, {"torch"}),
     "command": ({"estimators", "evidence", "show", "storage", "warned"}, {"torch", "numpy", "matplotlib"}),
     "__main__": ({"command"}, {"tqdm"}),

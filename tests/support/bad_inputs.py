@@ -270,7 +270,7 @@ def outcome(bad: Bad) -> Became:
 # where a result that is not finite is a value the caller sees, and where that is said
 NAN_IS_SAID = {
     "a stream that overflows, which `trace.all_finite` tells": (
-        "ConstructedTransformer.run ConstructedTransformer.at ConstructedTransformer.trace ConstructedTransformer.head Transformer.__call__ Mask.contract evidence.align.head_logits"
+        "ModuleNetwork.predict ModuleNetwork.trace ModuleNetwork.head ConstructedTransformer.run ConstructedTransformer.at ConstructedTransformer.trace ConstructedTransformer.head Transformer.__call__ Mask.contract evidence.align.head_logits"
         " evidence.align.prediction_and_weights evidence.identify.own_head evidence.identify.query_streams evidence.intervene.intervene evidence.probe.activations"
     ),
     "a value that was put there": "Intervention of a value",

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.linear_model import Ridge
 
+import foreign
 from factories import random_prompt
-from metarep_lib import certify as certify_wing
 from metarep_lib import (
+    adapters,
     construct,
     estimators,
     evidence,
@@ -25,6 +27,7 @@ from metarep_lib import (
     tasks,
     train,
 )
+from metarep_lib import certify as certify_wing
 from metarep_lib.arrays import Units
 from metarep_lib.certify.recurrences.dual import gradient_descent_recurrence
 from metarep_lib.construct import algorithms, transforms
@@ -38,7 +41,7 @@ from metarep_lib.numerics.spectrum import depth_laws, errors
 from metarep_lib.prompt import Prompt
 
 ROOMS = {
-    "certify": certify_wing, "construct": construct, "construct.algorithms": algorithms, "construct.transforms": transforms, "estimators": estimators, "evidence": evidence,
+    "adapters": adapters, "certify": certify_wing, "construct": construct, "construct.algorithms": algorithms, "construct.transforms": transforms, "estimators": estimators, "evidence": evidence,
     "evidence.align": align, "evidence.identify": identify, "evidence.intervene": intervene, "evidence.probe": probe, "exercises": exercises,
     "network": network, "numerics": numerics, "numerics.bounds": bounds, "numerics.kernels": kernels, "numerics.solvers": solvers,
     "numerics.spectrum": spectrum, "show": show, "studies": studies, "tasks": tasks, "train": train,
@@ -105,7 +108,21 @@ def calls() -> dict[str, Good]:
     cases = studies.Cases(identified, ["one", "other"], ["a", "b"])
     one, other = fit_of(candidate, posed, observed), fit_of(identify.LINEAR[1], posed, observed)
     g = dict(n_features=2, steps=2)
+    gpt = foreign.gpt()
+    foreign_net = foreign.as_gpt(gpt, prompt)
+    answerer = adapters.as_answerer(lambda phi, y, x: y.mean().expand(len(x)), prompt)
+    of_gpt = dict(model=gpt, prompt=prompt, blocks=gpt.blocks, tokens=foreign.interleaved, head=[gpt.norm, gpt.head], where=adapters.INTERLEAVED, parts=foreign.PARTS, n_heads=2, name="GPT")
     table = {
+        "adapters.as_answerer": (adapters.as_answerer, dict(predict=lambda phi, y, x: y.mean() + x[..., 0], prompt=prompt, arrays="torch", batched=False, differentiable=True, name="mean")),
+        "adapters.as_network": (adapters.as_network, of_gpt),
+        "adapters.fitted_in_context": (adapters.fitted_in_context, dict(estimator=Ridge(), prompt=prompt, name="ridge")),
+        "FunctionAnswerer.predict": (answerer.predict, dict(prompt=prompt)),
+        "ModuleNetwork.predict": (foreign_net.predict, dict(prompt=prompt)),
+        "ModuleNetwork.trace": (foreign_net.trace, dict(prompt=prompt, groups=("support", "query"))),
+        "ModuleNetwork.head": (foreign_net.head, dict(x=foreign_net.trace(prompt).stream("query"))),
+        "ModuleNetwork.groups": (foreign_net.groups, dict(prompt=prompt)),
+        "ModuleNetwork.twin": (foreign_net.twin, dict(seed=0)),
+        "adapters.Where": (lambda has_passes, prompt: adapters.Where(adapters.INTERLEAVED.groups, has_passes).positions(prompt), dict(has_passes=True, prompt=prompt)),
         "certify.blind_pair": (certify_wing.blind_pair, dict(embedding=torch.zeros(8, 2).double() + f64(8, 2), n_features=2, ridge=1.0)),
         "certify.certify": (certify_wing.certify.certify if hasattr(certify_wing.certify, "certify") else certify_wing.certify, dict(network=net, recurrence=recurrence, seeds=(0,), sizes=((3, 1),), bound_error=False)),
         "certify.certify_end_to_end": (certify_wing.certify_end_to_end, dict(state_dict=weights, config=config, stream=net.basis, recurrence=recurrence, seed=0, n_support=3, n_query=1, bound_error=False)),
@@ -168,6 +185,7 @@ def calls() -> dict[str, Good]:
         "evidence.ratio_over_seeds": (evidence.ratio_over_seeds, dict(values=np.array([1.0, 10.0]), others=[2.0, 3.0])),
         "evidence.align.Fitted": (align.Fitted, dict(family="gaussian", tau=1.0, ridge=0.5)),
         "Fitted.predict": (fitted.predict, dict(prompt=prompt)),
+        "evidence.align.central_differences": (align.central_differences, dict(answerer=net, prompt=prompt)),
         "evidence.align.diagnose": (align.diagnose, dict(prompt=many, kernel=kernel)),
         "evidence.align.fit": (align.fit, dict(family="linear", prompt=batch, weights=weights_of)),
         "evidence.align.head_logits": (align.head_logits, dict(transformer=softmax.transformer, tokens=tokenise(prompt, softmax.inputs), mask=network.PrefixMask(8))),
@@ -351,7 +369,7 @@ def fit_of(candidate, posed, observed):
 
 # announced, and not called with bad inputs here: why
 UNTRIED = {
-    "constants": "charts RECURRENCES GUARD FAMILIES KERNEL LINEAR SCHEDULED COLOURS REMEDIES SPECTRA solvers block_conjugate_gradient depth_laws errors PREDICTION",
+    "constants": "INTERLEAVED PREFIX charts RECURRENCES GUARD FAMILIES KERNEL LINEAR SCHEDULED COLOURS REMEDIES SPECTRA solvers block_conjugate_gradient depth_laws errors PREDICTION",
     "errors": "AskedWrongly NotAvailable ProgramError PromptError InterventionError ClaimFailed NotYet",
     "asked for by others, never made by a user": "Answerer Network Decoder Mask Prior Outcome Exploration Frame Draw SphereTask Solution Member Exercise Verdict Trace Answer",
     "made by the library from what is tried here": "ConstructedTransformer TrainedTransformer Program Recurrence Posed Filter PolynomialFilter Spectrum Split Sweep Swept Recipe",

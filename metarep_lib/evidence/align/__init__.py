@@ -12,15 +12,16 @@ from metarep_lib.evidence.align.smoother_families import (
     FAMILIES,
     Fitted,
     fit,
-    prediction_and_weights,
     prediction_error,
     weight_cosine,
     weight_error,
 )
+from metarep_lib.evidence.align.target_weights import central_differences, prediction_and_weights
 
 __all__ = [
     "FAMILIES",
     "Fitted",
+    "central_differences",
     "diagnose",
     "fit",
     "head_logits",

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from metarep_lib.asked import asked, floats
 from metarep_lib.contents import Contents
+from metarep_lib.network.levels import needs
 from metarep_lib.network.masks import Mask
 from metarep_lib.network.transformer import Transformer
 
 
 @torch.no_grad()
+@needs(Transformer, "transformer")
 @asked(tokens=floats("*B T d", half=True))
 def head_logits(transformer: Transformer, tokens: Tensor, mask: Mask) -> Tensor:
     """[L, *B, H, T, T] scores of all heads before the mask and before softmax, reader by key; every block has one group of H softmax heads.

@@ -45,30 +45,6 @@ def direction(x: Tensor) -> Tensor:
     return x / x.norm(dim=-1, keepdim=True)
 
 
-@asked(prompt=a_prompt(queries=1))
-def prediction_and_weights(
-    predict: Callable[[Prompt], Tensor], prompt: Prompt
-) -> tuple[Tensor, Tensor]:
-    """f, [B, q], and s_i = d f / d y_i by autograd, [B, q, k], of anything that predicts and can be differentiated.
-
-    Args:
-        predict: [B, q] predictions of a batch of prompts, each from its own prompt alone.
-        prompt: B prompts of one output.
-
-    >>> from metarep_lib.numerics.kernels.smoothers import nadaraya_watson
-    >>> prompt = Prompt(torch.zeros(1, 2, 1), torch.tensor([[1.0, 3.0]]), torch.zeros(1, 1, 1), ridge=1.0)
-    >>> prediction_and_weights(lambda prompt: nadaraya_watson(prompt, ExponentialKernel()), prompt)
-    (tensor([[2.]]), tensor([[[0.5000, 0.5000]]]))
-    """
-    y = prompt.y.detach().clone().requires_grad_()
-    f = predict(replace(prompt, y=y))
-    # a prompt's prediction depends on its own targets only: one backward pass per query serves the whole batch
-    weights = [
-        torch.autograd.grad(of_query.sum(), y, retain_graph=True)[0] for of_query in f.unbind(-1)
-    ]
-    return f.detach(), torch.stack(weights, dim=-2)
-
-
 @dataclass(frozen=True)
 class Fitted:
     """One member of a family of linear smoothers, to be held against a network on prompts it was not fitted to."""

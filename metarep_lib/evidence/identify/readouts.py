@@ -15,9 +15,11 @@ from torch import Tensor
 from metarep_lib.asked import asked, floats, not_negative
 from metarep_lib.contents import Contents
 from metarep_lib.network.asking import Network
+from metarep_lib.network.levels import needs
 from metarep_lib.prompt import Prompt
 
 
+@needs(Network)
 @asked()
 def query_streams(network: Network, prompt: Prompt) -> Tensor:
     """[L + 1, B, q, D] the residual stream at the queries, after the embedding and after every layer.
@@ -29,6 +31,7 @@ def query_streams(network: Network, prompt: Prompt) -> Tensor:
         return network.trace(prompt, groups=("query",)).stream("query")
 
 
+@needs(Network)
 @asked()
 def own_head(network: Network, streams: Tensor) -> Tensor:
     """[L + 1, B, q] what the network's own head reads off every layer, in double precision."""

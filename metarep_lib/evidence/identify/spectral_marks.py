@@ -14,6 +14,7 @@ from torch import Tensor
 
 from metarep_lib.asked import ascending, asked, floats, in_range
 from metarep_lib.contents import Contents
+from metarep_lib.network.asking import Answerer
 from metarep_lib.numerics.spectrum.filters import Spectrum, chebyshev_basis
 from metarep_lib.numerics.system import RidgeSystem
 from metarep_lib.prompt import Prompt, a_prompt
@@ -26,13 +27,15 @@ def primal_spectrum(prompt: Prompt) -> Spectrum:
 
 
 @asked(prompt=a_prompt(axes="B", queries=1), other=floats("B k", like="prompt"))
-def additivity_gap(predict: Callable[[Prompt], Tensor], prompt: Prompt, other: Tensor) -> Tensor:
+def additivity_gap(
+    predict: Callable[[Prompt], Tensor] | Answerer, prompt: Prompt, other: Tensor
+) -> Tensor:
     """[L] how far predictions are from additive: ||f(y + y') - f(y) - f(y')||^2 / ||f(y + y')||^2, over all prompts.
 
     y and y' are scaled by 1 / sqrt 2, so that their sum is as large as one of them.
 
     Args:
-        predict: prompts to [L, B, q].
+        predict: prompts to [L, B, q]; or an answerer, whose answers are one layer.
         prompt: [B, k, p] prompts with targets y.
         other: [B, k] the targets y', of the same law.
 
@@ -46,7 +49,9 @@ def additivity_gap(predict: Callable[[Prompt], Tensor], prompt: Prompt, other: T
             f"additivity_gap(other={list(other.shape)}): expected targets for the prompts,"
             f" {list(y.shape)}"
         )
-    both, one, two = (predict(replace(prompt, y=targets)) for targets in (y + other, y, other))
+    both, one, two = (
+        of_layers(predict, replace(prompt, y=targets)) for targets in (y + other, y, other)
+    )
     if not all(torch.isfinite(said).all() for said in (both, one, two)):
         raise ValueError(
             "additivity_gap(predict, prompt, other): what is predicted is not finite; this would work:"
@@ -55,6 +60,13 @@ def additivity_gap(predict: Callable[[Prompt], Tensor], prompt: Prompt, other: T
     gap, size = (both - one - two).square().sum((-2, -1)), both.square().sum((-2, -1))
     # who says nothing is additive
     return in_range("additivity_gap", torch.where(gap == 0, gap, gap / size))
+
+
+def of_layers(predict: Callable[[Prompt], Tensor] | Answerer, prompt: Prompt) -> Tensor:
+    """[L, B, q] predictions; an answerer is one layer."""
+    if isinstance(predict, Answerer):
+        return predict.predict(prompt).unsqueeze(0)
+    return predict(prompt)
 
 
 @asked(weights=floats("n"))

@@ -15,6 +15,7 @@ from metarep_lib.asked.values import is_number, unreadable
 from metarep_lib.contents import shown
 from metarep_lib.evidence.intervene.edits import Add, Edit, Intervention, Mean, Put, Scale, Take
 from metarep_lib.network.asking import Network
+from metarep_lib.network.levels import needs
 from metarep_lib.network.places import Heads, Stream, Units
 from metarep_lib.network.trace import Trace, drop_single_channel
 from metarep_lib.prompt import Prompt
@@ -29,6 +30,7 @@ class InterventionError(ValueError):
     """An intervention that cannot be made on this network and prompt; the message lists every reason."""
 
 
+@needs(Network)
 def intervene(
     network: Network, prompt: Prompt, interventions: Mapping[str, Intervention]
 ) -> dict[str, Trace]:

@@ -4,9 +4,8 @@ Networks that have learnt nothing, targets that belong to other tasks, readers t
 enough to compute a target themselves.
 """
 
-import copy
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -19,12 +18,14 @@ from metarep_lib.asked import asked, at_least, each, floats, not_negative, tenso
 from metarep_lib.contents import Contents
 from metarep_lib.evidence.probe.other_basis import in_other_basis
 from metarep_lib.evidence.probe.probes import Split, Targets, check
-from metarep_lib.network.asking import Decoder
+from metarep_lib.network.asking import Network
+from metarep_lib.network.levels import needs
 from metarep_lib.network.transformer import Transformer
 
-D = TypeVar("D", bound=Decoder)
+N = TypeVar("N", bound=Network)
 
 
+@needs(Transformer, "transformer")
 @asked()
 def rotated(transformer: Transformer, generator: torch.Generator) -> Transformer:
     """A network that says the same and whose stream is that of `transformer` times a random orthogonal matrix.
@@ -40,14 +41,16 @@ def rotated(transformer: Transformer, generator: torch.Generator) -> Transformer
     return in_other_basis(transformer, Q.to(transformer.W_E))
 
 
+@needs(Network)
 @asked(seed=at_least(0))
-def with_shuffled_weights(network: D, seed: int) -> D:
-    """The weights of any decoder, each matrix with its entries in random order: the scales of training without what it learnt."""
-    transformer, generator = copy.deepcopy(network.transformer), torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for W in transformer.parameters():
-            W.copy_(W.flatten()[torch.randperm(W.numel(), generator=generator)].reshape(W.shape))
-    return replace(network, transformer=transformer)
+def with_shuffled_weights(network: N, seed: int) -> N:
+    """The weights of any network in which they can be reached, each matrix with its entries in random order: the scales of training without what it learnt."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def shuffled(W: Tensor) -> Tensor:
+        return W.flatten()[torch.randperm(W.numel(), generator=generator)].reshape(W.shape)
+
+    return network.reweighted(shuffled)
 
 
 @asked(targets=tensors(), seed=at_least(0))

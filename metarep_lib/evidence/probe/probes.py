@@ -17,6 +17,7 @@ from metarep_lib.asked import asked, at_least, floats
 from metarep_lib.asked.values import unreadable
 from metarep_lib.contents import Contents
 from metarep_lib.network.asking import Network
+from metarep_lib.network.levels import needs
 from metarep_lib.prompt import Prompt
 
 PENALTIES = tuple(10.0**e for e in range(-13, 3))
@@ -26,6 +27,7 @@ Targets = Mapping[str, Tensor]
 Predictor = Callable[[Tensor], Tensor]
 
 
+@needs(Network)
 @asked()
 def activations(network: Network, prompt: Prompt) -> dict[str, Tensor]:
     """Group of tokens -> [L + 1, *B, n, D], the stream there after the embedding and after every layer.
