@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from metarep_lib.evidence.identify import fit_candidate
-from metarep_lib.evidence.identify.tuning import Fit, gaps
+from metarep_lib.evidence.identify.tuning import MOST_STEPS, Fit, gaps
 from metarep_lib.evidence.probe import Split, other_tasks, recover, states, with_shuffled_weights
 from metarep_lib.examine.readings import Readings, only, said_by
 from metarep_lib.examine.verdicts import Judged
@@ -56,15 +56,25 @@ def stand_ins(network: Answerer, seed: int) -> tuple[dict[str, Network], list[No
     if isinstance(network, Decoder):
         made["shuffled weights"] = with_shuffled_weights(network, seed)
     else:
-        missing.append(("shuffled weights", f"the weights of a {type(network).__name__} are its own affair"))
+        missing.append(
+            ("shuffled weights", f"the weights of a {type(network).__name__} are its own affair")
+        )
     return made, missing
 
 
-def of_stand_ins(made: dict[str, Network], judged: Judged, readings: Readings, seed: int) -> list[Control]:
+def of_stand_ins(
+    made: dict[str, Network], judged: Judged, readings: Readings, seed: int
+) -> list[Control]:
     """What the nearest candidate, tuned to each of them, leaves."""
     fit = judged.fits[judged.nearest]
-    what, left = f"{fit.candidate.name}, tuned to it, leaves", judged.misfits[judged.nearest][0]
-    return [Control(name, what, left, left_of(one, fit, judged, readings, seed)) for name, one in made.items()]
+    what, left = (
+        f"{fit.candidate.name}, tuned to it, leaves of the network",
+        judged.misfits[judged.nearest][0],
+    )
+    return [
+        Control(name, what, left, left_of(one, fit, judged, readings, seed))
+        for name, one in made.items()
+    ]
 
 
 def left_of(network: Network, fit: Fit, judged: Judged, readings: Readings, seed: int) -> float:
@@ -72,10 +82,15 @@ def left_of(network: Network, fit: Fit, judged: Judged, readings: Readings, seed
     kept = [i + 1 for i, said in enumerate(judged.power.reading[0]) if said.any()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a network with shuffled weights may lose digits
-        seen, said = (only(said_by(network)(posed.prompt), kept) for posed in (readings.tuning, readings.judging))
+        seen, said = (
+            only(said_by(network)(posed.prompt), kept)
+            for posed in (readings.tuning, readings.judging)
+        )
     if not all(one.isfinite().all() and 0 < one[-1].abs().max() < 1e30 for one in (seen, said)):
         return float("inf")
-    tuned = fit_candidate(fit.candidate, readings.tuning, seen, seed=seed, draws=12, starts=1, simplex=40)
+    tuned = fit_candidate(
+        fit.candidate, readings.tuning, seen, seed=seed, draws=12, starts=1, simplex=40
+    )
     return float(tuned.misfits(readings.judging, said).nan_to_num(1e6).mean())
 
 
@@ -85,10 +100,13 @@ def of_the_nearest(judged: Judged, readings: Readings) -> list[Control]:
     left = judged.misfits[judged.nearest][0]
     late = early(fit, readings, seen)
     swapped = float(fit.misfits(readings.judging, said.roll(1, 1)).mean())
-    step = "ridges ten times larger" if fit.candidate.may_jump else "one step early"
+    what = f"{fit.candidate.name}, as it was tuned to the network, leaves"
+    step = "at ridges ten times larger" if fit.candidate.may_jump else "one step early"
     return [
-        Control("wrong step", f"{fit.candidate.name}, {step}, leaves", left, float(late.misfits(readings.judging, said).mean())),
-        Control("wrong target", f"{fit.candidate.name}, against the answers to other prompts, leaves", left, swapped),
+        Control(
+            f"{step} (wrong step)", what, left, float(late.misfits(readings.judging, said).mean())
+        ),
+        Control("of the answers to other prompts (wrong target)", what, left, swapped),
     ]
 
 
@@ -96,26 +114,48 @@ def early(fit: Fit, readings: Readings, seen: Tensor) -> Fit:
     """The fit held a step early in every layer, with the best scales there."""
     back = EARLY.get(fit.candidate.method, fit.candidate.at_once)
     steps = tuple(max(step - back, 0) for step in fit.steps)
-    path = fit.candidate.path(readings.tuning, fit.logs, min(len(seen), 16), readings.tuning)
+    path = fit.candidate.path(
+        readings.tuning, fit.logs, min(len(seen), MOST_STEPS), readings.tuning
+    )
     scales = gaps(seen, path)[1][range(len(seen)), list(steps)]
     return Fit(fit.candidate, fit.logs, steps, fit.reference, scales, fit.misfit)
 
 
-def of_probes(network: Network, made: dict[str, Network], judged: Judged, readings: Readings, prompts: Prompt, seed: int) -> list[Control]:
+def of_probes(
+    network: Network,
+    made: dict[str, Network],
+    judged: Judged,
+    readings: Readings,
+    prompts: Prompt,
+    seed: int,
+) -> list[Control]:
     """R^2 of probes for a state of conjugate gradient, at the layer where it is best, beside that of every control."""
-    double = prompts.to(torch.float64)
-    targets, wrong = targets_of(double, judged)
-    split = Split.of(len(prompts.y))
-    found = best_probes(streams(network, prompts), targets, split)
+    targets, wrong = targets_of(prompts.to(torch.float64), judged)
+    split, held = Split.of(len(prompts.y)), streams(network, prompts)
+    found = best_probes(held, targets, split)
     others = {
-        "other tasks": best_probes(streams(network, prompts), other_tasks(targets, split, seed), split),
-        "rotated basis": best_probes(turned(streams(network, prompts), seed), targets, split),
-        "wrong step": best_probes(streams(network, prompts), wrong, split),
+        "other tasks": best_probes(held, other_tasks(targets, split, seed), split),
+        "rotated basis": best_probes(turned(held, seed), targets, split),
     }
     for name, one in made.items():
-        held = streams(one, prompts)
-        others[name] = best_probes(held, targets, split) if held.isfinite().all() else dict.fromkeys(targets, float("nan"))
-    return [Control(name, f"a probe for {target}: R²", found[target], held[target]) for name, held in others.items() for target in targets]
+        learnt_nothing = streams(one, prompts)
+        if learnt_nothing.isfinite().all():
+            others[name] = best_probes(learnt_nothing, targets, split)
+    at = {
+        target: recover(held[layer], wrong, split)[target].r2
+        for target, (_, layer) in found.items()
+    }
+    numbers = {name: {target: r2 for target, (r2, _) in of.items()} for name, of in others.items()}
+    return [
+        Control(
+            name,
+            f"a probe for {target} of conjugate gradient, at its best layer, has R²",
+            found[target][0],
+            of[target],
+        )
+        for target in targets
+        for name, of in (numbers | {"wrong step": at}).items()
+    ]
 
 
 def targets_of(prompt: Prompt, judged: Judged) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -133,7 +173,11 @@ def streams(network: Network, prompts: Prompt) -> Tensor:
     """[L + 1, B, k, D] at the supports."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return network.trace(prompts.to(network.traits.dtype), groups=("support",)).stream("support").double()
+        return (
+            network.trace(prompts.to(network.traits.dtype), groups=("support",))
+            .stream("support")
+            .double()
+        )
 
 
 def turned(streams: Tensor, seed: int) -> Tensor:
@@ -143,7 +187,9 @@ def turned(streams: Tensor, seed: int) -> Tensor:
     return streams @ torch.linalg.qr(torch.randn(size, size, generator=generator).double())[0]
 
 
-def best_probes(streams: Tensor, targets: dict[str, Tensor], split: Split) -> dict[str, float]:
-    """Target -> R^2 at the layer where it is largest."""
+def best_probes(
+    streams: Tensor, targets: dict[str, Tensor], split: Split
+) -> dict[str, tuple[float, int]]:
+    """Target -> R^2 at the layer where it is largest, and that layer."""
     found = [recover(x, targets, split) for x in streams]
-    return {name: max(one[name].r2 for one in found) for name in targets}
+    return {name: max((one[name].r2, layer) for layer, one in enumerate(found)) for name in targets}

@@ -14,6 +14,7 @@ from torch import Tensor
 from metarep_lib.evidence.identify import MATCHED, additivity_gap
 from metarep_lib.evidence.identify.by_ridge import by_ridge
 from metarep_lib.evidence.identify.candidates import MATCHED_KERNEL, Candidate
+from metarep_lib.evidence.identify.tuning import MOST_STEPS
 from metarep_lib.examine.readings import Readings, said_by
 from metarep_lib.examine.verdicts import Judged
 from metarep_lib.network.asking import Answerer
@@ -40,7 +41,9 @@ class Mark:
     says: str
 
 
-def measure(network: Answerer, readings: Readings, judged: Judged, other: Tensor | None) -> list[Mark]:
+def measure(
+    network: Answerer, readings: Readings, judged: Judged, other: Tensor | None
+) -> list[Mark]:
     """All marks, on the judging half.
 
     Args:
@@ -64,7 +67,9 @@ def changed(one: Tensor, other: Tensor) -> float:
     return float((one - other).square().sum() / one.square().sum().clamp(min=1e-300))
 
 
-def additive(says: Callable[[Prompt], Tensor], readings: Readings, judged: Judged, other: Tensor) -> Mark:
+def additive(
+    says: Callable[[Prompt], Tensor], readings: Readings, judged: Judged, other: Tensor
+) -> Mark:
     """The gap of the answers, and what conjugate gradients that are as additive leave."""
     gap = float(additivity_gap(lambda prompt: says(prompt)[-1:], readings.judging.prompt, other))
     floor = gap / (1 + 2**0.5) ** 2
@@ -84,12 +89,21 @@ def additive(says: Callable[[Prompt], Tensor], readings: Readings, judged: Judge
     return Mark("additive in the targets", gap, floor, says)
 
 
-def as_additive(candidate: Candidate, readings: Readings, judged: Judged, other: Tensor, gap: float) -> float:
+def as_additive(
+    candidate: Candidate, readings: Readings, judged: Judged, other: Tensor, gap: float
+) -> float:
     """What a conjugate gradient leaves of the answers at the best ridge and step at which it is as additive."""
-    steps = min(len(judged.power.reading[0]), 16)
+    steps = min(len(judged.power.reading[0]), MOST_STEPS)
     seen, said = (one[-1] for one in judged.power.reading)
     held = by_ridge(
-        candidate, judged.fits[candidate.name].logs, readings.tuning, seen, readings.judging, said, other, steps
+        candidate,
+        judged.fits[candidate.name].logs,
+        readings.tuning,
+        seen,
+        readings.judging,
+        said,
+        other,
+        steps,
     )
     return held.as_additive(max(gap, NOTHING))
 
@@ -98,14 +112,26 @@ def ridge(says: Callable[[Prompt], Tensor], prompt: Prompt, answers: Tensor) -> 
     """Whether another ridge is another question."""
     value = changed(answers, says(replace(prompt, ridge=OTHER_RIDGE * prompt.ridge))[-1])
     if value > NOTHING:
-        return Mark("reads the ridge of the prompt", value, 0.0, "methods that ignore it are excluded; a ridge below is fitted at the prompts' own")
-    return Mark("reads the ridge of the prompt", value, 0.0, "no: a method that takes its ridge from the prompt is excluded, a ridge of its own is not")
+        return Mark(
+            "reads the ridge of the prompt",
+            value,
+            0.0,
+            "methods that ignore it are excluded; a ridge below is fitted at the prompts' own",
+        )
+    return Mark(
+        "reads the ridge of the prompt",
+        value,
+        0.0,
+        "no: a method that takes its ridge from the prompt is excluded, a ridge of its own is not",
+    )
 
 
 def exchangeable(says: Callable[[Prompt], Tensor], prompt: Prompt, answers: Tensor) -> Mark:
     """Whether the order of the supports matters."""
     order = torch.randperm(prompt.n_support, generator=torch.Generator().manual_seed(0))
-    value = changed(answers, says(replace(prompt, phi=prompt.phi[:, order], y=prompt.y[:, order]))[-1])
+    value = changed(
+        answers, says(replace(prompt, phi=prompt.phi[:, order], y=prompt.y[:, order]))[-1]
+    )
     return Mark("supports in another order", value, value / 4, floor_of(value))
 
 

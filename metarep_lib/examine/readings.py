@@ -53,11 +53,6 @@ class Readings(Contents):
     deaf: tuple[int, ...] = ()
     silent: tuple[int, ...] = ()
 
-    @property
-    def judged(self) -> dict[str, Reading]:
-        """Where a verdict is sought: "layers", if they can be read, and "last"."""
-        return ({"layers": self.layers} if self.layers else {}) | {"last": self.last}
-
 
 def halves(prompts: Prompt) -> tuple[Prompt, Prompt]:
     """Every other prompt, to tune on and to judge on: whatever the order, both halves are alike.
@@ -72,9 +67,7 @@ def halves(prompts: Prompt) -> tuple[Prompt, Prompt]:
 
 def part(prompts: Prompt, which: slice | Tensor) -> Prompt:
     """Some prompts of a batch."""
-    return Prompt(
-        prompts.phi[which], prompts.y[which], prompts.phi_query[which], prompts.ridge
-    )
+    return Prompt(prompts.phi[which], prompts.y[which], prompts.phi_query[which], prompts.ridge)
 
 
 def said_by(network: Answerer) -> Callable[[Prompt], Tensor]:
@@ -98,15 +91,17 @@ def read(network: Answerer, prompts: Prompt, steps: int) -> Readings:
     """
     posed = tuple(Posed.of(half.to(torch.float64)) for half in halves(prompts))
     said = tuple(said_by(network)(half.prompt) for half in posed)
-    if not all(one.isfinite().all() and 0 < one[-1].abs().max() < 1e30 for one in said):
+    if not all(one.isfinite().all() and 1e-30 < one[-1].abs().max() < 1e30 for one in said):
         raise AskedWrongly(
-            f"examine({network!r}, {prompts!r}): what it says is all zero, or not finite, or beyond 1e30;"
+            f"examine({network!r}, {prompts!r}): what it says is not finite, or below 1e-30 throughout, or beyond 1e30;"
             " this would work: prompts of the size it was made for, or float64"
         )
     if not isinstance(network, Network):
         return Readings(*posed, tuple(alone(one, steps) for one in said))
     deaf, silent = understood(posed[0], said[0])
-    readings = Readings(*posed, tuple(alone(one, len(one)) for one in said), deaf=deaf, silent=silent)
+    readings = Readings(
+        *posed, tuple(alone(one, len(one)) for one in said), deaf=deaf, silent=silent
+    )
     if len({*range(1, len(said[0]))} - {*deaf, *silent}) == 0:
         return readings
     kept = [layer for layer in range(1, len(said[0]) + 1) if layer not in deaf]

@@ -1,6 +1,6 @@
 """The report: one table, and the same in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from metarep_lib.contents import Contents
@@ -8,6 +8,9 @@ from metarep_lib.examine.controls import Control
 from metarep_lib.examine.marks import Mark
 from metarep_lib.examine.ranges import Range
 from metarep_lib.examine.verdicts import Word
+
+VERDICTS = ("identified", "excluded", "cannot be told")
+SOME = 8  # pairs that are named
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Report(Contents):
         read: which layers were judged, and what their head is deaf to, in words.
         pairs: (truth, rival) -> whether these prompts would tell them apart at the accuracy at hand.
         marks: what needs no candidate.
-        ranges: of parameters, for the nearest candidates.
+        ranges: of parameters, for what is identified, else for the nearest candidate and the simplest open one.
         controls: each beside the network's own number.
         not_tried: (what, why).
     """
@@ -93,55 +96,98 @@ class Report(Contents):
     def __str__(self) -> str:
         parts = [
             f"{self.network}\n{self.prompts}\n{self.read}",
-            *self.verdicts(),
+            self.of_identified(),
+            listed(
+                "Excluded on these prompts (in brackets what each leaves)", self.grouped("excluded")
+            ),
+            listed("Cannot be told on these prompts", self.grouped("cannot be told")),
             self.of_power(),
             self.of_last(),
-            listed("Marks", (f"{one.name}: {one.value:.2g} ({one.says})" for one in self.marks)),
-            listed("Parameters", (f"{name}: {', '.join(of)}" for name, of in self.of_ranges().items())),
+            self.of_lens(),
+            listed("Marks", (f"{one.name}: {one.value:.2g}; {one.says}" for one in self.marks)),
+            listed("Parameters that fit as well as the best", self.of_ranges()),
             listed("Controls", self.of_controls()),
             listed("Not tried", (f"{what}: {why}" for what, why in self.not_tried)),
         ]
         return "\n\n".join(part for part in parts if part)
 
-    def verdicts(self) -> list[str]:
-        """Identified, excluded, cannot be told."""
-        near = self[self.nearest]
-        name = self.identified
-        first = f"Identified: {name} (misfit {self[name].misfit:.1g})." if name else (
-            f"Identified: nothing. The nearest candidate, {near.candidate}, leaves {near.misfit:.2g} of it"
-            f" ({near.low:.2g} to {near.high:.2g}); being nearest names nobody."
+    def of_identified(self) -> str:
+        """What is identified, or what is nearest, and that this names nobody."""
+        near, name = self[self.nearest], self.identified
+        if name:
+            return f"Identified: {name}, which leaves {self[name].misfit:.1g}."
+        return (
+            f"Identified: nothing. The nearest candidate, {near.candidate}, leaves {near.misfit:.2g}"
+            f" ({near.low:.2g} to {near.high:.2g}); to be nearest names nobody."
         )
-        return [first] + [
-            listed(f"{verdict.capitalize()} on these prompts", (f"{row.candidate}, {row.misfit:.2g}: {row.why}" for row in self.rows if row.verdict == verdict))
-            for verdict in ("excluded", "cannot be told")
-        ]
+
+    def grouped(self, verdict: Word) -> list[str]:
+        """The candidates of one verdict, those with the same reason in one line."""
+        reasons: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.verdict == verdict:
+                reasons.setdefault(row.why, []).append(f"{row.candidate} ({row.misfit:.2g})")
+        return [f"{why}: {', '.join(names)}" for why, names in reasons.items()]
 
     def of_power(self) -> str:
-        """How many pairs these prompts tell apart, and which not."""
+        """How many pairs these prompts tell apart, whichever of the two is true, and which not."""
         if not self.pairs:
             return ""
-        blind = [f"{rival} from {truth}" for (truth, rival), told in self.pairs.items() if not told]
-        head = f"Power: at this accuracy these prompts would tell {len(self.pairs) - len(blind)} of {len(self.pairs)} pairs apart"
-        if len(blind) > 12:
-            return f"{head}; not {', '.join(blind[:12])}, and {len(blind) - 12} more (report.pairs)."
-        return f"{head}{'; not ' + ', '.join(blind) if blind else ''}."
+        every = {frozenset(pair) for pair in self.pairs}
+        blind = {
+            frozenset(pair): " and ".join(pair) for pair, told in self.pairs.items() if not told
+        }
+        head = f"Power: at this accuracy these prompts would tell {len(every) - len(blind)} of {len(every)} pairs of candidates apart"
+        some = [*blind.values()][:SOME]
+        return (
+            head
+            + (f"; not {'; '.join(some)}" if blind else "")
+            + (f"; and {len(blind) - SOME} more (report.pairs)." if len(blind) > SOME else ".")
+        )
 
     def of_last(self) -> str:
         """The last layer alone."""
-        verdicts = {word: [row.candidate for row in self.rows if row.verdict_last == word] for word in ("identified", "excluded", "cannot be told")}
-        return "The last layer alone: " + "; ".join(f"{word}: {', '.join(names) or 'nothing'}" for word, names in verdicts.items()) + "."
+        of = {
+            word: [row.candidate for row in self.rows if row.verdict_last == word]
+            for word in VERDICTS
+        }
+        return (
+            f"The last layer alone: identified {', '.join(of['identified']) or 'nothing'}, {len(of['excluded'])} excluded;"
+            f" cannot be told: {', '.join(of['cannot be told']) or 'none'}."
+        )
 
-    def of_ranges(self) -> dict[str, list[str]]:
+    def of_lens(self) -> str:
+        """The fitted readout."""
+        rows = [row for row in self.rows if row.lens is not None]
+        if not rows:
+            return ""
+        best = min(rows, key=lambda row: row.lens)
+        return f"Through a fitted readout (tuned lens), which looks ahead and decides nothing, the nearest is {best.candidate} ({best.lens:.2g})."
+
+    def of_ranges(self) -> list[str]:
+        """A line for each candidate."""
         found: dict[str, list[str]] = {}
         for one in self.ranges:
             found.setdefault(one.candidate, []).append(str(one))
-        return found
+        return [f"{name}: {', '.join(words)}" for name, words in found.items()]
 
     def of_controls(self) -> list[str]:
-        return [f"{one.name}: {one.what} {one.control:.2g} (the network: {one.network:.2g})" for one in self.controls]
+        """A line for each measurement: the network's number, then those of its controls."""
+        found: dict[str, list[str]] = {}
+        for one in self.controls:
+            found.setdefault(f"{one.what} {one.network:.2g}", []).append(
+                f"{one.name} {one.control:.2g}"
+            )
+        return [f"{what}; {', '.join(numbers)}" for what, numbers in found.items()]
 
 
-def listed(head: str, lines: object) -> str:
-    """A head and lines below it; nothing where there are none."""
+def listed(head: str, lines: Iterable[str]) -> str:
+    """A head and lines below it; nothing where there are none.
+
+    >>> print(listed("Marks", ["one", "another"]))
+    Marks:
+      - one
+      - another
+    """
     lines = list(lines)
     return "\n  - ".join([f"{head}:", *lines]) if lines else ""

@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from metarep_lib.contents import Contents
 from metarep_lib.evidence.identify import compared, fit_candidate
 from metarep_lib.evidence.identify.candidates import Candidate
-from metarep_lib.evidence.identify.tuning import SAME, Fit, speaking
+from metarep_lib.evidence.identify.tuning import MOST_STEPS, SAME, Fit, speaking
 from metarep_lib.evidence.intervals import paired_interval
 from metarep_lib.examine.power import Power
 from metarep_lib.examine.readings import Reading, Readings
@@ -55,7 +53,11 @@ class Judged(Contents):
 
 
 def tuned(
-    readings: Readings, reading: Reading, stages: Sequence[Sequence[Candidate]], seed: int, same: float
+    readings: Readings,
+    reading: Reading,
+    stages: Sequence[Sequence[Candidate]],
+    seed: int,
+    same: float,
 ) -> dict[str, Fit]:
     """Candidate -> its fit; the next stage is tried where none of the last describes the network to rounding."""
     fits = {}
@@ -77,7 +79,7 @@ def numbers(candidate: Candidate, reading: Reading) -> int:
     """How many numbers are fitted, counting for layers only those that speak."""
     heard = int(speaking(reading[0]).sum())
     per_layer = candidate.may_jump or candidate.ridge_each_layer
-    return len(candidate.free(min(len(reading[0]), 16))) + heard * per_layer
+    return len(candidate.free(min(len(reading[0]), MOST_STEPS))) + heard * per_layer
 
 
 def contains(large: Candidate, small: Candidate) -> bool:
@@ -92,8 +94,15 @@ def contains(large: Candidate, small: Candidate) -> bool:
         return "ridge path" in small.method
     if large.method == "falling ridge path":
         return small.method in ("fourfold ridge path", "tenfold ridge path")
-    same_method = large.method == small.method or (large.method, small.method) == ("momentum", "gradient descent")
-    return same_method and large.scheduled >= small.scheduled and large.ridge_each_layer >= small.ridge_each_layer
+    same_method = large.method == small.method or (large.method, small.method) == (
+        "momentum",
+        "gradient descent",
+    )
+    return (
+        same_method
+        and large.scheduled >= small.scheduled
+        and large.ridge_each_layer >= small.ridge_each_layer
+    )
 
 
 def excuses(large: Candidate, small: Candidate) -> bool:
@@ -102,7 +111,9 @@ def excuses(large: Candidate, small: Candidate) -> bool:
     return contains(large, small) or (of_descent and large.kernel == small.kernel)
 
 
-def judged(readings: Readings, reading: Reading, fits: dict[str, Fit], seed: int, same: float = SAME) -> Judged:
+def judged(
+    readings: Readings, reading: Reading, fits: dict[str, Fit], seed: int, same: float = SAME
+) -> Judged:
     """The verdict on every candidate that was tuned to a reading."""
     misfits = {name: misfit(fit, readings, reading) for name, fit in fits.items()}
     counts = {name: numbers(fit.candidate, reading) for name, fit in fits.items()}
@@ -114,7 +125,10 @@ def judged(readings: Readings, reading: Reading, fits: dict[str, Fit], seed: int
         words[name], why[name] = on_its_own(name, found, same)
     inherit(found)
     if name := runs(found, same):
-        words[name], why[name] = "identified", f"leaves {misfits[name][0]:.0e}, all others are excluded or contain it"
+        words[name], why[name] = (
+            "identified",
+            f"leaves {misfits[name][0]:.0e}, all others are excluded or contain it",
+        )
     return found
 
 
@@ -137,7 +151,7 @@ def on_its_own(name: str, found: Judged, same: float) -> tuple[Word, str]:
         elif not found.power.tells(rival, name):
             blind = blind or rival
         else:
-            return "excluded", f"by {rival}, which leaves {found.misfits[rival][0]:.2g} of it"
+            return "excluded", f"by {rival}, which leaves {found.misfits[rival][0]:.2g}"
     return "cannot be told", open_because(name, found, blind, uneven)
 
 
@@ -147,21 +161,34 @@ def open_because(name: str, found: Judged, blind: str, uneven: str) -> str:
         return f"these prompts cannot tell it from {blind} at this accuracy"
     if uneven:
         return f"only candidates with more free numbers do better, as {uneven} does"
-    return "is the nearest" if name == found.nearest else f"does as well as {found.nearest}, by the interval"
+    return (
+        "is the nearest"
+        if name == found.nearest
+        else f"does as well as {found.nearest}, by the interval"
+    )
 
 
 def inherit(found: Judged) -> None:
     """Exclude what is a special case of something excluded."""
     for name, fit in found.fits.items():
         for large, other in found.fits.items():
-            if found.words[name] == "cannot be told" and found.words[large] == "excluded" and contains(other.candidate, fit.candidate):
-                found.words[name], found.why[name] = "excluded", f"a special case of {large}, {found.why[large]}"
+            if (
+                found.words[name] == "cannot be told"
+                and found.words[large] == "excluded"
+                and contains(other.candidate, fit.candidate)
+            ):
+                found.words[name], found.why[name] = (
+                    "excluded",
+                    "a special case of one that is excluded",
+                )
 
 
 def runs(found: Judged, same: float) -> str | None:
     """The candidate that describes the network to rounding and that every open one contains."""
     alike = [name for name, (left, _, _) in found.misfits.items() if left <= same]
     name = min(alike, key=lambda name: (found.numbers[name], found.misfits[name]), default=None)
-    rest = [other for other, word in found.words.items() if other != name and word == "cannot be told"]
+    rest = [
+        other for other, word in found.words.items() if other != name and word == "cannot be told"
+    ]
     of = {one: found.fits[one].candidate for one in found.fits}
     return name if name and all(excuses(of[other], of[name]) for other in rest) else None

@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "certify": ({"prompt", "network", "construct", "numerics"}, None),
     "train": ({"prompt", "network", "numerics", "tasks", "storage"}, None),
     "evidence": ({"prompt", "network", "numerics"}, None),
+    "examine": ({"prompt", "network", "numerics", "evidence"}, None),
     "studies": ({"prompt", "rounding", "network", "construct", "numerics", "tasks", "certify", "train", "evidence", "storage"}, None),
     "exercises": ({"prompt", "network", "construct", "numerics", "tasks"}, {"torch"}),
     "show": ({"settings"}, None),

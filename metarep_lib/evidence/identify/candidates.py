@@ -295,7 +295,13 @@ class Candidate:
             unit = reference.prompt.n_support * (square / tau).exp()
         one = torch.ones_like(unit)
         of_eigenvalues = dict.fromkeys(("ridge", "first", "smallest", "largest"), unit)
-        return of_eigenvalues | {"eta": 1 / unit, "gamma": 1 / unit, "beta": one, "factor": one, "tau": square}
+        return of_eigenvalues | {
+            "eta": 1 / unit,
+            "gamma": 1 / unit,
+            "beta": one,
+            "factor": one,
+            "tau": square,
+        }
 
 
 LINEAR = (
