@@ -1,8 +1,9 @@
 """Marks that need no candidate: additive in the targets, reads the ridge, exchangeable supports, isolated queries; and what each excludes.
 
-A number v is the part of the answers (sum of squares, over all prompts) that changes. All candidates are exchangeable and isolated, so one
-that leaves m of the answers unexplained leaves at least v = (2 sqrt m)^2 unchanged in either way of asking: m >= v / 4. A method that is
-additive in the targets leaves m >= v / (1 + sqrt 2)^2 of answers with a gap v, the two halves being smaller by sqrt 2 than their sum.
+A number v is the part of the answers (sum of squares, over all prompts) that changes from one way of asking to another. All candidates are
+exchangeable and isolated, so they say the same both ways, and by the triangle inequality one leaves at least v / 4 of the answers in one of
+the two. A method that is additive in the targets leaves at least v / (1 + sqrt 2)^2 in one of the three ways of asking that make a gap v, if
+what is said of either part is smaller by sqrt 2 than what is said of their sum.
 """
 
 from collections.abc import Callable
@@ -145,4 +146,4 @@ def isolated(says: Callable[[Prompt], Tensor], prompt: Prompt, answers: Tensor) 
 def floor_of(value: float) -> str:
     if value <= NOTHING:
         return "the same, as for every candidate: excludes nothing"
-    return f"every candidate would say the same, and so leaves at least {value / 4:.1g}"
+    return f"every candidate would say the same, and so leaves at least {value / 4:.1g} in one of the two ways"

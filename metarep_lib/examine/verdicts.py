@@ -139,32 +139,35 @@ def on_its_own(name: str, found: Judged, same: float) -> tuple[Word, str]:
         return "cannot be told", f"describes the network up to {left:.0e}, and so do others"
     if found.misfits[found.nearest][0] > DESCRIBES:
         return "cannot be told", "nothing on the list describes the network"
-    blind, uneven = "", ""
+    uneven = ""
     for rival in sorted(found.fits, key=found.misfits.get):
-        if rival == name or found.misfits[rival][0] >= left:
-            continue
-        fits = (found.fits[one] for one in (name, rival))
-        if compared(*fits, found.power.readings.judging, found.power.reading[1])[1] <= 0:
+        if found.misfits[rival][0] >= left or not better(rival, name, found):
             continue
         if found.numbers[rival] > found.numbers[name] and found.misfits[rival][0] > same:
             uneven = uneven or rival
-        elif not found.power.tells(rival, name):
-            blind = blind or rival
-        else:
+        elif found.power.tells(rival, name):
             return "excluded", f"by {rival}, which leaves {found.misfits[rival][0]:.2g}"
-    return "cannot be told", open_because(name, found, blind, uneven)
-
-
-def open_because(name: str, found: Judged, blind: str, uneven: str) -> str:
-    """Why a candidate stays open."""
-    if blind:
-        return f"these prompts cannot tell it from {blind} at this accuracy"
+        else:  # the best that may exclude it decides, so that there is one look and not many
+            return "cannot be told", f"these prompts cannot tell it from {rival} at this accuracy"
     if uneven:
-        return f"only candidates with more free numbers do better, as {uneven} does"
-    return (
+        return (
+            "cannot be told",
+            f"only candidates with more free numbers do better, as {uneven} does",
+        )
+    equal = (
         "is the nearest"
         if name == found.nearest
         else f"does as well as {found.nearest}, by the interval"
+    )
+    return "cannot be told", equal
+
+
+def better(rival: str, name: str, found: Judged) -> bool:
+    """Whether a rival leaves less, by the paired interval over prompts."""
+    power = found.power
+    return (
+        compared(found.fits[name], found.fits[rival], power.readings.judging, power.reading[1])[1]
+        > 0
     )
 
 
