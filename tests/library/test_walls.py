@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "command": ({"estimators", "evidence", "show", "storage", "warned"}, {"torch", "numpy", "matplotlib"}),
     "__main__": ({"command"}, {"tqdm"}),
     "studies": ({"warned", "prompt", "arrays", "estimators", "rounding", "network", "construct", "numerics", "tasks", "certify", "train", "evidence", "storage"}, None),
+    "examine": ({"prompt", "network", "numerics", "evidence"}, None),
     "exercises": ({"prompt", "network", "construct", "numerics", "tasks"}, {"torch"}),
     "show": ({"settings"}, None),
 }

@@ -268,24 +268,13 @@ class Candidate:
             reference: the prompts whose mean largest eigenvalue is meant.
         """
         free, held = self.free(steps), 10**logs
-        tau, unit = None, reference.linear.eigenvalues[..., -1].mean()
-        if "tau" in free:
-            square = reference.prompt.phi.square().sum(-1).mean()
-            tau = held[free.index("tau")] * square
-            unit = reference.prompt.n_support * (square / tau).exp()
+        units = self.units(logs, steps, reference)
+        tau = held[free.index("tau")] * units["tau"] if "tau" in free else None
+        unit = units["ridge"]
         ridge = held[free.index("ridge")] * unit if "ridge" in free else torch.zeros_like(unit)
         if self.ridge_each_layer:
             ridge = RIDGE_PATH.to(unit).view(-1, 1, 1) * unit
         method, names = PATHS[self.method]
-        units = {
-            "eta": 1 / unit,
-            "gamma": 1 / unit,
-            "beta": torch.ones_like(unit),
-            "smallest": unit,
-            "largest": unit,
-            "first": unit,
-            "factor": torch.ones_like(unit),
-        }
         scalars = {
             name: held[[i for i, entry in enumerate(free) if entry == name]] * units[name]
             for name in names
@@ -296,6 +285,23 @@ class Candidate:
         alphas = method(spectrum, scalars | {"unit": unit}, steps)
         said = (spectrum.K_query @ alphas.unsqueeze(-1)).squeeze(-1)
         return said.flatten(0, 1) if self.ridge_each_layer else said
+
+    def units(self, logs: Tensor, steps: int, reference: Posed) -> dict[str, Tensor]:
+        """What a scalar of one stands for, by name; arguments as for `path`."""
+        free, unit = self.free(steps), reference.linear.eigenvalues[..., -1].mean()
+        square = reference.prompt.phi.square().sum(-1).mean()
+        if "tau" in free:
+            tau = 10 ** logs[free.index("tau")] * square
+            unit = reference.prompt.n_support * (square / tau).exp()
+        one = torch.ones_like(unit)
+        of_eigenvalues = dict.fromkeys(("ridge", "first", "smallest", "largest"), unit)
+        return of_eigenvalues | {
+            "eta": 1 / unit,
+            "gamma": 1 / unit,
+            "beta": one,
+            "factor": one,
+            "tau": square,
+        }
 
 
 LINEAR = (

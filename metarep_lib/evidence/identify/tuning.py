@@ -7,6 +7,7 @@ held against and a scale for each layer, since a linear readout cannot know the 
 prompts. On another set, the *misfit* is the part of the network's predictions that the candidate does not explain, averaged over layers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +77,8 @@ def speaking(observed: Tensor) -> Tensor:
     draws=at_least(1),
     starts=at_least(1),
     tolerance=not_negative,
+    simplex=at_least(1),
+    known=floats("n", empty="n"),
 )
 def fit_candidate(
     candidate: Candidate,
@@ -86,6 +89,8 @@ def fit_candidate(
     draws: int = 24,
     starts: int = 2,
     tolerance: float = 2e-9,
+    simplex: int = 800,
+    known: Tensor | None = None,
 ) -> Fit:
     """Tune a candidate to a network's layers: scalars by L-BFGS and simplex search from the best of many random draws, steps and scales exactly.
 
@@ -97,6 +102,8 @@ def fit_candidate(
         draws: how many.
         starts: how many of the best of them are descended from.
         tolerance: a descent ends when the logarithm of the misfit falls by less than this part.
+        simplex: iterations of the search without gradients that goes on near the end.
+        known: logarithms of scalars that are tried beside the draws, as `Fit.logs` holds them.
     """
     expected = [len(posed.prompt.phi), posed.prompt.n_query]
     if list(observed.shape[1:]) != expected or observed.dtype != posed.prompt.phi.dtype:
@@ -105,13 +112,8 @@ def fit_candidate(
             f" [L, {expected[0]}, {expected[1]}] of {posed.prompt.phi.dtype}"
         )
     steps = min(len(observed), MOST_STEPS)
-    boxes = np.array([BOXES[name] for name in candidate.free(steps)]).reshape(-1, 2)
-
-    def loss(logs: np.ndarray) -> float:
-        unexplained = gaps(observed, candidate.path(posed, torch.from_numpy(logs), steps, posed))[0]
-        total = best_steps(unexplained.numpy(), candidate.may_jump, candidate.at_once)[1]
-        return float(np.log(total + 1e-14))
-
+    boxes = boxes_of(candidate, steps)
+    loss = loss_of(candidate, posed, observed)
     best = np.zeros(0)
     if len(boxes):
         rng = np.random.default_rng(seed)
@@ -122,6 +124,8 @@ def fit_candidate(
                 [candidate.free(steps).count(name) for name in candidate.free(1)],
                 axis=1,
             )
+        if known is not None:
+            drawn = np.vstack([drawn, known.numpy()])
         first = drawn[np.argsort([loss(z) for z in drawn])[: 1 if candidate.scheduled else starts]]
         ends = []
         for z in first:
@@ -147,23 +151,38 @@ def fit_candidate(
                     end.x,
                     method="Nelder-Mead",
                     bounds=boxes,
-                    options={"maxiter": 800, "xatol": 1e-10, "fatol": 1e-10},
+                    options={"maxiter": simplex, "xatol": 1e-10, "fatol": 1e-10},
                 ),
                 key=lambda end: end.fun,
             )
         best = end.x
-    unexplained, scales = gaps(
-        observed, candidate.path(posed, torch.from_numpy(best), steps, posed)
-    )
-    chosen, misfit = best_steps(unexplained.numpy(), candidate.may_jump, candidate.at_once)
-    return Fit(
-        candidate,
-        torch.from_numpy(best),
-        chosen,
-        posed,
-        scales[range(len(observed)), list(chosen)],
-        misfit,
-    )
+    return fit_at(candidate, torch.from_numpy(best), posed, observed)
+
+
+def boxes_of(candidate: Candidate, steps: int) -> np.ndarray:
+    """[scalars, 2] between which numbers the logarithms of the free scalars are looked for."""
+    return np.array([BOXES[name] for name in candidate.free(steps)]).reshape(-1, 2)
+
+
+def loss_of(candidate: Candidate, posed: Posed, observed: Tensor) -> Callable[[np.ndarray], float]:
+    """The logarithm of the misfit, as a function of the logarithms of the free scalars; steps and scales are the best."""
+    steps = min(len(observed), MOST_STEPS)
+
+    def loss(logs: np.ndarray) -> float:
+        unexplained = gaps(observed, candidate.path(posed, torch.from_numpy(logs), steps, posed))[0]
+        total = best_steps(unexplained.numpy(), candidate.may_jump, candidate.at_once)[1]
+        return float(np.log(total + 1e-14))
+
+    return loss
+
+
+def fit_at(candidate: Candidate, logs: Tensor, posed: Posed, observed: Tensor) -> Fit:
+    """A candidate with given scalars, its steps and scales the best; arguments as for `fit_candidate`."""
+    path = candidate.path(posed, logs, min(len(observed), MOST_STEPS), posed)
+    unexplained, scales = gaps(observed, path)
+    steps, misfit = best_steps(unexplained.numpy(), candidate.may_jump, candidate.at_once)
+    scales = scales[range(len(observed)), list(steps)]
+    return Fit(candidate, logs, steps, posed, scales, misfit)
 
 
 def gaps(observed: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
