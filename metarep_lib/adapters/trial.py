@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metarep_lib.adapters.answers import check_answers
 from metarep_lib.adapters.module_network import ModuleNetwork, made
-from metarep_lib.adapters.watch import first_tensor, tensors_of
+from metarep_lib.adapters.watch import first_tensor
 from metarep_lib.adapters.where import Positions
 from metarep_lib.asked import AskedWrongly
 from metarep_lib.asked.errors import first_line
@@ -41,6 +41,13 @@ def check_tokens(call: str, tokens: Callable[[Prompt], Any], prompt: Prompt) -> 
                 f"{call}: tokens(prompt) is the same for another {what}, so that no answer can depend on"
                 f" it; expected tokens made of prompt.phi, prompt.y and prompt.phi_query"
             )
+
+
+def tensors_of(tokens: Any) -> list[Tensor]:
+    """The tensors among what a module takes."""
+    held = list(tokens.values()) if isinstance(tokens, Mapping) else tokens
+    held = held if isinstance(held, list | tuple) else [held]
+    return [x for x in held if isinstance(x, Tensor)]
 
 
 def moved(prompt: Prompt, what: str) -> Prompt:

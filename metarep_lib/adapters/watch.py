@@ -6,9 +6,8 @@ list or a mapping is taken by its first tensor.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
-import torch
 from torch import Tensor, nn
 
 from metarep_lib.asked import AskedWrongly
@@ -107,7 +106,7 @@ class Watch:
             self.refuse(f"{part} of {self.blocks[self.layer - 1]} hands over {shown(held)}")
         return found
 
-    def refuse(self, what: str) -> None:
+    def refuse(self, what: str) -> NoReturn:
         self.raised = AskedWrongly(
             f"{what}: there is no tensor of floats in it, and a stream is one, [N, T, D]; this would"
             " work: blocks and parts whose first output is the stream"
@@ -219,9 +218,3 @@ def call_module(module: nn.Module, tokens: Any) -> Any:
     if isinstance(tokens, Mapping):
         return module(**tokens)
     return module(*tokens) if isinstance(tokens, tuple) else module(tokens)
-
-
-def tensors_of(tokens: Any) -> list[Tensor]:
-    held = list(tokens.values()) if isinstance(tokens, Mapping) else tokens
-    held = held if isinstance(held, list | tuple) else [held]
-    return [x for x in held if isinstance(x, torch.Tensor)]

@@ -124,6 +124,7 @@ class TestGPT(OfModules):
     def test_it_says_what_the_module_says(self, network, prompt):
         one = Prompt(prompt.phi[0], prompt.y[0], prompt.phi_query[0][:, :1], prompt.ridge)
         torch.testing.assert_close(network.predict(one)[..., 0], network.module(interleaved(one))[:, -1])
+        assert all(weight.requires_grad for weight in network.module.parameters())  # as when it came
         assert network.parts[1] == {"attention": (8,), "units": (16,), "heads 0": (2, 4), "stream": (8,)} and network.parts[0] == {"stream": (8,)}
 
 

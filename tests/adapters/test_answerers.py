@@ -100,3 +100,9 @@ def test_neighbours_are_no_smoother_of_many():
     """Three neighbours have a third each, whatever the step."""
     _, s = prediction_and_weights(fitted_in_context(KNeighborsRegressor(3), EXAMPLE), EXAMPLE)
     torch.testing.assert_close(s.sort().values, torch.tensor([0, 0, 0, 1, 1, 1]).double().expand(3, 6) / 3)
+
+
+def test_the_estimator_itself_is_never_fitted():
+    estimator = Ridge(alpha=0.5)
+    fitted_in_context(estimator, EXAMPLE).predict(BATCH)
+    assert not hasattr(estimator, "coef_")
