@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from chapters import BOOK
 from prose import without_code
 
-SEED, COUNT = 20261130, 60
+SEED, COUNT = 20261204, 60
 PAGES = (
     "status",
     "intro",
