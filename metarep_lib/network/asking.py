@@ -165,7 +165,7 @@ class Network(Answerer):
         """
         raise NotAvailable(
             f"reweighted(change): the weights of {type(self).__name__} are out of reach;"
-            " this would work: a network of a module, as_network(model, ...) of metarep_lib.adapters"
+            " this would work: a network of a module, as_network(model, ...) of the adapters"
         )
 
 

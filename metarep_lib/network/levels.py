@@ -14,9 +14,9 @@ from metarep_lib.network.transformer import Transformer
 Function = TypeVar("Function", bound=Callable)
 
 AS_NETWORK = (
-    "as_network(model, prompt, blocks=..., tokens=..., where=..., head=...) of metarep_lib.adapters"
+    "as_network(model, prompt, blocks=..., tokens=..., where=..., head=...) of the adapters"
 )
-AS_ANSWERER = "as_answerer(predict, prompt) of metarep_lib.adapters"
+AS_ANSWERER = "as_answerer(predict, prompt) of the adapters"
 OURS = "a network with a transformer of ours, e.g. assemble(program)"
 LEVELS: dict[type, tuple[str, str]] = {
     Answerer: ("answers to prompts", AS_ANSWERER),
@@ -40,7 +40,7 @@ def needs(level: type, argument: str = "network") -> Callable[[Function], Functi
     ...     return network.n_layers
     >>> layers(len)
     Traceback (most recent call last):
-    metarep_lib.network.asking.NotAvailable: layers(network=<built-in function len>) needs layers: this is a function; this would work: as_network(model, prompt, blocks=..., tokens=..., where=..., head=...) of metarep_lib.adapters
+    metarep_lib.network.asking.NotAvailable: layers(network=<built-in function len>) needs layers: this is a function; this would work: as_network(model, prompt, blocks=..., tokens=..., where=..., head=...) of the adapters
     """
 
     def decorate(function: Function) -> Function:

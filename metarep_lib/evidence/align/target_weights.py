@@ -52,7 +52,7 @@ def prediction_and_weights(
         raise AskedWrongly(
             f"prediction_and_weights(predict={shown(predict)}, prompt): {shown(f)} came back without a"
             " graph to y, so that nothing can be differentiated; this would work:"
-            " as_answerer(predict, prompt) of metarep_lib.adapters, whose weights are differences"
+            " as_answerer(predict, prompt) of the adapters, whose weights are differences"
         )
     # a prompt's prediction depends on its own targets only: one backward pass per query serves the whole batch
     weights = [
