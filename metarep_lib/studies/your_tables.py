@@ -12,7 +12,6 @@ of scikit-learn would take, which chooses a ridge (and for the exponential kerne
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
-from importlib import import_module
 
 import numpy as np
 from sklearn import datasets
@@ -80,8 +79,10 @@ def table(name: str) -> Rows:
         return FROM_SKLEARN[name](return_X_y=True)
     if name not in FROM_STATSMODELS:
         raise ValueError(f"table({name!r}): there are {', '.join(TABLES)}")
+    from statsmodels import datasets as shipped  # an extra, for these tables alone
+
     target, columns = FROM_STATSMODELS[name]
-    held = import_module(f"statsmodels.datasets.{name}").load_pandas()
+    held = getattr(shipped, name).load_pandas()
     X = (held.data[columns.split()] if columns else held.exog).to_numpy(float)
     y = held.data[target].to_numpy(float)
     if name == "star98":  # of so many pupils as there are, the share
