@@ -9,11 +9,11 @@ A family is algorithms whose steps are counted alike:
     Richardson   step 1 on D^-1 (K + lambda I), whose largest eigenvalue is at most 1
 """
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import signature
 from typing import Any, Literal
 
 import torch
@@ -192,7 +192,7 @@ def program_for(
     if not any(name in names for names in FAMILIES.values()):
         known = ", ".join(sorted(name for names in FAMILIES.values() for name in names))
         raise AskedWrongly(f"program_for({name}, prompt): expected one of {known}")
-    parameters = inspect.signature(make).parameters
+    parameters = signature(make).parameters
     if prompt.n_outputs > 1 and "n_outputs" not in parameters:
         raise AskedWrongly(
             f"program_for({name}, prompt with {prompt.n_outputs} outputs): it takes one output; this"

@@ -1,9 +1,9 @@
 """What each algorithm takes and costs: a table made of the programs themselves, never typed."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from inspect import signature
 
 from metarep_lib.construct import Program, algorithms
 from metarep_lib.construct.residual import residual_of
@@ -75,11 +75,11 @@ def overview() -> tuple[Row, ...]:
 
 
 def is_algorithm(make: Callable) -> bool:
-    return "n_features" in inspect.signature(make).parameters
+    return "n_features" in signature(make).parameters
 
 
 def row_of(make: Callable[..., Program]) -> Row:
-    name, parameters = make.__name__, inspect.signature(make).parameters
+    name, parameters = make.__name__, signature(make).parameters
     family = next((family for family, names in FAMILIES.items() if name in names), "")
     program = made(make)
     reads_ridge = {"ridge", "log_ridge"} & read_directions(program)
@@ -116,7 +116,7 @@ def made(
 ) -> Program:
     """The program of an algorithm of some size."""
     told = EXAMPLE | {"steps": steps, "copies": steps, "n_outputs": n_outputs}
-    parameters = inspect.signature(make).parameters
+    parameters = signature(make).parameters
     return make(n_features=n_features, **{key: told[key] for key in parameters if key in told})
 
 
