@@ -8,6 +8,7 @@
     certify    certificates in exact arithmetic, mutants   statements held to account
     train      recipes, the loop, trained weights          networks that learn
     evidence   probes, interventions, identification       instruments for any network
+    examine    one report: identified, excluded, untold    your network
     studies    sweeps, transfer, a blind line-up           experiments
     show       claims and figures                          the reader
 
