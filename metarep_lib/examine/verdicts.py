@@ -139,9 +139,11 @@ def on_its_own(name: str, found: Judged, same: float) -> tuple[Word, str]:
         return "cannot be told", f"describes the network up to {left:.0e}, and so do others"
     if found.misfits[found.nearest][0] > DESCRIBES:
         return "cannot be told", "nothing on the list describes the network"
-    uneven = ""
+    uneven, of = "", {one: fit.candidate for one, fit in found.fits.items()}
     for rival in sorted(found.fits, key=found.misfits.get):
-        if found.misfits[rival][0] >= left or not better(rival, name, found):
+        if found.misfits[rival][0] >= left or contains(of[name], of[rival]):
+            continue  # what contains a rival is behind it by its tuning alone
+        if not better(rival, name, found):
             continue
         if found.numbers[rival] > found.numbers[name] and found.misfits[rival][0] > same:
             uneven = uneven or rival
@@ -172,18 +174,20 @@ def better(rival: str, name: str, found: Judged) -> bool:
 
 
 def inherit(found: Judged) -> None:
-    """Exclude what is a special case of something excluded."""
-    for name, fit in found.fits.items():
-        for large, other in found.fits.items():
-            if (
-                found.words[name] == "cannot be told"
-                and found.words[large] == "excluded"
-                and contains(other.candidate, fit.candidate)
-            ):
-                found.words[name], found.why[name] = (
-                    "excluded",
-                    "a special case of one that is excluded",
-                )
+    """Exclude what is a special case of something excluded, and no better than that by its tuning."""
+    of = {name: fit.candidate for name, fit in found.fits.items()}
+    out = [name for name, word in found.words.items() if word == "excluded"]
+    for name in found.fits:
+        larger = [
+            large
+            for large in out
+            if contains(of[large], of[name]) and not better(name, large, found)
+        ]
+        if found.words[name] == "cannot be told" and larger:
+            found.words[name], found.why[name] = (
+                "excluded",
+                "a special case of one that is excluded",
+            )
 
 
 def runs(found: Judged, same: float) -> str | None:

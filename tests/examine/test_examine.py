@@ -141,6 +141,14 @@ def test_nobody_is_excluded_by_one_with_more_numbers():
     assert words[0.0][0] == "excluded" and words[0.01][0] == "cannot be told" and "more free numbers" in words[0.01][1]
 
 
+def test_what_contains_the_truth_is_no_evidence_against_it_and_falls_with_no_one():
+    stages = ((OF["conjugate gradient"], OF["conjugate gradient (a ridge each layer)"], OF["Newton"]),)
+    report = quick(assemble(two_block_conjugate_gradient(P, 3)), stages=stages)
+    assert report.identified == "conjugate gradient" and report["Newton"].verdict == "excluded"
+    large = report["conjugate gradient (a ridge each layer)"]  # from a grid of ridges, so not to rounding
+    assert large.misfit > 1e-7 and large.why == "contains conjugate gradient"
+
+
 def test_without_power_or_a_description_nobody_is_excluded():
     readings, reading = noisy("conjugate gradient", 0.05)
     found = judged(readings, reading, tuned(readings, reading, FEW, 0, 1e-8), 0)
