@@ -28,7 +28,7 @@ export JUPYTER_DATA_DIR := $(CURDIR)/_build/jupyter
 export MPLCONFIGDIR := $(CURDIR)/_build/matplotlib
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help always venv book figures picture ledger test full portability mutants kills bad-inputs setup-check floors colab sweeps weights bench serve zip clean
+.PHONY: help always venv book figures picture ledger test full portability mutants kills line-up bad-inputs setup-check floors colab sweeps weights bench serve zip clean
 
 help:  ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -73,7 +73,7 @@ test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Look at every page in a browser" $(PY) scripts/check_site.py
 	@echo; echo "Everything passed."
 
-full: test portability mutants kills bad-inputs setup-check colab  ## all that `make test` samples: other arithmetics, every mutant, kills, every bad input, other set-ups, every notebook in Colab (an hour)
+full: test portability mutants kills line-up bad-inputs setup-check colab  ## all that `make test` samples: other arithmetics, every mutant, kills, the whole line-up, every bad input, other set-ups, every notebook in Colab (an hour)
 
 portability: .venv/stamp $(PROFILE)  ## tests and notebooks under other roundings, other kernels and two threads (some: SETTINGS="rounding-1 compatible")
 	$(STAGE) "Hold tests and notebooks to other arithmetics" $(PY) scripts/portability.py $(SETTINGS)
@@ -83,6 +83,9 @@ mutants: .venv/stamp  ## try every mutant of every constructed network in exact 
 
 kills: .venv/stamp  ## kill training and sweeps at any moment, go on, compare with a run that nobody killed
 	$(STAGE) "Kill runs and go on" env OMP_NUM_THREADS=1 $(PY) scripts/kills.py
+
+line-up: .venv/stamp  ## examine every network of the line-up as a stranger
+	$(STAGE) "Examine the line-up" env OMP_NUM_THREADS=1 $(PY) scripts/examine.py
 
 bad-inputs: .venv/stamp  ## call everything announced with every bad input that the rules derive
 	$(STAGE) "Try every bad input" $(PYTEST) -n 2 tests/library/every_bad_input.py

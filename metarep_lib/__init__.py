@@ -10,6 +10,7 @@
     train      recipes, the loop, trained weights          networks that learn
     evidence   probes, interventions, identification       instruments for any network
     adapters   functions, estimators, modules              your own network
+    examine    one report: identified, excluded, untold    your network
     studies    sweeps, transfer, a blind line-up           experiments
     show       claims and figures                          the reader
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from metarep_lib.asked import AskedWrongly, asked, at_least, floats, positive
+from metarep_lib.asked import AskedWrongly, asked, at_least, floats, positive, that
 from metarep_lib.evidence.identify import KERNEL, LINEAR, MATCHED, SCHEDULED, fit_candidate
 from metarep_lib.evidence.identify.candidates import MATCHED_KERNEL, Candidate
 from metarep_lib.evidence.identify.tuning import SAME, Fit
@@ -20,6 +20,15 @@ from metarep_lib.prompt import Prompt, a_prompt
 
 STAGES = ((*LINEAR, *MATCHED), (*KERNEL, *MATCHED_KERNEL), SCHEDULED)
 FEWEST = 8
+OF_STAGES = that(
+    "stages of candidates, none of them empty, e.g. (LINEAR,)",
+    lambda stages: (
+        len(stages) > 0
+        and all(
+            len(stage) > 0 and all(isinstance(one, Candidate) for one in stage) for stage in stages
+        )
+    ),
+)
 NEVER = [
     (
         "other kernels, other preconditioners, softmax smoothers",
@@ -39,6 +48,7 @@ NEVER = [
 @asked(
     prompts=a_prompt(axes="B", queries=1),
     seed=at_least(0),
+    stages=OF_STAGES,
     steps=at_least(1),
     same=positive,
     values=at_least(1),
@@ -75,6 +85,14 @@ def examine(
 
     Raises:
         AskedWrongly: too few prompts, or a network that says nothing, or nothing finite.
+
+    >>> from metarep_lib import assemble, gradient_descent
+    >>> from metarep_lib.tasks import designed_prompts, spread
+    >>> prompts = designed_prompts(spread(0.1, 4.0), 8, n_support=6, n_query=3, n_features=3, seed=0, ridge=0.5)
+    >>> candidates = (LINEAR[0], LINEAR[4])
+    >>> report = examine(assemble(gradient_descent(3, 2, 0.05)), prompts, stages=(candidates,), controls=False)
+    >>> report.identified, report.called("excluded")
+    ('gradient descent', ['conjugate gradient'])
     """
     if len(prompts.phi) < FEWEST:
         raise AskedWrongly(
@@ -90,7 +108,7 @@ def examine(
         nearest=main.nearest,
         read=layers_in_words(network, readings),
         pairs=pairs(main) if power else {},
-        marks=measure(network, readings, last, other),
+        marks=measure(network, readings, last, None if other is None else other.double()),
         ranges=of_open(main, readings, values, same),
         controls=all_controls(network, made, main, readings, prompts, seed) if controls else [],
         not_tried=[*untried(main, stages, network), *missing, *NEVER],

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.evidence.identify import compared, fit_candidate
 from metarep_lib.evidence.identify.tuning import SAME, Fit, speaking
 from metarep_lib.examine.readings import Reading, Readings
@@ -22,8 +23,8 @@ QUICK = {
 }  # for the tuning of a rival to what was simulated
 
 
-@dataclass
-class Power:
+@dataclass(frozen=True, eq=False, repr=False)
+class Power(Contents):
     """The pairs that were tried so far, for one reading; a pair is tried when it is asked for.
 
     Args:
@@ -73,6 +74,7 @@ class Power:
 def as_inaccurate(predicted: Tensor, left: Tensor, said: Tensor) -> Tensor:
     """[L, B, q] a prediction and what was left of the prompt before it in the batch; layers that do not speak stay silent.
 
+    >>> import torch
     >>> as_inaccurate(torch.tensor([[[1.0], [2.0]]]), torch.tensor([[[0.5], [0.0]]]), torch.ones(1, 2, 1)).flatten().tolist()
     [1.0, 2.5]
     """

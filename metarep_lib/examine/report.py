@@ -1,7 +1,7 @@
 """The report: one table, and the same in words."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from metarep_lib.contents import Contents
 from metarep_lib.examine.controls import Control
@@ -61,12 +61,12 @@ class Report(Contents):
     prompts: str
     rows: Sequence[Finding]
     nearest: str
-    read: str
-    pairs: dict[tuple[str, str], bool]
-    marks: Sequence[Mark]
-    ranges: Sequence[Range]
-    controls: Sequence[Control]
-    not_tried: Sequence[tuple[str, str]]
+    read: str = field(repr=False)
+    pairs: dict[tuple[str, str], bool] = field(repr=False)
+    marks: Sequence[Mark] = field(repr=False)
+    ranges: Sequence[Range] = field(repr=False)
+    controls: Sequence[Control] = field(repr=False)
+    not_tried: Sequence[tuple[str, str]] = field(repr=False)
 
     @property
     def identified(self) -> str | None:

@@ -134,14 +134,16 @@ def judged(
 
 def on_its_own(name: str, found: Judged, same: float) -> tuple[Word, str]:
     """Whether some rival excludes a candidate, and why not if none does."""
-    left = found.misfits[name][0]
+    left, of = found.misfits[name][0], {one: fit.candidate for one, fit in found.fits.items()}
     if left <= same:
         return "cannot be told", f"describes the network up to {left:.0e}, and so do others"
     if found.misfits[found.nearest][0] > DESCRIBES:
         return "cannot be told", "nothing on the list describes the network"
     uneven = ""
     for rival in sorted(found.fits, key=found.misfits.get):
-        if found.misfits[rival][0] >= left or not better(rival, name, found):
+        # what contains a rival is behind it by its tuning alone
+        nearer = found.misfits[rival][0] < left and not contains(of[name], of[rival])
+        if not nearer or not better(rival, name, found):
             continue
         if found.numbers[rival] > found.numbers[name] and found.misfits[rival][0] > same:
             uneven = uneven or rival
@@ -149,17 +151,18 @@ def on_its_own(name: str, found: Judged, same: float) -> tuple[Word, str]:
             return "excluded", f"by {rival}, which leaves {found.misfits[rival][0]:.2g}"
         else:  # the best that may exclude it decides, so that there is one look and not many
             return "cannot be told", f"these prompts cannot tell it from {rival} at this accuracy"
+    return "cannot be told", open_because(name, found, uneven)
+
+
+def open_because(name: str, found: Judged, uneven: str) -> str:
+    """Why a candidate is open that nobody may exclude."""
     if uneven:
-        return (
-            "cannot be told",
-            f"only candidates with more free numbers do better, as {uneven} does",
-        )
-    equal = (
-        "is the nearest"
-        if name == found.nearest
-        else f"does as well as {found.nearest}, by the interval"
-    )
-    return "cannot be told", equal
+        return f"only candidates with more free numbers do better, as {uneven} does"
+    if name == found.nearest:
+        return "is the nearest"
+    if contains(found.fits[name].candidate, found.fits[found.nearest].candidate):
+        return f"contains {found.nearest}"
+    return f"does as well as {found.nearest}, by the interval"
 
 
 def better(rival: str, name: str, found: Judged) -> bool:
@@ -172,18 +175,20 @@ def better(rival: str, name: str, found: Judged) -> bool:
 
 
 def inherit(found: Judged) -> None:
-    """Exclude what is a special case of something excluded."""
-    for name, fit in found.fits.items():
-        for large, other in found.fits.items():
-            if (
-                found.words[name] == "cannot be told"
-                and found.words[large] == "excluded"
-                and contains(other.candidate, fit.candidate)
-            ):
-                found.words[name], found.why[name] = (
-                    "excluded",
-                    "a special case of one that is excluded",
-                )
+    """Exclude what is a special case of something excluded, and no better than that by its tuning."""
+    of = {name: fit.candidate for name, fit in found.fits.items()}
+    out = [name for name, word in found.words.items() if word == "excluded"]
+    for name in found.fits:
+        larger = [
+            large
+            for large in out
+            if contains(of[large], of[name]) and not better(name, large, found)
+        ]
+        if found.words[name] == "cannot be told" and larger:
+            found.words[name], found.why[name] = (
+                "excluded",
+                "a special case of one that is excluded",
+            )
 
 
 def runs(found: Judged, same: float) -> str | None:

@@ -13,7 +13,7 @@ from metarep_lib.evidence.identify.candidates import MATCHED_KERNEL
 from metarep_lib.examine import Report, examine
 from metarep_lib.examine.ranges import Range
 from metarep_lib.examine.readings import Readings, alone, halves
-from metarep_lib.examine.verdicts import judged, tuned
+from metarep_lib.examine.verdicts import judged, on_its_own, tuned
 from metarep_lib.network.asking import Answerer, Traits
 from metarep_lib.studies import lineup
 from metarep_lib.studies.examined import as_bare, prompts_of_lineup
@@ -139,6 +139,27 @@ def test_nobody_is_excluded_by_one_with_more_numbers():
         assert found.misfits["gradient descent"][0] > 1.2 * found.misfits["momentum"][0]
         words[noise] = found.words["gradient descent"], found.why["gradient descent"]
     assert words[0.0][0] == "excluded" and words[0.01][0] == "cannot be told" and "more free numbers" in words[0.01][1]
+
+
+def test_what_contains_the_truth_is_no_evidence_against_it_and_falls_with_no_one():
+    stages = ((OF["conjugate gradient"], OF["conjugate gradient (a ridge each layer)"], OF["Newton"]),)
+    report = quick(assemble(two_block_conjugate_gradient(P, 3)), stages=stages)
+    assert report.identified == "conjugate gradient" and report["Newton"].verdict == "excluded"
+    large = report["conjugate gradient (a ridge each layer)"]  # from a grid of ridges, so not to rounding
+    assert large.misfit > 2e-8 and large.why == "contains conjugate gradient"
+
+
+def test_without_power_or_a_description_nobody_is_excluded():
+    readings, reading = noisy("conjugate gradient", 0.05)
+    found = judged(readings, reading, tuned(readings, reading, FEW, 0, 1e-8), 0)
+    assert found.words["gradient descent"] == "excluded" and found.nearest == "conjugate gradient"
+    found.power.tried["conjugate gradient", "conjugate gradient", "gradient descent"] = False
+    assert on_its_own("gradient descent", found, 1e-8)[1] == "these prompts cannot tell it from conjugate gradient at this accuracy"
+    found.power.tried.clear()
+    found.misfits["conjugate gradient"] = (0.51, 0.5, 0.52)
+    found.misfits["gradient descent"] = (0.6, 0.5, 0.7)
+    found.misfits["Newton"] = found.misfits["tenfold ridge path"] = (0.7, 0.6, 0.8)
+    assert on_its_own("gradient descent", found, 1e-8) == ("cannot be told", "nothing on the list describes the network")
 
 
 # marks bound what a candidate leaves

@@ -19,6 +19,7 @@ from metarep_lib import (
     construct,
     estimators,
     evidence,
+    examine,
     exercises,
     network,
     numerics,
@@ -42,7 +43,7 @@ from metarep_lib.prompt import Prompt
 
 ROOMS = {
     "adapters": adapters, "certify": certify_wing, "construct": construct, "construct.algorithms": algorithms, "construct.transforms": transforms, "estimators": estimators, "evidence": evidence,
-    "evidence.align": align, "evidence.identify": identify, "evidence.intervene": intervene, "evidence.probe": probe, "exercises": exercises,
+    "evidence.align": align, "evidence.identify": identify, "evidence.intervene": intervene, "evidence.probe": probe, "examine": examine, "exercises": exercises,
     "network": network, "numerics": numerics, "numerics.bounds": bounds, "numerics.kernels": kernels, "numerics.solvers": solvers,
     "numerics.spectrum": spectrum, "show": show, "studies": studies, "tasks": tasks, "train": train,
 }  # fmt: skip
@@ -230,6 +231,7 @@ def calls() -> dict[str, Good]:
         "Recovery.interval": (probe.recovery(batch.y, batch.y.flip(0)).interval, dict(resamples=20, seed=0)),
         "exercises.grade": (exercises.grade, dict(id="kernel-ridge-1", answer=lambda *given: None)),
         "exercises.find": (exercises.find, dict(id="kernel-ridge-1")),
+        "examine.examine": (examine.examine, dict(network=net, prompts=batch, seed=0, stages=((candidate,),), steps=2, same=1e-8, values=1, other=f64(10, 6), power=False, controls=False)),
         "network.AttentionConfig": (network.AttentionConfig, dict(kind="linear", n_heads=2, d_head=3, d_value=4, score_scale=1.0, hidden_keys=())),
         "network.BlockConfig": (network.BlockConfig, dict(attention=(heads,), d_mlp=5, activation="gelu", norm="rms")),
         "network.TransformerConfig": (network.TransformerConfig, dict(d_input=3, d_model=8, d_output=1, blocks=(block,), schedule=(0, 0), final_norm="none")),
@@ -372,7 +374,7 @@ UNTRIED = {
     "constants": "INTERLEAVED PREFIX charts RECURRENCES GUARD FAMILIES KERNEL LINEAR SCHEDULED COLOURS REMEDIES SPECTRA solvers block_conjugate_gradient depth_laws errors PREDICTION",
     "errors": "AskedWrongly NotAvailable ProgramError PromptError InterventionError ClaimFailed NotYet",
     "asked for by others, never made by a user": "Answerer Network Decoder Mask Prior Outcome Exploration Frame Draw SphereTask Solution Member Exercise Verdict Trace Answer",
-    "made by the library from what is tried here": "ConstructedTransformer TrainedTransformer Program Recurrence Posed Filter PolynomialFilter Spectrum Split Sweep Swept Recipe",
+    "made by the library from what is tried here": "Finding Report ConstructedTransformer TrainedTransformer Program Recurrence Posed Filter PolynomialFilter Spectrum Split Sweep Swept Recipe",
     "data alone; tried where they are used": "Add Put Take Mean Scale Edit Heads Stream Units",
     "files, in tests of their own": "load_network load_sweep load_trained load_seeds run_sweep sweeps cards read_recipe recipe_of train",
     "minutes": "fine_tune searched_prompts fit_families risks_compared weights_compared look_ahead_step on_frozen_stack",
