@@ -106,3 +106,10 @@ def test_the_estimator_itself_is_never_fitted():
     estimator = Ridge(alpha=0.5)
     fitted_in_context(estimator, EXAMPLE).predict(BATCH)
     assert not hasattr(estimator, "coef_")
+
+
+def test_held_out_targets_of_the_example_do_not_matter():
+    prompt = random_prompt(6, 3, 2, 0.5, batch=(2,))
+    told = replace(prompt, y_query=torch.ones(2, 2).double())
+    one, other = (fitted_in_context(KernelRidge(alpha=0.5), asked) for asked in (prompt, told))
+    assert one.traits == other.traits and torch.equal(one.predict(prompt), other.predict(told))

@@ -44,11 +44,19 @@ def test_arrays_become_an_answer(tmp_path, monkeypatch, capsys):
 
 
 def test_the_examples_run_without_a_warning(network, capsys, tmp_path):
-    assert len(EXAMPLES) == 3 and network["trace"].prediction.shape == (16, 20)
+    assert len(EXAMPLES) == 4 and network["trace"].prediction.shape == (16, 20)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         exec(EXAMPLES[2], network)
     assert "conjugate_gradient" in capsys.readouterr().out and (tmp_path / "cg.safetensors").exists()
+
+
+def test_an_estimator_is_examined(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(EXAMPLES[3], {})
+    said = capsys.readouterr().out
+    assert "Identified: nothing" in said and "describes the network" in said  # ridge regression, which several candidates reach
 
 
 def test_the_example_of_the_release_before_runs_and_says_where_to_import_from(network, capsys):
