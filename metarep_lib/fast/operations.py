@@ -1,0 +1,339 @@
+"""What a folded pass does, one operation after another, each on all values of its kind at once.
+
+A slot holds a vector [*B, m] of numbers, or m columns [*B, m, n], a number for each of the n tokens of a segment. Every operation counts its
+multiplications (divisions and exponentials among them), given how many tokens the segments have.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metarep_lib.network.masks import CausalMask
+from metarep_lib.network.question import Question
+
+Slots = list[Tensor | None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a pass is made in.
+
+    counts: how many tokens every segment has.
+    question: the tokens' mask and groups; under a prefix mask perhaps those of a smaller prompt.
+    block: (index, stream) to the stream after that block, run as it stands.
+    """
+
+    counts: Mapping[str, int]
+    question: Question
+    block: Callable[[int, Tensor], Tensor]
+
+
+def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
+    """`torch.cat` after the leading axes, and the last if `dim` is not it, have been made equal."""
+    if len(parts) == 1:
+        return parts[0]
+    behind = -dim
+    batch = torch.broadcast_shapes(*(part.shape[:-behind] for part in parts))
+    last = max(part.shape[-1] for part in parts) if behind == 2 else None
+    wide = [part.expand(*batch, part.shape[dim], *([last] if behind == 2 else [])) for part in parts]
+    return torch.cat(wide, dim)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Values that lie in several slots, as rows of one matrix [*B, m, n], each times a weight. Runs that lie side by side are views."""
+
+    runs: tuple[tuple[int, int, int, bool], ...]  # slot, first, stop, whether a vector
+    weights: Tensor | None  # [m, 1]; None: all one
+
+    def __call__(self, slots: Slots, n: int | None = None) -> Tensor:
+        parts = []
+        for slot, first, stop, is_vector in self.runs:
+            part = slots[slot][..., first:stop].unsqueeze(-1) if is_vector else slots[slot][..., first:stop, :]
+            parts.append(part)
+        if n is not None:
+            parts = [part.expand(*part.shape[:-1], n) for part in parts]
+        found = joined(parts, -2)
+        return found if self.weights is None else found * self.weights
+
+    @property
+    def slots(self) -> set[int]:
+        return {run[0] for run in self.runs}
+
+    @property
+    def size(self) -> int:
+        return sum(stop - first for _, first, stop, _ in self.runs)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """[*B, size] sums of weight * a * b over numbers a and b that lie in vectors."""
+
+    sources: tuple[int, ...]
+    left: Tensor
+    right: Tensor | None  # None: every b is one
+    weights: Tensor | None  # None: every weight is one
+    targets: Tensor | None  # None: one term each, in order
+    size: int
+
+    def __call__(self, slots: Slots, setting: Setting) -> Tensor:
+        numbers = joined([slots[source] for source in self.sources], -1)
+        terms = numbers.index_select(-1, self.left)
+        if self.right is not None:
+            terms = terms * numbers.index_select(-1, self.right)
+        if self.weights is not None:
+            terms = terms * self.weights
+        if self.targets is None:
+            return terms
+        return terms.new_zeros(*terms.shape[:-1], self.size).index_add(-1, self.targets, terms)
+
+    @property
+    def slots(self) -> set[int]:
+        return set(self.sources)
+
+    def multiplications(self, counts: Mapping[str, int]) -> int:
+        return len(self.left) * ((self.right is not None) + (self.weights is not None))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """[*B, m, n] M X + b + products of columns: what every token of a segment makes of its own, with numbers that all of them share."""
+
+    segment: str
+    matrix: Sums | Tensor | None  # [m, (columns of all pieces) + 1 if there are constants]
+    size: int
+    pieces: tuple[Gathered, ...]
+    has_constants: bool
+    products: "Products | None"
+
+    def __call__(self, slots: Slots, setting: Setting) -> Tensor:
+        found = None
+        if self.matrix is not None:
+            made = self.matrix(slots, setting) if isinstance(self.matrix, Sums) else self.matrix
+            matrix, start = made.unflatten(-1, (self.size, -1)), 0
+            for piece in self.pieces:
+                term = matrix[..., start : (start := start + piece.size)] @ piece(slots)
+                found = term if found is None else found + term
+            if self.has_constants:
+                constants = matrix[..., -1:]
+                n = setting.counts[self.segment]
+                found = constants.expand(*constants.shape[:-1], n) if found is None else found + constants
+        if self.products is None:
+            return found
+        products = self.products(slots)
+        return products if found is None else found + products
+
+    @property
+    def slots(self) -> set[int]:
+        of_matrix = self.matrix.slots if isinstance(self.matrix, Sums) else set()
+        of_products = self.products.slots if self.products else set()
+        return of_matrix.union(of_products, *(piece.slots for piece in self.pieces))
+
+    def multiplications(self, counts: Mapping[str, int]) -> int:
+        of_matrix = self.matrix.multiplications(counts) if isinstance(self.matrix, Sums) else 0
+        n, width = counts[self.segment], sum(piece.size for piece in self.pieces)
+        return of_matrix + n * (self.size * width + (self.products.n_multiplications if self.products else 0))
+
+
+@dataclass(frozen=True)
+class Products:
+    """[*B, m, n] sums of weight * x * y over columns x and y of the same tokens."""
+
+    left: Gathered
+    right: Gathered
+    weights: Tensor | None  # [terms, 1]
+    targets: Tensor | None
+    size: int
+
+    def __call__(self, slots: Slots) -> Tensor:
+        terms = self.left(slots) * self.right(slots)
+        if self.weights is not None:
+            terms = terms * self.weights
+        if self.targets is None:
+            return terms
+        shape = *terms.shape[:-2], self.size, terms.shape[-1]
+        return terms.new_zeros(shape).index_add(-2, self.targets, terms)
+
+    @property
+    def slots(self) -> set[int]:
+        return self.left.slots | self.right.slots
+
+    @property
+    def n_multiplications(self) -> int:
+        return self.left.size * (1 + (self.weights is not None))
+
+
+@dataclass(frozen=True)
+class Moments:
+    """[*B, a b] sums over the tokens of a segment of x y, for a columns x and b columns y."""
+
+    segment: str
+    left: Gathered
+    right: Gathered
+
+    def __call__(self, slots: Slots, setting: Setting) -> Tensor:
+        return (self.left(slots) @ self.right(slots).mT).flatten(-2)
+
+    @property
+    def slots(self) -> set[int]:
+        return self.left.slots | self.right.slots
+
+    def multiplications(self, counts: Mapping[str, int]) -> int:
+        return counts[self.segment] * self.left.size * self.right.size
+
+
+@dataclass(frozen=True)
+class Totals:
+    """[*B, m] sums over the tokens of a segment."""
+
+    columns: Gathered
+
+    def __call__(self, slots: Slots, setting: Setting) -> Tensor:
+        return self.columns(slots).sum(-1)
+
+    @property
+    def slots(self) -> set[int]:
+        return self.columns.slots
+
+    def multiplications(self, counts: Mapping[str, int]) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class Quotients:
+    """Above over below, numbers or columns."""
+
+    segment: str | None
+    above: Gathered
+    below: Gathered
+
+    def __call__(self, slots: Slots, setting: Setting) -> Tensor:
+        found = self.above(slots) / self.below(slots)
+        return found.squeeze(-1) if self.segment is None else found
+
+    @property
+    def slots(self) -> set[int]:
+        return self.above.slots | self.below.slots
+
+    def multiplications(self, counts: Mapping[str, int]) -> int:
+        return self.above.size * (1 if self.segment is None else counts[self.segment])
+
+
+@dataclass(frozen=True)
+class Shares:
+    """[*B, n or 1, all tokens of the sources] softmax weights; one row where all tokens of the reading segment score alike."""
+
+    segment: str | None
+    queries: Gathered | None
+    keys: tuple[tuple[str, Gathered | None], ...]  # of every source
+    scale: float
+
+    def __call__(self, slots: Slots, setting: Setting) -> Tensor:
+        counts = setting.counts
+        if self.queries is None:
+            n = sum(counts[source] for source, _ in self.keys)
+            return slots[0].new_full((1, n), 1 / n)
+        queries = self.queries(slots)
+        keys = joined([key(slots, counts[source]) for source, key in self.keys], -1)
+        return (self.scale * (queries.mT @ keys)).softmax(-1)
+
+    @property
+    def slots(self) -> set[int]:
+        keys = [key.slots for _, key in self.keys if key is not None]
+        return set().union(self.queries.slots if self.queries else set(), *keys)
+
+    def multiplications(self, counts: Mapping[str, int]) -> int:
+        n_keys = sum(counts[source] for source, _ in self.keys)
+        n_queries = 1 if self.segment is None else counts[self.segment]
+        return n_queries * n_keys * ((self.queries.size if self.queries else 0) + 2)
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Weighted means of columns over all tokens of the sources: [*B, m, n], or [*B, m] where all readers weigh alike."""
+
+    segment: str | None
+    shares: int
+    columns: tuple[tuple[str, Gathered], ...]  # of every source
+
+    def __call__(self, slots: Slots, setting: Setting) -> Tensor:
+        values = joined([column(slots, setting.counts[source]) for source, column in self.columns], -1)
+        found = values @ slots[self.shares].mT
+        return found.squeeze(-1) if self.segment is None else found
+
+    @property
+    def slots(self) -> set[int]:
+        return {self.shares}.union(*(column.slots for _, column in self.columns))
+
+    def multiplications(self, counts: Mapping[str, int]) -> int:
+        n_keys = sum(counts[source] for source, _ in self.columns)
+        return n_keys * self.columns[0][1].size * (1 if self.segment is None else counts[self.segment])
+
+
+@dataclass(frozen=True)
+class Past:
+    """[*B, d, n] sum over earlier tokens j of (q_i . k_j) v_j."""
+
+    segment: str
+    queries: Gathered
+    keys: Gathered
+    values: Gathered
+
+    def __call__(self, slots: Slots, setting: Setting) -> Tensor:
+        n = setting.counts[self.segment]
+        q, k, v = (side(slots, n).mT for side in (self.queries, self.keys, self.values))
+        batch = torch.broadcast_shapes(*(side.shape[:-2] for side in (q, k, v)))
+        q, k, v = (side.expand(*batch, *side.shape[-2:]) for side in (q, k, v))
+        return CausalMask(setting.question.mask.strict).contract(q, k, v).mT
+
+    @property
+    def slots(self) -> set[int]:
+        return self.queries.slots | self.keys.slots | self.values.slots
+
+    def multiplications(self, counts: Mapping[str, int]) -> int:
+        return 2 * counts[self.segment] * self.keys.size * self.values.size
+
+
+@dataclass(frozen=True)
+class WholeBlock:
+    """A block as it stands, on all channels of all tokens; what it may have changed goes back to the segments."""
+
+    index: int
+    channels: tuple[int, ...]
+    streams: tuple[tuple[str, "Placed"], ...]
+    n_weights: int
+
+    def __call__(self, slots: Slots, setting: Setting) -> list[Tensor]:
+        counts = setting.counts
+        x = joined([placed(slots, counts[s]) for s, placed in self.streams], -1)
+        after = setting.block(self.index, x.mT)[..., list(self.channels)].mT
+        return list(after.split([counts[s] for s, _ in self.streams], -1))
+
+    @property
+    def slots(self) -> set[int]:
+        return set().union(*(placed.slots for _, placed in self.streams))
+
+    def multiplications(self, counts: Mapping[str, int]) -> int:
+        return sum(counts[s] for s, _ in self.streams) * self.n_weights
+
+
+@dataclass(frozen=True)
+class Placed:
+    """[*B, d_model, n] what a segment holds, zeros where it holds nothing."""
+
+    d_model: int
+    channels: tuple[int, ...]
+    held: Gathered | None
+
+    def __call__(self, slots: Slots, n: int) -> Tensor:
+        if self.held is None:
+            return slots[0].new_zeros(self.d_model, n)
+        held = self.held(slots, n)
+        where = torch.tensor(self.channels, device=held.device)
+        return held.new_zeros(*held.shape[:-2], self.d_model, n).index_copy(-2, where, held)
+
+    @property
+    def slots(self) -> set[int]:
+        return self.held.slots if self.held else set()
