@@ -98,43 +98,51 @@ class Sums:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """Numbers from one vector that lie side by side, as a matrix [*B, size, columns]: a view."""
+
+    slot: int
+    first: int
+    stop: int
+
+    def __call__(self, slots: Slots, size: int) -> Tensor:
+        return slots[self.slot][..., self.first : self.stop].unflatten(-1, (size, -1))
+
+
+@dataclass(frozen=True)
 class Columns:
-    """[*B, m, n] M X + b + products of columns: what every token of a segment makes of its own, with numbers that all of them share."""
+    """[*B, size, n] M X + b + products of columns: what every token of a segment makes of its own, with numbers that all of them share."""
 
     segment: str
-    matrix: Sums | Tensor | None  # [m, (columns of all pieces) + 1 if there are constants]
     size: int
-    pieces: tuple[Gathered, ...]
-    has_constants: bool
+    terms: tuple[tuple[Taken | Tensor, Gathered], ...]  # matrix [size, columns], columns
+    constants: Taken | Tensor | None  # [size, 1]
     products: "Products | None"
 
     def __call__(self, slots: Slots, setting: Setting) -> Tensor:
-        found = None
-        if self.matrix is not None:
-            made = self.matrix(slots, setting) if isinstance(self.matrix, Sums) else self.matrix
-            matrix, start = made.unflatten(-1, (self.size, -1)), 0
-            for piece in self.pieces:
-                term = matrix[..., start : (start := start + piece.size)] @ piece(slots)
-                found = term if found is None else found + term
-            if self.has_constants:
-                constants = matrix[..., -1:]
-                n = setting.counts[self.segment]
-                found = constants.expand(*constants.shape[:-1], n) if found is None else found + constants
-        if self.products is None:
+        found = None if self.products is None else self.products(slots)
+        for matrix, columns in self.terms:
+            term = self._matrix(matrix, slots) @ columns(slots)
+            found = term if found is None else found + term
+        if self.constants is None:
             return found
-        products = self.products(slots)
-        return products if found is None else found + products
+        constants = self._matrix(self.constants, slots)
+        n = setting.counts[self.segment]
+        return constants.expand(*constants.shape[:-1], n) if found is None else found + constants
+
+    def _matrix(self, matrix: Taken | Tensor, slots: Slots) -> Tensor:
+        return matrix if isinstance(matrix, Tensor) else matrix(slots, self.size)
 
     @property
     def slots(self) -> set[int]:
-        of_matrix = self.matrix.slots if isinstance(self.matrix, Sums) else set()
+        matrices = [matrix for matrix, _ in self.terms] + [self.constants]
         of_products = self.products.slots if self.products else set()
-        return of_matrix.union(of_products, *(piece.slots for piece in self.pieces))
+        taken = {matrix.slot for matrix in matrices if isinstance(matrix, Taken)}
+        return taken.union(of_products, *(columns.slots for _, columns in self.terms))
 
     def multiplications(self, counts: Mapping[str, int]) -> int:
-        of_matrix = self.matrix.multiplications(counts) if isinstance(self.matrix, Sums) else 0
-        n, width = counts[self.segment], sum(piece.size for piece in self.pieces)
-        return of_matrix + n * (self.size * width + (self.products.n_multiplications if self.products else 0))
+        a_token = self.size * sum(columns.size for _, columns in self.terms)
+        return counts[self.segment] * (a_token + (self.products.n_multiplications if self.products else 0))
 
 
 @dataclass(frozen=True)
@@ -203,22 +211,40 @@ class Totals:
 
 @dataclass(frozen=True)
 class Quotients:
-    """Above over below, numbers or columns."""
+    """[*B, m, n] columns over columns."""
 
-    segment: str | None
+    segment: str
     above: Gathered
     below: Gathered
 
     def __call__(self, slots: Slots, setting: Setting) -> Tensor:
-        found = self.above(slots) / self.below(slots)
-        return found.squeeze(-1) if self.segment is None else found
+        n = setting.counts[self.segment]
+        return self.above(slots, n) / self.below(slots, n)
 
     @property
     def slots(self) -> set[int]:
         return self.above.slots | self.below.slots
 
     def multiplications(self, counts: Mapping[str, int]) -> int:
-        return self.above.size * (1 if self.segment is None else counts[self.segment])
+        return self.above.size * counts[self.segment]
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """[*B, m] numbers over numbers, both from one vector [above, below]."""
+
+    terms: Sums
+
+    def __call__(self, slots: Slots, setting: Setting) -> Tensor:
+        above, below = self.terms(slots, setting).chunk(2, -1)
+        return above / below
+
+    @property
+    def slots(self) -> set[int]:
+        return self.terms.slots
+
+    def multiplications(self, counts: Mapping[str, int]) -> int:
+        return self.terms.multiplications(counts) + self.terms.size // 2
 
 
 @dataclass(frozen=True)

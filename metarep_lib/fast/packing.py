@@ -21,8 +21,10 @@ from metarep_lib.fast.operations import (
     Placed,
     Products,
     Quotients,
+    Ratios,
     Shares,
     Sums,
+    Taken,
     Totals,
     WholeBlock,
 )
@@ -46,6 +48,7 @@ class Packer:
     vectors: set[int] = field(default_factory=lambda: {0})
     operations: list[tuple[object, tuple[int, ...]]] = field(default_factory=list)
     shares: dict[object, int] = field(default_factory=dict)
+    matrices: dict[object, int] = field(default_factory=dict)
 
     def slot(self, values: Sequence[int], segment: str | None) -> int:
         """A new slot in which these values lie in order."""
@@ -88,7 +91,9 @@ class Packer:
 
     def _sums(self, terms: list[Term], size: int) -> Sums:
         terms = sorted(terms, key=lambda term: term[0])
-        sources = sorted({self.home[x][0] for _, a, b, _ in terms for x in (a, b)} | {0})
+        has_products = any(a != ONE for _, a, _, _ in terms)
+        used = {self.home[x][0] for _, a, b, _ in terms for x in ((a, b) if has_products else (b,))}
+        sources = sorted(used)
         starts = dict(zip(sources, torch.tensor([0, *(self.lengths[s] for s in sources)]).cumsum(0).tolist()))
 
         def place(value: int) -> int:
@@ -100,7 +105,7 @@ class Packer:
         return Sums(
             tuple(sources),
             self._indices([place(b) for _, _, b, _ in terms]),
-            self._indices([place(a) for _, a, _, _ in terms]) if any(a != ONE for _, a, _, _ in terms) else None,
+            self._indices([place(a) for _, a, _, _ in terms]) if has_products else None,
             self._numbers(weights),
             None if targets == list(range(size)) else self._indices(targets),
             size,
@@ -127,34 +132,63 @@ class Packer:
             for (a, b), weight in self._made_of(value):
                 full = self._is_column(a) + self._is_column(b)
                 (multiplied if full == 2 else linear).append((i, a, b, weight))
-        pieces, place, has_constants = self._pieces(linear)
-        width = len(place) + has_constants
-        terms = []
+        pieces, of_piece = self._pieces(linear, len(made))
+        matrices = self._matrices(of_piece, len(made))
+        constants = matrices.pop() if len(matrices) > len(pieces) else None
+        products = self._products(multiplied, len(made)) if multiplied else None
+        return Columns(segment, len(made), tuple(zip(matrices, pieces)), constants, products)
+
+    def _pieces(self, linear: list[Term], size: int) -> tuple[list[Gathered], list[tuple[int, list[Term]]]]:
+        """The columns that are read, slot by slot, each as a view from the first to the last; and the matrices that read them, as
+        (number of columns, terms). The constants are one matrix more, behind the others."""
+        homes: dict[int, list[tuple[int, int, int, float]]] = defaultdict(list)
+        constants = []
         for i, a, b, weight in linear:
             column, number = (a, b) if self._is_column(a) else (b, a)
-            at = place[self.home[column]] if self._is_column(column) else width - 1
-            factors = (number, ONE) if self._is_column(column) else (a, b)
-            terms.append((i * width + at, min(factors), max(factors), weight))
-        matrix = self._sums(terms, len(made) * width) if linear else None
-        if matrix is not None and matrix.slots == {0}:  # no number of the prompt in it
-            matrix = matrix([self.like.new_ones(1)], None)
-        products = self._products(multiplied, len(made)) if multiplied else None
-        return Columns(segment, matrix, len(made), pieces, has_constants, products)
+            if self._is_column(column):
+                homes[self.home[column][0]].append((i, self.home[column][1], number, weight))
+            else:
+                constants.append((i, a, b, weight))
+        pieces, matrices = [], []
+        for slot, of in sorted(homes.items()):
+            first, stop = min(row for _, row, _, _ in of), max(row for _, row, _, _ in of) + 1
+            pieces.append(Gathered(((slot, first, stop, False),), None))
+            terms = [(i * (stop - first) + row - first, ONE, number, weight) for i, row, number, weight in of]
+            matrices.append((stop - first, terms))
+        return pieces, matrices + ([(1, constants)] if constants else [])
 
-    def _pieces(self, linear: list[Term]) -> tuple[tuple[Gathered, ...], dict[tuple[int, int], int], bool]:
-        """The columns that are read, slot by slot, each as a view from the first to the last; and which column of the matrix is whose."""
-        homes = defaultdict(set)
-        for _, a, b, _ in linear:
-            for x in (a, b):
-                if self._is_column(x):
-                    homes[self.home[x][0]].add(self.home[x][1])
-        pieces, place = [], {}
-        for slot, rows in sorted(homes.items()):
-            pieces.append(Gathered(((slot, min(rows), max(rows) + 1, False),), None))
-            for row in range(min(rows), max(rows) + 1):
-                place[slot, row] = len(place)
-        has_constants = any(not self._is_column(a) and not self._is_column(b) for _, a, b, _ in linear)
-        return tuple(pieces), place, has_constants
+    def _matrices(self, of_piece: list[tuple[int, list[Term]]], size: int) -> list[Taken | Tensor]:
+        """A view where the numbers of a matrix lie side by side already, a tensor where they are constants, and one vector for all others."""
+        found: list[Taken | Tensor | None] = []
+        left, start = [], 0
+        for width, terms in of_piece:
+            known = self._known(sorted(terms), size, width)
+            if known is None:
+                left += [(start + target, a, b, weight) for target, a, b, weight in terms]
+                known = Taken(-1, start, start := start + size * width)
+            found.append(known)
+        slot = self._numbers_made(left, start) if left else -1
+        return [Taken(slot, x.first, x.stop) if isinstance(x, Taken) and x.slot < 0 else x for x in found]
+
+    def _known(self, terms: list[Term], rows: int, width: int) -> Taken | Tensor | None:
+        size = rows * width
+        if all(a == b == ONE for _, a, b, _ in terms):
+            return self._sums(terms, size)([self.like.new_ones(1)], None).unflatten(-1, (rows, width))
+        homes = [self.home[b] for _, _, b, _ in terms]
+        slot, first = homes[0]
+        in_order = homes == [(slot, first + i) for i in range(size)]
+        plain = all(a == ONE and weight == 1 for _, a, _, weight in terms)
+        is_view = in_order and plain and [target for target, *_ in terms] == list(range(size))
+        return Taken(slot, first, first + size) if is_view else None
+
+    def _numbers_made(self, terms: list[Term], size: int) -> int:
+        """The slot of a vector of sums; matrices that are equal are made once."""
+        key = tuple(terms), size
+        if key not in self.matrices:
+            self.matrices[key] = slot = self.slot([], None)
+            self.lengths[slot] = size
+            self.operations.append((self._sums(terms, size), (slot,)))
+        return self.matrices[key]
 
     def _products(self, terms: list[Term], size: int) -> Products:
         targets = [target for target, *_ in terms]
@@ -193,8 +227,12 @@ class Packer:
     # heads
 
     def _quotient(self, made: list[int], segment: str | None) -> None:
-        above, below = (self._gathered([self._made_of(value)[side] for value in made]) for side in (0, 1))
-        self._do(Quotients(segment, above, below), made, segment)
+        above, below = ([self._made_of(value)[side] for value in made] for side in (0, 1))
+        if segment is None:
+            terms = [(i, ONE, value, weight) for i, (value, weight) in enumerate(above + below)]
+            self._do(Ratios(self._sums(terms, len(terms))), made, None)
+        else:
+            self._do(Quotients(segment, self._gathered(above), self._gathered(below)), made, segment)
 
     def _average(self, made: list[int], segment: str | None) -> None:
         together = defaultdict(list)
