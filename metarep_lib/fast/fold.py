@@ -220,7 +220,8 @@ class Pass:
         n, batch = self.setting.counts[s], self.prompt.phi.shape[:-2]
         if self.setting.question.has_passes:
             batch = *batch, self.prompt.n_query
-        return self.plan.states[layer][s](self.slots, n).mT.expand(*batch, n, self.d_model)
+        held = self.plan.states[layer][s](self.slots, n).mT.expand(*batch, n, self.d_model)
+        return held.contiguous()  # in another memory a head may round in another way
 
     @property
     def n_bytes(self) -> int:

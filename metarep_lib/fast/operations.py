@@ -4,6 +4,7 @@ A slot holds a vector [*B, m] of numbers, or m columns [*B, m, n], a number for 
 multiplications (divisions and exponentials among them), given how many tokens the segments have.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,14 +31,34 @@ class Setting:
     block: Callable[[int, Tensor], Tensor]
 
 
+class Operation(ABC):
+    """Fills one slot, or several."""
+
+    @property
+    @abstractmethod
+    def slots(self) -> set[int]:
+        """Those it reads."""
+
+    @abstractmethod
+    def multiplications(self, counts: Mapping[str, int]) -> int:
+        """How many numbers it multiplies, divides or exponentiates for one prompt whose segments have so many tokens."""
+
+    @abstractmethod
+    def __call__(self, slots: Slots, setting: Setting) -> Tensor | list[Tensor]:
+        """What goes into its slot, or its slots."""
+
+
 def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
-    """`torch.cat` after the leading axes, and the last if `dim` is not it, have been made equal."""
+    """`torch.cat` along -1 or -2 of parts whose other axes are made equal first.
+
+    >>> joined([torch.zeros(2, 3, 5), torch.ones(1, 1)], -2).shape
+    torch.Size([2, 4, 5])
+    """
     if len(parts) == 1:
         return parts[0]
-    behind = -dim
-    batch = torch.broadcast_shapes(*(part.shape[:-behind] for part in parts))
-    last = max(part.shape[-1] for part in parts) if behind == 2 else None
-    wide = [part.expand(*batch, part.shape[dim], *([last] if behind == 2 else [])) for part in parts]
+    shapes = [torch.Size((*part.shape[:dim], 1, *part.shape[part.ndim + dim + 1 :])) for part in parts]
+    common = torch.broadcast_shapes(*shapes)
+    wide = [part.expand(*common[:dim], part.shape[dim], *common[len(common) + dim + 1 :]) for part in parts]
     return torch.cat(wide, dim)
 
 
@@ -68,7 +89,7 @@ class Gathered:
 
 
 @dataclass(frozen=True)
-class Sums:
+class Sums(Operation):
     """[*B, size] sums of weight * a * b over numbers a and b that lie in vectors."""
 
     sources: tuple[int, ...]
@@ -78,7 +99,7 @@ class Sums:
     targets: Tensor | None  # None: one term each, in order
     size: int
 
-    def __call__(self, slots: Slots, setting: Setting) -> Tensor:
+    def __call__(self, slots: Slots, setting: Setting | None = None) -> Tensor:
         numbers = joined([slots[source] for source in self.sources], -1)
         terms = numbers.index_select(-1, self.left)
         if self.right is not None:
@@ -110,7 +131,7 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Columns:
+class Columns(Operation):
     """[*B, size, n] M X + b + products of columns: what every token of a segment makes of its own, with numbers that all of them share."""
 
     segment: str
@@ -174,7 +195,7 @@ class Products:
 
 
 @dataclass(frozen=True)
-class Moments:
+class Moments(Operation):
     """[*B, a b] sums over the tokens of a segment of x y, for a columns x and b columns y."""
 
     segment: str
@@ -193,7 +214,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Totals:
+class Totals(Operation):
     """[*B, m] sums over the tokens of a segment."""
 
     columns: Gathered
@@ -210,7 +231,7 @@ class Totals:
 
 
 @dataclass(frozen=True)
-class Quotients:
+class Quotients(Operation):
     """[*B, m, n] columns over columns."""
 
     segment: str
@@ -230,7 +251,7 @@ class Quotients:
 
 
 @dataclass(frozen=True)
-class Ratios:
+class Ratios(Operation):
     """[*B, m] numbers over numbers, both from one vector [above, below]."""
 
     terms: Sums
@@ -248,7 +269,7 @@ class Ratios:
 
 
 @dataclass(frozen=True)
-class Shares:
+class Shares(Operation):
     """[*B, n or 1, all tokens of the sources] softmax weights; one row where all tokens of the reading segment score alike."""
 
     segment: str | None
@@ -277,7 +298,7 @@ class Shares:
 
 
 @dataclass(frozen=True)
-class Averages:
+class Averages(Operation):
     """Weighted means of columns over all tokens of the sources: [*B, m, n], or [*B, m] where all readers weigh alike."""
 
     segment: str | None
@@ -299,7 +320,7 @@ class Averages:
 
 
 @dataclass(frozen=True)
-class Past:
+class Past(Operation):
     """[*B, d, n] sum over earlier tokens j of (q_i . k_j) v_j."""
 
     segment: str
@@ -323,7 +344,7 @@ class Past:
 
 
 @dataclass(frozen=True)
-class WholeBlock:
+class WholeBlock(Operation):
     """A block as it stands, on all channels of all tokens; what it may have changed goes back to the segments."""
 
     index: int

@@ -4,7 +4,7 @@ Columns that read the same columns are made by one matrix product; numbers of a 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -17,6 +17,7 @@ from metarep_lib.fast.operations import (
     Columns,
     Gathered,
     Moments,
+    Operation,
     Past,
     Placed,
     Products,
@@ -46,15 +47,15 @@ class Packer:
     home: dict[int, tuple[int, int]] = field(default_factory=lambda: {ONE: (0, 0)})
     lengths: list[int] = field(default_factory=lambda: [1])  # how many values a slot holds
     vectors: set[int] = field(default_factory=lambda: {0})
-    operations: list[tuple[object, tuple[int, ...]]] = field(default_factory=list)
+    operations: list[tuple[Operation, tuple[int, ...]]] = field(default_factory=list)
     shares: dict[object, int] = field(default_factory=dict)
     matrices: dict[object, int] = field(default_factory=dict)
 
-    def slot(self, values: Sequence[int], segment: str | None) -> int:
-        """A new slot in which these values lie in order."""
+    def slot(self, values: Sequence[int | None], segment: str | None) -> int:
+        """A new slot in which these values lie in order; None holds a place that nobody reads."""
         slot = len(self.lengths)
         self.lengths.append(len(values))
-        self.home.update({value: (slot, i) for i, value in enumerate(values)})
+        self.home.update({value: (slot, i) for i, value in enumerate(values) if value is not None})
         if segment is None:
             self.vectors.add(slot)
         return slot
@@ -70,10 +71,10 @@ class Packer:
             if left:
                 getattr(self, "_" + kind.replace(" ", "_"))(left, segment or None)
 
-    def _do(self, operation: object, values: Sequence[int], segment: str | None) -> None:
+    def _do(self, operation: Operation, values: Sequence[int], segment: str | None) -> None:
         self.operations.append((operation, (self.slot(values, segment),)))
 
-    def _made_of(self, value: int):
+    def _made_of(self, value: int) -> Hashable:
         return self.values.table[value].made_of
 
     def _is_column(self, value: int) -> bool:
@@ -173,7 +174,7 @@ class Packer:
     def _known(self, terms: list[Term], rows: int, width: int) -> Taken | Tensor | None:
         size = rows * width
         if all(a == b == ONE for _, a, b, _ in terms):
-            return self._sums(terms, size)([self.like.new_ones(1)], None).unflatten(-1, (rows, width))
+            return self._sums(terms, size)([self.like.new_ones(1)]).unflatten(-1, (rows, width))
         homes = [self.home[b] for _, _, b, _ in terms]
         slot, first = homes[0]
         in_order = homes == [(slot, first + i) for i in range(size)]

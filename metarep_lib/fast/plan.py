@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metarep_lib.fast.blocks import Held
 from metarep_lib.fast.expressions import ONE
-from metarep_lib.fast.operations import Placed, Setting, Slots, WholeBlock
+from metarep_lib.fast.operations import Operation, Placed, Setting, Slots, WholeBlock
 from metarep_lib.fast.packing import Packer
 from metarep_lib.fast.reading import Reading, columns_of
 from metarep_lib.fast.values import Values, frozen
@@ -34,7 +34,7 @@ class Plan:
     reading: Reading
     numbers: tuple[tuple[str, int], ...]
     columns: tuple[tuple[str, tuple[int, ...]], ...]
-    operations: tuple[tuple[object, tuple[int, ...]], ...]
+    operations: tuple[tuple[Operation, tuple[int, ...]], ...]
     last_use: Mapping[int, tuple[int, ...]]
     states: tuple[Mapping[str, Placed], ...]
 
@@ -60,7 +60,8 @@ class Plan:
         whole = None if self.is_views else reading.layout.question(prompt, reading.inputs)
         counts = reading.counts(small if whole is None else whole, prompt)
         places = {s: part.start for s, part in reading.slices(small).items()}
-        tokens = small.tokens
+        answers_supports = whole is not None and small.has_passes and not whole.has_passes
+        tokens = small.tokens[..., 0, :, :] if answers_supports else small.tokens
         slots: Slots = [like.new_ones(1)]
         slots.append(torch.stack([tokens[..., places[s], c] for s, c in self.numbers], -1) if self.numbers else like.new_ones(0))
         slots.append(like.new_tensor([counts[s] for s in reading.segments]))

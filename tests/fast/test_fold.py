@@ -35,12 +35,6 @@ N_SAMPLED = 6  # mutants of every network
 names = pytest.mark.parametrize("name", NETWORKS)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def without_checks_of_annotations():
-    with unchecked():
-        yield
-
-
 @cache
 def built(name):
     return assemble(NETWORKS[name].program)
@@ -57,8 +51,8 @@ def test_a_network_and_a_sample_of_its_mutants_fold_to_what_they_are(name):
     prompt, weights, config = prompt_and_moved(network), network.transformer.state_dict(), network.transformer.config
     everybody = list(mutants(network))
     wrong = [mutant.of(weights, config) for mutant in random.Random(name).sample(everybody, N_SAMPLED)]
-    for tried in ((weights, config), *wrong):
-        assert largest_share(network, *tried, prompt) < 1
+    with unchecked():
+        assert max(largest_share(network, *tried, prompt) for tried in ((weights, config), *wrong)) < 1
 
 
 def test_a_wrong_weight_would_be_seen():
