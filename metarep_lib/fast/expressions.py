@@ -4,8 +4,6 @@ An expression is a table {(a, b): weight} for sum weight * a * b. Values are num
 is the constant one: (ONE, ONE) is a constant, (ONE, a) a linear term. No term has weight zero, so that what cancels is gone: x - x is {}.
 """
 
-from collections.abc import Iterable
-
 ONE = 0
 Expression = dict[tuple[int, int], float]
 Entries = list[tuple[int, float]]  # of a column or row of a matrix: where it is not zero, and what stands there
@@ -32,7 +30,10 @@ def read(entries: Entries, held: dict[int, Expression]) -> Expression:
     found: Expression = {}
     for channel, weight in entries:
         if channel in held:
-            added(found, held[channel], weight)
+            if not found:
+                found = {term: weight * value for term, value in held[channel].items()}
+            else:
+                added(found, held[channel], weight)
     return found
 
 
@@ -42,15 +43,12 @@ def multiplied(left: Expression, right: Expression) -> Expression:
     >>> multiplied({(0, 3): 2.0, (0, 0): 1.0}, {(0, 2): 5.0})
     {(2, 3): 10.0, (0, 2): 5.0}
     """
+    if len(left) == len(right) == 1:  # nothing can meet
+        (((_, a), weight),), (((_, b), other),) = left.items(), right.items()
+        return {(a, b) if a < b else (b, a): weight * other}
     found: Expression = {}
     for (_, a), weight in left.items():
         for (_, b), other in right.items():
-            added(found, {(min(a, b), max(a, b)): weight * other})
+            added(found, {(a, b) if a < b else (b, a): weight * other})
     return found
 
-
-def summed(terms: Iterable[tuple[Expression, float]]) -> Expression:
-    found: Expression = {}
-    for expression, weight in terms:
-        added(found, expression, weight)
-    return found

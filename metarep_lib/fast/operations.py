@@ -56,7 +56,9 @@ def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
     """
     if len(parts) == 1:
         return parts[0]
-    shapes = [torch.Size((*part.shape[:dim], 1, *part.shape[part.ndim + dim + 1 :])) for part in parts]
+    shapes = [(*part.shape[:dim], 1, *part.shape[part.ndim + dim + 1 :]) for part in parts]
+    if all(shape == shapes[0] for shape in shapes):
+        return torch.cat(parts, dim)  # `broadcast_shapes` takes longer than all the rest
     common = torch.broadcast_shapes(*shapes)
     wide = [part.expand(*common[:dim], part.shape[dim], *common[len(common) + dim + 1 :]) for part in parts]
     return torch.cat(wide, dim)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from factories import random_prompt, unchecked
-from folding import folded, largest_share, prompt_and_moved
+from folding import dense_and_moved, folded, largest_share, off, some_prompt
 from metarep_lib import (
     Prompt,
     assemble,
@@ -48,22 +48,22 @@ def relative(ours, theirs) -> float:
 @pytest.mark.filterwarnings("ignore")  # a mutant may divide by nothing
 def test_a_network_and_a_sample_of_its_mutants_fold_to_what_they_are(name):
     network = built(name)
-    prompt, weights, config = prompt_and_moved(network), network.transformer.state_dict(), network.transformer.config
+    prompt, weights, config = some_prompt(network), network.transformer.state_dict(), network.transformer.config
     everybody = list(mutants(network))
     wrong = [mutant.of(weights, config) for mutant in random.Random(name).sample(everybody, N_SAMPLED)]
     with unchecked():
         assert max(largest_share(network, *tried, prompt) for tried in ((weights, config), *wrong)) < 1
 
 
-def test_a_wrong_weight_would_be_seen():
-    """Folded with another network's weights: what the harness is there to refuse."""
+def test_a_wrong_term_would_be_seen():
+    """Folded from other weights than the dense network runs on: what the harness is there to refuse."""
     network = built("two blocks")
-    prompt, config = prompt_and_moved(network), network.transformer.config
-    weights = network.transformer.state_dict()
-    trace = folded(network, weights | {"W_E": 1.001 * weights["W_E"]}, config).trace(replace(prompt, phi=prompt.phi[0], y=prompt.y[0], phi_query=prompt.phi_query[0]))
-    from folding import off
-
-    assert off(trace.stream("support"), network.trace(prompt).stream("support")) > 1e3
+    prompt, config, weights = some_prompt(network), network.transformer.config, network.transformer.state_dict()
+    question = network.question(prompt)
+    right = question.at(dense_and_moved(weights, config, question), "support")
+    assert off(folded(network, weights, config).trace(prompt).stream("support"), right) < 1
+    wrong = folded(network, weights | {"W_E": 1.001 * weights["W_E"]}, config)
+    assert off(wrong.trace(prompt).stream("support"), right) > 1e3
 
 
 @pytest.mark.parametrize("program", [gradient_descent(2, 3, 0.25), narrow_gradient_descent(2, 3, 0.25), newton_schulz(2, 2, 0.25)], ids=str)
