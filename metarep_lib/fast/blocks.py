@@ -26,7 +26,9 @@ from metarep_lib.fast.sparse_weights import SparseBlock, SparseHead, written_cha
 from metarep_lib.fast.values import Values, frozen
 from metarep_lib.network.transformer import AttentionConfig
 
-Held = dict[str, dict[int, Expression]]  # segment -> channel -> what it holds; what is missing is zero
+Held = dict[
+    str, dict[int, Expression]
+]  # segment -> channel -> what it holds; what is missing is zero
 CONSTANT_ONE: Expression = {(ONE, ONE): 1.0}
 
 
@@ -44,8 +46,12 @@ class Follower:
         return self._units(block, self._attention(block, held))
 
     def _knows_readers(self, block: SparseBlock) -> bool:
-        hidden_well = all(self.reading.positions(g.hidden_keys) is not None for g, _ in block.groups)
-        return hidden_well and not (self.reading.past and any(g.kind == "softmax" for g, _ in block.groups))
+        hidden_well = all(
+            self.reading.positions(g.hidden_keys) is not None for g, _ in block.groups
+        )
+        return hidden_well and not (
+            self.reading.past and any(g.kind == "softmax" for g, _ in block.groups)
+        )
 
     def _as_it_stands(self, index: int, block: SparseBlock, held: Held) -> Held:
         self.values.next_half()
@@ -77,7 +83,9 @@ class Follower:
             for channel, weight in out:
                 added(changed.setdefault(channel, {}), what, weight)
 
-    def _with(self, channels: dict[int, Expression], changed: dict[int, Expression], s: str) -> dict[int, Expression]:
+    def _with(
+        self, channels: dict[int, Expression], changed: dict[int, Expression], s: str
+    ) -> dict[int, Expression]:
         """The residual connection: what was there and what was written, each held as one value."""
         found = dict(channels)
         for channel, what in changed.items():
@@ -95,7 +103,13 @@ class Follower:
                 self._head(config, head, held, changed)
         return {s: self._with(held[s], changed[s], s) for s in held}
 
-    def _head(self, config: AttentionConfig, head: SparseHead, held: Held, changed: dict[str, dict[int, Expression]]) -> None:
+    def _head(
+        self,
+        config: AttentionConfig,
+        head: SparseHead,
+        held: Held,
+        changed: dict[str, dict[int, Expression]],
+    ) -> None:
         sources = self._sources(config)
         if config.kind == "softmax":
             self._softmax(config, head, sources, held, changed)
@@ -115,12 +129,16 @@ class Follower:
         hidden = self.reading.positions(config.hidden_keys)
         return [s for s in self.reading.read_by_all if s not in hidden]
 
-    def _memory(self, head: SparseHead, sources: Iterable[str], held: Held, is_normalised: bool) -> list[list[Expression]]:
+    def _memory(
+        self, head: SparseHead, sources: Iterable[str], held: Held, is_normalised: bool
+    ) -> list[list[Expression]]:
         """[e][d] sum over tokens read by all of k_e v_d, the last d being one for all tokens in a normalised head."""
         n_values = len(head.value) + is_normalised
         memory: list[list[Expression]] = [[{} for _ in range(n_values)] for _ in head.score]
         for s in sources:
-            values = [read(value, held[s]) for value, _ in head.value] + [CONSTANT_ONE] * is_normalised
+            values = [read(value, held[s]) for value, _ in head.value] + [
+                CONSTANT_ONE
+            ] * is_normalised
             for e, (_, key) in enumerate(head.score):
                 weight = read(key, held[s])
                 for d, value in enumerate(values if weight else []):
@@ -135,7 +153,9 @@ class Follower:
             if len(full) == 2:
                 term = ONE, self.values.add("moment", None, (s, a, b), (a, b))
             elif full:
-                term = self._pair(a if b in full else b, self.values.add("total", None, (s, full[0]), full))
+                term = self._pair(
+                    a if b in full else b, self.values.add("total", None, (s, full[0]), full)
+                )
             elif s in self.reading.single:
                 term = a, b
             else:
@@ -147,20 +167,36 @@ class Follower:
     def _pair(self, a: int, b: int) -> tuple[int, int]:
         return min(a, b), max(a, b)
 
-    def _read_memory(self, queries: list[Expression], memory: list[list[Expression]], n: int) -> list[Expression]:
+    def _read_memory(
+        self, queries: list[Expression], memory: list[list[Expression]], n: int
+    ) -> list[Expression]:
         found: list[Expression] = [{} for _ in range(n)]
         for query, row in zip(queries, memory):
             for d, what in enumerate(row if query else []):
                 added(found[d], multiplied(query, what))
         return found
 
-    def _read_past(self, config: AttentionConfig, head: SparseHead, s: str, channels: dict[int, Expression], queries: list[Expression], found: list[Expression]) -> None:
+    def _read_past(
+        self,
+        config: AttentionConfig,
+        head: SparseHead,
+        s: str,
+        channels: dict[int, Expression],
+        queries: list[Expression],
+        found: list[Expression],
+    ) -> None:
         """Under a causal mask: what the tokens before a token add."""
         if s != self.reading.past:
             return
         keys = [read(key, channels) for _, key in head.score]
-        values = [read(value, channels) for value, _ in head.value] + [CONSTANT_ONE] * (config.kind == "normalised")
-        score = tuple((frozen(self.values.hold(q)), frozen(self.values.hold(k))) for q, k in zip(queries, keys) if q and k)
+        values = [read(value, channels) for value, _ in head.value] + [CONSTANT_ONE] * (
+            config.kind == "normalised"
+        )
+        score = tuple(
+            (frozen(self.values.hold(q)), frozen(self.values.hold(k)))
+            for q, k in zip(queries, keys)
+            if q and k
+        )
         alive = [d for d, value in enumerate(values) if value]
         of = tuple(frozen(self.values.hold(values[d])) for d in alive)
         if not score or not of:
@@ -176,16 +212,32 @@ class Follower:
         held = [frozen(self.values.hold(what, segment)) for what in found]
         pairs = [(above, held[-1]) for above in held[:-1]]
         of = [(above[0], below[0]) for above, below in pairs]
-        return [{(ONE, self.values.add("quotient", segment, *made)): 1.0} for made in zip(pairs, of)]
+        return [
+            {(ONE, self.values.add("quotient", segment, *made)): 1.0} for made in zip(pairs, of)
+        ]
 
-    def _softmax(self, config: AttentionConfig, head: SparseHead, sources: list[str], held: Held, changed: dict[str, dict[int, Expression]]) -> None:
+    def _softmax(
+        self,
+        config: AttentionConfig,
+        head: SparseHead,
+        sources: list[str],
+        held: Held,
+        changed: dict[str, dict[int, Expression]],
+    ) -> None:
         if not sources:
             return
-        keys = [tuple(frozen(self.values.hold(read(key, held[s]))) for s in sources) for _, key in head.score]
-        values = [[self.values.hold(read(value, held[s])) for s in sources] for value, _ in head.value]
+        keys = [
+            tuple(frozen(self.values.hold(read(key, held[s]))) for s in sources)
+            for _, key in head.score
+        ]
+        values = [
+            [self.values.hold(read(value, held[s])) for s in sources] for value, _ in head.value
+        ]
         for s, channels in held.items():
             queries = [frozen(self.values.hold(read(query, channels))) for query, _ in head.score]
-            score = tuple((q, k) for q, k in zip(queries, keys) if q[1] and any(weight for _, weight in k))
+            score = tuple(
+                (q, k) for q, k in zip(queries, keys) if q[1] and any(weight for _, weight in k)
+            )
             is_full = any(self.values.table[value].segment is not None for (value, _), _ in score)
             for what, (_, out) in zip(values, head.value):
                 if any(what):

@@ -6,7 +6,9 @@ is the constant one: (ONE, ONE) is a constant, (ONE, a) a linear term. No term h
 
 ONE = 0
 Expression = dict[tuple[int, int], float]
-Entries = list[tuple[int, float]]  # of a column or row of a matrix: where it is not zero, and what stands there
+Entries = list[
+    tuple[int, float]
+]  # of a column or row of a matrix: where it is not zero, and what stands there
 
 
 def added(into: Expression, what: Expression, weight: float = 1.0) -> None:
@@ -51,4 +53,3 @@ def multiplied(left: Expression, right: Expression) -> Expression:
         for (_, b), other in right.items():
             added(found, {(a, b) if a < b else (b, a): weight * other})
     return found
-

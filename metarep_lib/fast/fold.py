@@ -123,7 +123,10 @@ class FoldedNetwork(Network):
     def followed(self) -> tuple[Values, list[Held]]:
         """All values of a pass, and what every channel holds after the embedding and after every block."""
         values = Values()
-        follower, held = Follower(self.reading, values), embedded(self.reading, values, self.weights["W_E"])
+        follower, held = (
+            Follower(self.reading, values),
+            embedded(self.reading, values, self.weights["W_E"]),
+        )
         states = [held]
         for index in self.config.schedule:
             held = follower.block(index, self.blocks[index], held)
@@ -132,7 +135,9 @@ class FoldedNetwork(Network):
 
     def plan(self, states: Sequence[Held]) -> Plan:
         n_weights = [block.n_weights for block in self.blocks]
-        return planned(self.reading, self.followed[0], states, self.weights["W_E"], self.d_model, n_weights)
+        return planned(
+            self.reading, self.followed[0], states, self.weights["W_E"], self.d_model, n_weights
+        )
 
     @cached_property
     def answering(self) -> Plan:
@@ -162,10 +167,16 @@ class FoldedNetwork(Network):
         """
         self.dense.check(prompt)
         run = Pass(prompt, self.d_model, self.answering, *self.answering.run(prompt, self._block))
-        return drop_single_channel(self.head(run.stream("query", 0))[..., self.outputs["prediction"]])
+        return drop_single_channel(
+            self.head(run.stream("query", 0))[..., self.outputs["prediction"]]
+        )
 
     def trace(
-        self, prompt: Prompt, *, groups: Sequence[str] = ("support", "query"), tap: Tap | None = None
+        self,
+        prompt: Prompt,
+        *,
+        groups: Sequence[str] = ("support", "query"),
+        tap: Tap | None = None,
     ) -> Trace:
         """One pass. What it keeps is folded, O(k p) and a few numbers a token for every block; a stream is made when it is asked for.
 
@@ -180,8 +191,12 @@ class FoldedNetwork(Network):
         self.dense.check(prompt)
         run = Pass(prompt, self.d_model, self.keeping, *self.keeping.run(prompt, self._block))
         check_groups(self.name, run.setting.question, groups)
-        answers = torch.stack([self.head(run.stream("query", layer)) for layer in range(self.n_layers + 1)])
-        return Trace(Streams(run, tuple(groups)), answers, self.channels, self.step_ends, self.outputs)
+        answers = torch.stack(
+            [self.head(run.stream("query", layer)) for layer in range(self.n_layers + 1)]
+        )
+        return Trace(
+            Streams(run, tuple(groups)), answers, self.channels, self.step_ends, self.outputs
+        )
 
     def multiplications(self, prompt: Prompt) -> int:
         """How many numbers `predict` multiplies, divides or exponentiates for one prompt of these sizes."""
@@ -226,7 +241,11 @@ class Pass:
     @property
     def n_bytes(self) -> int:
         """What it keeps; views of one tensor count once."""
-        storages = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in self.slots if x is not None}
+        storages = {
+            x.untyped_storage().data_ptr(): x.untyped_storage().nbytes()
+            for x in self.slots
+            if x is not None
+        }
         return sum(storages.values())
 
 
@@ -240,7 +259,9 @@ class Streams(Mapping):
     def __getitem__(self, group: str) -> Tensor:
         if group not in self.kept:
             raise KeyError(group)
-        return torch.stack([self.run.stream(group, layer) for layer in range(len(self.run.plan.states))])
+        return torch.stack(
+            [self.run.stream(group, layer) for layer in range(len(self.run.plan.states))]
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.kept)

@@ -60,7 +60,10 @@ def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
     if all(shape == shapes[0] for shape in shapes):
         return torch.cat(parts, dim)  # `broadcast_shapes` takes longer than all the rest
     common = torch.broadcast_shapes(*shapes)
-    wide = [part.expand(*common[:dim], part.shape[dim], *common[len(common) + dim + 1 :]) for part in parts]
+    wide = [
+        part.expand(*common[:dim], part.shape[dim], *common[len(common) + dim + 1 :])
+        for part in parts
+    ]
     return torch.cat(wide, dim)
 
 
@@ -74,7 +77,11 @@ class Gathered:
     def __call__(self, slots: Slots, n: int | None = None) -> Tensor:
         parts = []
         for slot, first, stop, is_vector in self.runs:
-            part = slots[slot][..., first:stop].unsqueeze(-1) if is_vector else slots[slot][..., first:stop, :]
+            part = (
+                slots[slot][..., first:stop].unsqueeze(-1)
+                if is_vector
+                else slots[slot][..., first:stop, :]
+            )
             parts.append(part)
         if n is not None:
             parts = [part.expand(*part.shape[:-1], n) for part in parts]
@@ -165,7 +172,9 @@ class Columns(Operation):
 
     def multiplications(self, counts: Mapping[str, int]) -> int:
         a_token = self.size * sum(columns.size for _, columns in self.terms)
-        return counts[self.segment] * (a_token + (self.products.n_multiplications if self.products else 0))
+        return counts[self.segment] * (
+            a_token + (self.products.n_multiplications if self.products else 0)
+        )
 
 
 @dataclass(frozen=True)
@@ -308,7 +317,9 @@ class Averages(Operation):
     columns: tuple[tuple[str, Gathered], ...]  # of every source
 
     def __call__(self, slots: Slots, setting: Setting) -> Tensor:
-        values = joined([column(slots, setting.counts[source]) for source, column in self.columns], -1)
+        values = joined(
+            [column(slots, setting.counts[source]) for source, column in self.columns], -1
+        )
         found = values @ slots[self.shares].mT
         return found.squeeze(-1) if self.segment is None else found
 
@@ -318,7 +329,9 @@ class Averages(Operation):
 
     def multiplications(self, counts: Mapping[str, int]) -> int:
         n_keys = sum(counts[source] for source, _ in self.columns)
-        return n_keys * self.columns[0][1].size * (1 if self.segment is None else counts[self.segment])
+        return (
+            n_keys * self.columns[0][1].size * (1 if self.segment is None else counts[self.segment])
+        )
 
 
 @dataclass(frozen=True)

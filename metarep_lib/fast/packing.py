@@ -84,7 +84,11 @@ class Packer:
 
     def _sum_of_products(self, made: list[int], segment: str | None) -> None:
         if segment is None:
-            terms = [(i, a, b, weight) for i, value in enumerate(made) for (a, b), weight in self._made_of(value)]
+            terms = [
+                (i, a, b, weight)
+                for i, value in enumerate(made)
+                for (a, b), weight in self._made_of(value)
+            ]
             self._do(self._sums(terms, len(made)), made, None)
             return
         for together in self._packs(made):
@@ -95,7 +99,9 @@ class Packer:
         has_products = any(a != ONE for _, a, _, _ in terms)
         used = {self.home[x][0] for _, a, b, _ in terms for x in ((a, b) if has_products else (b,))}
         sources = sorted(used)
-        starts = dict(zip(sources, torch.tensor([0, *(self.lengths[s] for s in sources)]).cumsum(0).tolist()))
+        starts = dict(
+            zip(sources, torch.tensor([0, *(self.lengths[s] for s in sources)]).cumsum(0).tolist())
+        )
 
         def place(value: int) -> int:
             slot, index = self.home[value]
@@ -139,7 +145,9 @@ class Packer:
         products = self._products(multiplied, len(made)) if multiplied else None
         return Columns(segment, len(made), tuple(zip(matrices, pieces)), constants, products)
 
-    def _pieces(self, linear: list[Term], size: int) -> tuple[list[Gathered], list[tuple[int, list[Term]]]]:
+    def _pieces(
+        self, linear: list[Term], size: int
+    ) -> tuple[list[Gathered], list[tuple[int, list[Term]]]]:
         """The columns that are read, slot by slot, each as a view from the first to the last; and the matrices that read them, as
         (number of columns, terms). The constants are one matrix more, behind the others."""
         homes: dict[int, list[tuple[int, int, int, float]]] = defaultdict(list)
@@ -154,7 +162,10 @@ class Packer:
         for slot, of in sorted(homes.items()):
             first, stop = min(row for _, row, _, _ in of), max(row for _, row, _, _ in of) + 1
             pieces.append(Gathered(((slot, first, stop, False),), None))
-            terms = [(i * (stop - first) + row - first, ONE, number, weight) for i, row, number, weight in of]
+            terms = [
+                (i * (stop - first) + row - first, ONE, number, weight)
+                for i, row, number, weight in of
+            ]
             matrices.append((stop - first, terms))
         return pieces, matrices + ([(1, constants)] if constants else [])
 
@@ -169,7 +180,10 @@ class Packer:
                 known = Taken(-1, start, start := start + size * width)
             found.append(known)
         slot = self._numbers_made(left, start) if left else -1
-        return [Taken(slot, x.first, x.stop) if isinstance(x, Taken) and x.slot < 0 else x for x in found]
+        return [
+            Taken(slot, x.first, x.stop) if isinstance(x, Taken) and x.slot < 0 else x
+            for x in found
+        ]
 
     def _known(self, terms: list[Term], rows: int, width: int) -> Taken | Tensor | None:
         size = rows * width
@@ -207,15 +221,22 @@ class Packer:
         pairs = defaultdict(list)
         for value in made:
             segment, a, b = self._made_of(value)
-            pairs[segment, self.home[a][0], self.home[b][0]].append((value, self.home[a][1], self.home[b][1]))
+            pairs[segment, self.home[a][0], self.home[b][0]].append(
+                (value, self.home[a][1], self.home[b][1])
+            )
         for (segment, left, right), of in sorted(pairs.items()):
             rows, columns = ({pair[side] for pair in of} for side in (1, 2))
-            grid = list(product(range(min(rows), max(rows) + 1), range(min(columns), max(columns) + 1)))
+            grid = list(
+                product(range(min(rows), max(rows) + 1), range(min(columns), max(columns) + 1))
+            )
             slot = self.slot([], None)
             self.lengths[slot] = len(grid)
             where = {pair: i for i, pair in enumerate(grid)}
             self.home.update({value: (slot, where[a, b]) for value, a, b in of})
-            views = (Gathered(((at, min(x), max(x) + 1, False),), None) for at, x in ((left, rows), (right, columns)))
+            views = (
+                Gathered(((at, min(x), max(x) + 1, False),), None)
+                for at, x in ((left, rows), (right, columns))
+            )
             self.operations.append((Moments(segment, *views), (slot,)))
 
     def _total(self, made: list[int], _: None) -> None:
@@ -223,7 +244,9 @@ class Packer:
         for value in made:
             by_segment[self._made_of(value)[0]].append(value)
         for of in by_segment.values():
-            self._do(Totals(self._gathered([(self._made_of(value)[1], 1.0) for value in of])), of, None)
+            self._do(
+                Totals(self._gathered([(self._made_of(value)[1], 1.0) for value in of])), of, None
+            )
 
     # heads
 
@@ -233,7 +256,9 @@ class Packer:
             terms = [(i, ONE, value, weight) for i, (value, weight) in enumerate(above + below)]
             self._do(Ratios(self._sums(terms, len(terms))), made, None)
         else:
-            self._do(Quotients(segment, self._gathered(above), self._gathered(below)), made, segment)
+            self._do(
+                Quotients(segment, self._gathered(above), self._gathered(below)), made, segment
+            )
 
     def _average(self, made: list[int], segment: str | None) -> None:
         together = defaultdict(list)
@@ -245,12 +270,26 @@ class Packer:
                 self.shares[key] = self.slot([], segment)
                 self.operations.append((self._shares(*key), (self.shares[key],)))
             sources = key[1]
-            columns = tuple((s, self._gathered([held[i] for _, held in of])) for i, s in enumerate(sources))
-            self._do(Averages(segment, self.shares[key], columns), [value for value, _ in of], segment)
+            columns = tuple(
+                (s, self._gathered([held[i] for _, held in of])) for i, s in enumerate(sources)
+            )
+            self._do(
+                Averages(segment, self.shares[key], columns), [value for value, _ in of], segment
+            )
 
-    def _shares(self, segment: str | None, sources: tuple[str, ...], scale: float, score: tuple) -> Shares:
-        keys = [(s, self._gathered([key[i] for _, key in score]) if score else None) for i, s in enumerate(sources)]
-        return Shares(segment, self._gathered([query for query, _ in score]) if score else None, tuple(keys), scale)
+    def _shares(
+        self, segment: str | None, sources: tuple[str, ...], scale: float, score: tuple
+    ) -> Shares:
+        keys = [
+            (s, self._gathered([key[i] for _, key in score]) if score else None)
+            for i, s in enumerate(sources)
+        ]
+        return Shares(
+            segment,
+            self._gathered([query for query, _ in score]) if score else None,
+            tuple(keys),
+            scale,
+        )
 
     def _past(self, made: list[int], segment: str) -> None:
         together = defaultdict(list)
@@ -258,7 +297,11 @@ class Packer:
             together[self._made_of(value)].append(value)
         for (score, columns), of in together.items():
             parts = [self.values.table[value].part for value in of]
-            sides = [query for query, _ in score], [key for _, key in score], [columns[part] for part in parts]
+            sides = (
+                [query for query, _ in score],
+                [key for _, key in score],
+                [columns[part] for part in parts],
+            )
             self._do(Past(segment, *map(self._gathered, sides)), of, segment)
 
     def _block(self, made: list[int], segment: str) -> None:
@@ -270,9 +313,14 @@ class Packer:
         placed = tuple((s, self.placed(*held)) for s, held in streams.items())
         slots = []
         for s in streams:
-            whose = [self.values.known.get(("block", s, self._made_of(made[0]), i)) for i in range(len(channels))]
+            whose = [
+                self.values.known.get(("block", s, self._made_of(made[0]), i))
+                for i in range(len(channels))
+            ]
             slots.append(self.slot(whose, s))
-        self.operations.append((WholeBlock(index, channels, placed, self.n_weights[index]), tuple(slots)))
+        self.operations.append(
+            (WholeBlock(index, channels, placed, self.n_weights[index]), tuple(slots))
+        )
 
     def placed(self, channels: Sequence[int], held: Sequence[Weighed]) -> Placed:
         return Placed(self.d_model, tuple(channels), self._gathered(list(held)) if held else None)

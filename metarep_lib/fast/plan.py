@@ -42,7 +42,9 @@ class Plan:
         """Of one prompt whose segments have so many tokens."""
         return sum(operation.multiplications(counts) for operation, _ in self.operations)
 
-    def run(self, prompt: Prompt, block: Callable[[int, Tensor, Mask], Tensor]) -> tuple[Slots, Setting]:
+    def run(
+        self, prompt: Prompt, block: Callable[[int, Tensor, Mask], Tensor]
+    ) -> tuple[Slots, Setting]:
         """All slots that are needed at the end, and the setting they were made in."""
         slots, setting = self.begin(prompt, block)
         for i, (operation, targets) in enumerate(self.operations):
@@ -53,7 +55,9 @@ class Plan:
                 slots[slot] = None
         return slots, setting
 
-    def begin(self, prompt: Prompt, block: Callable[[int, Tensor, Mask], Tensor]) -> tuple[Slots, Setting]:
+    def begin(
+        self, prompt: Prompt, block: Callable[[int, Tensor, Mask], Tensor]
+    ) -> tuple[Slots, Setting]:
         """The inputs in their slots: views of the prompt where they can be."""
         reading, like = self.reading, prompt.phi
         small = self.reading.layout.question(stand_in(prompt), reading.inputs)
@@ -63,9 +67,16 @@ class Plan:
         answers_supports = whole is not None and small.has_passes and not whole.has_passes
         tokens = small.tokens[..., 0, :, :] if answers_supports else small.tokens
         slots: Slots = [like.new_ones(1)]
-        slots.append(torch.stack([tokens[..., places[s], c] for s, c in self.numbers], -1) if self.numbers else like.new_ones(0))
+        slots.append(
+            torch.stack([tokens[..., places[s], c] for s, c in self.numbers], -1)
+            if self.numbers
+            else like.new_ones(0)
+        )
         slots.append(like.new_tensor([counts[s] for s in reading.segments]))
-        slots += [self.column(prompt, whole, name)[..., list_or_slice(chosen), :] for name, chosen in self.columns]
+        slots += [
+            self.column(prompt, whole, name)[..., list_or_slice(chosen), :]
+            for name, chosen in self.columns
+        ]
         slots += [None] * sum(len(targets) for _, targets in self.operations)
         question = small if whole is None else whole
         return slots, Setting(counts, question, lambda index, x: block(index, x, question.mask))
@@ -75,7 +86,9 @@ class Plan:
         """Whether no token has to be made: all columns are the prompt's own, and no block is run as it stands."""
         if any(isinstance(operation, WholeBlock) for operation, _ in self.operations):
             return False
-        return self.reading.is_prefix and all(name not in self.reading.segments for name, _ in self.columns)
+        return self.reading.is_prefix and all(
+            name not in self.reading.segments for name, _ in self.columns
+        )
 
     def column(self, prompt: Prompt, whole: Question | None, name: str) -> Tensor:
         if name in self.reading.segments:
@@ -93,25 +106,48 @@ def list_or_slice(chosen: tuple[int, ...]) -> slice | list[int]:
 def stand_in(prompt: Prompt) -> Prompt:
     """One support and one query that hold nothing: for what does not depend on them."""
     phi = prompt.phi.new_zeros(1, prompt.n_features)
-    y = prompt.y.new_zeros(1) if prompt.y.ndim < prompt.phi.ndim else prompt.y.new_zeros(1, prompt.n_outputs)
+    y = (
+        prompt.y.new_zeros(1)
+        if prompt.y.ndim < prompt.phi.ndim
+        else prompt.y.new_zeros(1, prompt.n_outputs)
+    )
     return Prompt(phi, y, phi, prompt.ridge)
 
 
 def planned(
-    reading: Reading, values: Values, states: Sequence[Held], like: Tensor, d_model: int, n_weights: Sequence[int]
+    reading: Reading,
+    values: Values,
+    states: Sequence[Held],
+    like: Tensor,
+    d_model: int,
+    n_weights: Sequence[int],
 ) -> Plan:
     """The plan that ends with these states at hand, and makes nothing else."""
-    wanted = {frozen(what)[0] for held in states for channels in held.values() for what in channels.values()}
+    wanted = {
+        frozen(what)[0]
+        for held in states
+        for channels in held.values()
+        for what in channels.values()
+    }
     needed = values.needed(wanted | {ONE})
     packer = Packer(values, like, d_model, reading.segments, n_weights)
     numbers, columns = place_inputs(packer, needed, reading)
     packer.pack(needed)
     placed = []
     for held in states:
-        placed.append({s: packer.placed(list(held.get(s, {})), [frozen(x) for x in held.get(s, {}).values()]) for s in reading.segments})
+        placed.append(
+            {
+                s: packer.placed(
+                    list(held.get(s, {})), [frozen(x) for x in held.get(s, {}).values()]
+                )
+                for s in reading.segments
+            }
+        )
     kept = set().union({0}, *(place.slots for state in placed for place in state.values()))
     last_use = defaultdict(list)
-    last = {slot: i for i, (operation, _) in enumerate(packer.operations) for slot in operation.slots}
+    last = {
+        slot: i for i, (operation, _) in enumerate(packer.operations) for slot in operation.slots
+    }
     for slot, i in last.items():
         if slot not in kept:
             last_use[i].append(slot)

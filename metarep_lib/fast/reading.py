@@ -38,7 +38,10 @@ class Reading:
         p, m = self.inputs.width("phi"), self.inputs.width("y")
         found = []
         for ridge in RIDGES:
-            phi, x, y = (torch.randn(n, width, generator=draw, dtype=torch.float64) for n, width in ((3, p), (2, p), (3, m)))
+            phi, x, y = (
+                torch.randn(n, width, generator=draw, dtype=torch.float64)
+                for n, width in ((3, p), (2, p), (3, m))
+            )
             found.append(Prompt(phi, y.squeeze(-1), x, ridge))
         return found
 
@@ -56,7 +59,9 @@ class Reading:
                 return False
             ends.append(part.stop)
         fits = ends[-1] == question.tokens.shape[-2] and not question.has_passes
-        return fits and isinstance(mask, PrefixMask) and not mask.sees_itself and mask.n_prefix in ends
+        return (
+            fits and isinstance(mask, PrefixMask) and not mask.sees_itself and mask.n_prefix in ends
+        )
 
     @cached_property
     def n_registers(self) -> int | None:
@@ -84,7 +89,9 @@ class Reading:
     def read_by_all(self) -> tuple[str, ...]:
         question = self.asked[0]
         if self.is_prefix:
-            return tuple(s for s, part in question.groups.items() if part.stop <= question.mask.n_prefix)
+            return tuple(
+                s for s, part in question.groups.items() if part.stop <= question.mask.n_prefix
+            )
         return self.segments[:-1]
 
     @property
@@ -98,7 +105,9 @@ class Reading:
 
     def positions(self, hidden: tuple[int, ...]) -> set[str] | None:
         """The segments that stand at these positions alone; None where a position is in a segment with others."""
-        places = {part.start: s for s, part in self.slices(self.asked[0]).items() if s in self.single}
+        places = {
+            part.start: s for s, part in self.slices(self.asked[0]).items() if s in self.single
+        }
         return {places[i] for i in hidden} if set(hidden) <= places.keys() else None
 
     @cached_property
@@ -110,14 +119,23 @@ class Reading:
 
     def counts(self, question: Question, prompt: Prompt) -> dict[str, int]:
         """Segment -> how many tokens it has; under a prefix mask the question may be a smaller one."""
-        found = {s: len(range(*part.indices(question.tokens.shape[-2]))) for s, part in self.slices(question).items()}
+        found = {
+            s: len(range(*part.indices(question.tokens.shape[-2])))
+            for s, part in self.slices(question).items()
+        }
         own = {"support": prompt.n_support, "query": prompt.n_query} if self.is_prefix else {}
         return found | own
 
     @cached_property
     def kinds(self) -> dict[tuple[str, int], float | None | str]:
         """(segment, channel) -> the constant it is, None for one number, or what holds a number for every token; zeros are left out."""
-        found, (first, again, other) = {}, (question.tokens.flatten(0, -3) if question.has_passes else question.tokens[None] for question in self.asked)
+        found, (first, again, other) = (
+            {},
+            (
+                question.tokens.flatten(0, -3) if question.has_passes else question.tokens[None]
+                for question in self.asked
+            ),
+        )
         for s, part in self.slices(self.asked[0]).items():
             for c in range(self.inputs.size):
                 a, b, d = (x[:, part, c] for x in (first, again, other))

@@ -49,7 +49,14 @@ class Values:
     stage: int = 0  # of what comes next, at least
     highest: int = 0
 
-    def add(self, kind: str, segment: str | None, made_of: Hashable, of: Iterable[int] = (), part: int = 0) -> int:
+    def add(
+        self,
+        kind: str,
+        segment: str | None,
+        made_of: Hashable,
+        of: Iterable[int] = (),
+        part: int = 0,
+    ) -> int:
         """The value so made, `of` being the values in `made_of`."""
         key = kind, segment, made_of, part
         if key not in self.known:
@@ -86,7 +93,6 @@ class Values:
         made_of = tuple(sorted(expression.items()))
         of = {value for term in expression for value in term}
         return {(ONE, self.add("sum of products", segment or full, made_of, of)): 1.0}
-
 
     def needed(self, wanted: Iterable[int]) -> set[int]:
         """These values and all that they are made of."""

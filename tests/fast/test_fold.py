@@ -26,7 +26,6 @@ from metarep_lib.construct.algorithms import (
     narrow_gradient_descent,
     newton_schulz,
 )
-
 from metarep_lib.fast import fold
 from metarep_lib.fast.fold import Pass
 from networks import NETWORKS
