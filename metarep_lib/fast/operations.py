@@ -295,7 +295,8 @@ class Shares(Operation):
             return slots[0].new_full((1, n), 1 / n)
         queries = self.queries(slots)
         keys = joined([key(slots, counts[source]) for source, key in self.keys], -1)
-        return (self.scale * (queries.mT @ keys)).softmax(-1)
+        scores = queries.mT @ keys
+        return (scores if self.scale == 1 else self.scale * scores).softmax(-1)
 
     @property
     def slots(self) -> set[int]:

@@ -133,29 +133,42 @@ def planned(
     packer = Packer(values, like, d_model, reading.segments, n_weights)
     numbers, columns = place_inputs(packer, needed, reading)
     packer.pack(needed)
+
     placed = []
     for held in states:
+        of_segment = {s: held.get(s, {}) for s in reading.segments}
         placed.append(
             {
-                s: packer.placed(
-                    list(held.get(s, {})), [frozen(x) for x in held.get(s, {}).values()]
-                )
-                for s in reading.segments
+                s: packer.placed(list(of), [frozen(what) for what in of.values()])
+                for s, of in of_segment.items()
             }
         )
     kept = set().union({0}, *(place.slots for state in placed for place in state.values()))
-    last_use = defaultdict(list)
-    last = {
-        slot: i for i, (operation, _) in enumerate(packer.operations) for slot in operation.slots
-    }
+    return Plan(
+        reading,
+        numbers,
+        columns,
+        tuple(packer.operations),
+        last_uses(packer.operations, kept),
+        tuple(placed),
+    )
+
+
+def last_uses(
+    operations: Sequence[tuple[Operation, tuple[int, ...]]], kept: set[int]
+) -> dict[int, tuple[int, ...]]:
+    """Operation -> the slots that it is the last to read, but for those kept."""
+    last = {slot: i for i, (operation, _) in enumerate(operations) for slot in operation.slots}
+    found = defaultdict(list)
     for slot, i in last.items():
         if slot not in kept:
-            last_use[i].append(slot)
-    frees = {i: tuple(of) for i, of in last_use.items()}
-    return Plan(reading, numbers, columns, tuple(packer.operations), frees, tuple(placed))
+            found[i].append(slot)
+    return {i: tuple(slots) for i, slots in found.items()}
 
 
-def place_inputs(packer: Packer, needed: set[int], reading: Reading):
+def place_inputs(
+    packer: Packer, needed: set[int], reading: Reading
+) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, tuple[int, ...]], ...]]:
     """Slot 1 has the numbers of the tokens, slot 2 the counts, and every tensor with columns one behind them."""
     table = packer.values.table
     inputs = [value for value in sorted(needed) if table[value].kind == "input"]

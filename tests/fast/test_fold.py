@@ -28,6 +28,7 @@ from metarep_lib.construct.algorithms import (
 )
 from metarep_lib.fast import fold
 from metarep_lib.fast.fold import Pass
+from metarep_lib.train import load_trained
 from networks import NETWORKS
 
 N_SAMPLED = 6  # mutants of every network
@@ -41,6 +42,11 @@ def built(name):
 
 def relative(ours, theirs) -> float:
     return float((ours - theirs).norm() / theirs.norm())
+
+
+def kinds(network) -> list[str]:
+    """The operations of its plan, by name."""
+    return [type(operation).__name__ for operation, _ in network.answering.operations]
 
 
 @names
@@ -143,8 +149,8 @@ def test_what_a_pass_keeps_grows_as_k_times_p():
 
 def test_softmax_scores_are_formed_once():
     network = fold(assemble(softmax_conjugate_gradient(2, 5, 1.0)))
-    kinds = [type(operation).__name__ for operation, _ in network.answering.operations]
-    assert kinds.count("Averages") > 5 and kinds.count("Shares") <= 2  # for supports and for queries
+    done = kinds(network)
+    assert done.count("Averages") > 5 and done.count("Shares") <= 2  # for supports and for queries
 
 
 def test_the_gram_matrix_is_one_product():
@@ -160,3 +166,11 @@ def test_prompts_in_a_batch_and_none_at_all():
     assert fold(network).predict(replace(prompt, phi_query=prompt.phi_query[..., :0, :])).shape == (2, 3, 0)
 
 
+@pytest.mark.floats
+def test_a_trained_network_stays_as_it_is_and_features_made_below_are_folded():
+    """With norms and activations nothing can be multiplied out: every block is run as it stands. Bilinear blocks in front of an algorithm are folded as well."""
+    trained = load_trained("softmax-gp", 0)
+    prompt = random_prompt(6, trained.traits.n_features, 3, 0.7, seed=2, batch=(2,)).to(trained.traits.dtype)
+    assert relative(fold(trained).predict(prompt), trained.predict(prompt)) < 1e-5
+    assert kinds(fold(trained)).count("WholeBlock") == trained.n_layers
+    assert "WholeBlock" not in kinds(fold(built("polynomial features")))
