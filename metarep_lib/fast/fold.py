@@ -57,7 +57,7 @@ class FoldedNetwork(Network):
         names: for reading a trace.
 
     Gradients go to what a prompt holds, not to the weights. Where a dense network divides by zero its NaN spreads to every channel; here it
-    stays where it is read.
+    stays where it is read. It knows no program and warns of no lost digits: `network.predict` does.
     """
 
     config: TransformerConfig
@@ -109,6 +109,9 @@ class FoldedNetwork(Network):
     def head(self, x: Tensor, prompt: Prompt | None = None) -> Tensor:
         return self.dense.head(x, prompt)
 
+    def __repr__(self) -> str:
+        return f"FoldedNetwork({self.name!r}: {self.n_layers} layers, width {self.d_model}, {self.traits.dtype})"
+
     # following the weights
 
     @cached_property
@@ -123,10 +126,8 @@ class FoldedNetwork(Network):
     def followed(self) -> tuple[Values, list[Held]]:
         """All values of a pass, and what every channel holds after the embedding and after every block."""
         values = Values()
-        follower, held = (
-            Follower(self.reading, values),
-            embedded(self.reading, values, self.weights["W_E"]),
-        )
+        follower = Follower(self.reading, values)
+        held = embedded(self.reading, values, self.weights["W_E"])
         states = [held]
         for index in self.config.schedule:
             held = follower.block(index, self.blocks[index], held)
