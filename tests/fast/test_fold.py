@@ -174,3 +174,16 @@ def test_a_trained_network_stays_as_it_is_and_features_made_below_are_folded():
     assert relative(fold(trained).predict(prompt), trained.predict(prompt)) < 1e-5
     assert kinds(fold(trained)).count("WholeBlock") == trained.n_layers
     assert "WholeBlock" not in kinds(fold(built("polynomial features")))
+
+
+@pytest.mark.floats
+@pytest.mark.parametrize("spectrum", [[1.0] * 6, [1.0] * 3 + [3.0] * 3], ids=["orthonormal", "two eigenvalues"])
+@pytest.mark.parametrize("algorithm", [conjugate_gradient, two_block_conjugate_gradient], ids=["five blocks", "two blocks"])
+def test_it_stays_at_the_solution_long_after_it_has_arrived(algorithm, spectrum):
+    """0 / 0 in every division from the second or third step on: guards and cleared registers do in the folded network what they do in the dense one."""
+    rotation = torch.linalg.qr(random_prompt(6, 6, 1, 1.0).phi)[0]
+    drawn = random_prompt(6, 6, 3, 0.5, seed=5)
+    prompt = replace(drawn, phi=rotation * torch.tensor(spectrum, dtype=torch.float64))
+    gram = prompt.phi.T @ prompt.phi + 0.5 * torch.eye(6, dtype=torch.float64)
+    exact = prompt.phi_query @ torch.linalg.solve(gram, prompt.phi.T @ prompt.y)
+    assert relative(fold(assemble(algorithm(6, 18))).predict(prompt), exact) < 1e-13
