@@ -154,11 +154,12 @@ class Columns(Operation):
         for matrix, columns in self.terms:
             term = self._matrix(matrix, slots) @ columns(slots)
             found = term if found is None else found + term
-        if self.constants is None:
-            return found
-        constants = self._matrix(self.constants, slots)
         n = setting.counts[self.segment]
-        return constants.expand(*constants.shape[:-1], n) if found is None else found + constants
+        if self.constants is not None:
+            constants = self._matrix(self.constants, slots)
+            constants = constants.expand(*constants.shape[:-1], n)
+            found = constants if found is None else found + constants
+        return slots[0].new_zeros(self.size, n) if found is None else found  # a sum of nothing
 
     def _matrix(self, matrix: Taken | Tensor, slots: Slots) -> Tensor:
         return matrix if isinstance(matrix, Tensor) else matrix(slots, self.size)

@@ -60,6 +60,14 @@ def test_a_network_and_a_sample_of_its_mutants_fold_to_what_they_are(name):
         assert max(largest_share(network, *tried, prompt) for tried in ((weights, config), *wrong)) < 1
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_quotient_of_nothing_by_what_every_token_holds():
+    network = built("pipelined, U, jacobi")
+    weights, config = network.transformer.state_dict(), network.transformer.config
+    (wrong,) = (mutant for mutant in mutants(network) if str(mutant) == "added block 1 W_out unit is_support * share into support_share -> is_aggregator")
+    assert largest_share(network, *wrong.of(weights, config), some_prompt(network)) < 1
+
+
 def test_a_wrong_term_would_be_seen():
     """Folded from other weights than the dense network runs on: what the harness is there to refuse."""
     network = built("two blocks")
