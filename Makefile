@@ -28,7 +28,7 @@ export JUPYTER_DATA_DIR := $(CURDIR)/_build/jupyter
 export MPLCONFIGDIR := $(CURDIR)/_build/matplotlib
 PROFILE := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help always venv book figures picture ledger test full portability mutants kills line-up bad-inputs setup-check floors colab sweeps weights bench serve zip clean
+.PHONY: help always venv book figures picture ledger test full portability mutants folded-mutants kills line-up bad-inputs setup-check floors colab sweeps weights bench serve zip clean
 
 help:  ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -73,13 +73,16 @@ test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Look at every page in a browser" $(PY) scripts/check_site.py
 	@echo; echo "Everything passed."
 
-full: test portability mutants kills line-up bad-inputs setup-check colab  ## all that `make test` samples: other arithmetics, every mutant, kills, the whole line-up, every bad input, other set-ups, every notebook in Colab (an hour)
+full: test portability mutants folded-mutants kills line-up bad-inputs setup-check colab  ## all that `make test` samples: other arithmetics, every mutant, also folded, kills, the whole line-up, every bad input, other set-ups, every notebook in Colab (an hour)
 
 portability: .venv/stamp $(PROFILE)  ## tests and notebooks under other roundings, other kernels and two threads (some: SETTINGS="rounding-1 compatible")
 	$(STAGE) "Hold tests and notebooks to other arithmetics" $(PY) scripts/portability.py $(SETTINGS)
 
 mutants: .venv/stamp  ## try every mutant of every constructed network in exact arithmetic
 	$(STAGE) "Try every mutant" env OMP_NUM_THREADS=1 $(PY) scripts/mutants.py
+
+folded-mutants: .venv/stamp  ## fold every mutant of every constructed network and hold it to the dense one (half an hour)
+	$(STAGE) "Fold every mutant" env OMP_NUM_THREADS=1 $(PY) scripts/folded_mutants.py
 
 kills: .venv/stamp  ## kill training and sweeps at any moment, go on, compare with a run that nobody killed
 	$(STAGE) "Kill runs and go on" env OMP_NUM_THREADS=1 $(PY) scripts/kills.py

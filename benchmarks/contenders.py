@@ -19,6 +19,7 @@ from torch import Tensor
 from metarep_lib import Prompt, assemble, geometric_spectrum, synthetic_prompt
 from metarep_lib.construct.algorithms import conjugate_gradient, two_block_conjugate_gradient
 from metarep_lib.construct.program import Program
+from metarep_lib.fast import fold
 
 TOLERANCE = 1e-8
 CONDITION, RIDGE, N_QUERY, SEED = 10.0, 0.1, 256, 0
@@ -98,6 +99,16 @@ def network(name: str, cost: str, program: Callable[[int, int], Program]) -> Con
     return Contender(name, cost, prepare, program, runs_on_gpu=True)
 
 
+def folded(name: str, cost: str, program: Callable[[int, int], Program]) -> Contender:
+    """The same network by what `fold` finds in its weights; found beforehand, since it depends on neither k nor the data."""
+
+    def prepare(prompt: Prompt, steps: int) -> Solve:
+        constructed = fold(assemble(program(prompt.n_features, steps), device=prompt.phi.device))
+        return lambda: constructed.predict(prompt)
+
+    return Contender(name, cost, prepare, runs_on_gpu=True)
+
+
 def textbook(prompt: Prompt, steps: int) -> Solve:
     def solve() -> Tensor:
         iterates = textbook_iterates(prompt)
@@ -143,6 +154,8 @@ def primal_ridge(prompt: Prompt, steps: int) -> Solve:
 ALL = (
     network("network, two-block CG", "O(t k p^2)", two_block_conjugate_gradient),
     network("network, five-block CG", "O(t k p^2)", conjugate_gradient),
+    folded("folded, two-block CG", "O(t k p)", two_block_conjugate_gradient),
+    folded("folded, five-block CG", "O(t k p)", conjugate_gradient),
     Contender("textbook CG, torch", "O(t k p)", textbook, runs_on_gpu=True),
     Contender("scipy cg", "O(t k p)", scipy_cg),
     Contender("sklearn KernelRidge", "O(k^2 p + k^3)", kernel_ridge, max_support=10_000),

@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "train": ({"prompt", "network", "numerics", "tasks", "storage"}, None),
     "evidence": ({"prompt", "network", "numerics"}, None),
     "adapters": ({"prompt", "network"}, {"torch", "numpy", "sklearn"}),
+    "fast": ({"prompt", "network"}, {"torch"}),
     "estimators": ({"prompt", "arrays", "construct", "numerics", "warned"}, {"torch"}),
     "command": ({"estimators", "evidence", "show", "storage", "warned"}, {"torch", "numpy", "matplotlib"}),
     "__main__": ({"command"}, {"tqdm"}),

@@ -13,12 +13,16 @@ from metarep_lib import (
     assemble,
     conjugate_gradient,
     gradient_descent,
+    softmax_conjugate_gradient,
     two_block_conjugate_gradient,
 )
 from metarep_lib.construct.algorithms import causal_conjugate_gradient
+from metarep_lib.fast import fold
 from metarep_lib.network import (
+    AskedWrongly,
     AttentionConfig,
     BlockConfig,
+    NotAvailable,
     PrefixMask,
     Transformer,
     TransformerConfig,
@@ -91,6 +95,56 @@ class TestConstructedCausal(OfDecoders):
     @pytest.fixture
     def network(self):
         return assemble(causal_conjugate_gradient(P, 2))
+
+
+class TestFolded(Contract):
+    """Networks run by what `fold` finds in their weights: the same promises but for taps, and one pass rounds as another only by chance."""
+
+    sees_order = False
+
+    def module(self, network):
+        return network.dense.transformer
+
+    @pytest.fixture(params=["gradient descent", "textbook", "two blocks", "causal", "softmax", "bare, registers", "bare, pairs"])
+    def network(self, request):
+        return fold(
+            {
+                "gradient descent": lambda: assemble(gradient_descent(P, 4, 0.02)),
+                "textbook": lambda: assemble(conjugate_gradient(P, 2)),
+                "two blocks": lambda: assemble(two_block_conjugate_gradient(P, 2)),
+                "causal": lambda: assemble(causal_conjugate_gradient(P, 2)),
+                "softmax": lambda: assemble(softmax_conjugate_gradient(P, 2, 1.0)),
+                "bare, registers": lambda: random_decoder(Prefix()),
+                "bare, pairs": lambda: random_decoder(PairCausal()),
+            }[request.param]()
+        )
+
+    def test_the_head_on_the_last_stream_is_the_prediction(self, network, prompt):
+        trace = network.trace(prompt)
+        read = network.head(trace.stream("query")[-1])[..., network.outputs["prediction"]].squeeze(-1)
+        assert torch.equal(trace.prediction[-1], read) and torch.equal(trace.output("prediction"), trace.prediction)
+        self.close(network, read, network.predict(prompt))
+
+    def test_the_prediction_is_the_transformers_own_output_at_the_queries(self, network, prompt):
+        for group in ("support", "query"):
+            self.close(network, network.trace(prompt).stream(group), network.dense.trace(prompt).stream(group))
+        self.close(network, network.predict(prompt), network.dense.predict(prompt))
+
+    def test_a_tap_that_changes_nothing_changes_no_bit(self, network, prompt):
+        assert not any(network.parts) and len(network.parts) == network.n_layers + 1
+        with pytest.raises(NotAvailable, match="this would work: the dense one"):
+            network.trace(prompt, tap=lambda *place: place[-1])
+
+    def test_nothing_is_left_behind_after_an_exception(self, network, prompt):
+        before = {name: w.clone() for name, w in network.weights.items()}
+        clean, kept = network.predict(prompt), prompt.phi.clone()
+        with pytest.raises(AskedWrongly):
+            network.predict(replace(prompt, phi=prompt.phi[..., :1], phi_query=prompt.phi_query[..., :1]))
+        assert torch.equal(network.predict(prompt), clean) and torch.equal(prompt.phi, kept)
+        assert all(torch.equal(w, before[name]) for name, w in network.weights.items())
+
+    test_a_delta_leaves_what_comes_before_it_alone_and_moves_its_query = None  # there is nothing to tap
+    test_an_edit_of_the_supports_reaches_every_query = None
 
 
 class TestTrained(OfDecoders):
