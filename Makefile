@@ -73,7 +73,7 @@ test: .venv/stamp $(PROFILE)  ## check everything
 	$(STAGE) "Look at every page in a browser" $(PY) scripts/check_site.py
 	@echo; echo "Everything passed."
 
-full: test portability mutants folded-mutants kills line-up bad-inputs setup-check colab  ## all that `make test` samples: other arithmetics, every mutant, also folded, kills, the whole line-up, every bad input, other set-ups, every notebook in Colab (an hour)
+full: test portability mutants kills line-up bad-inputs setup-check colab  ## all that `make test` samples: other arithmetics, every mutant, kills, the whole line-up, every bad input, other set-ups, every notebook in Colab (an hour)
 
 portability: .venv/stamp $(PROFILE)  ## tests and notebooks under other roundings, other kernels and two threads (some: SETTINGS="rounding-1 compatible")
 	$(STAGE) "Hold tests and notebooks to other arithmetics" $(PY) scripts/portability.py $(SETTINGS)
@@ -81,7 +81,7 @@ portability: .venv/stamp $(PROFILE)  ## tests and notebooks under other rounding
 mutants: .venv/stamp  ## try every mutant of every constructed network in exact arithmetic
 	$(STAGE) "Try every mutant" env OMP_NUM_THREADS=1 $(PY) scripts/mutants.py
 
-folded-mutants: .venv/stamp  ## fold every mutant of every constructed network and hold it to the dense one (half an hour)
+folded-mutants: .venv/stamp  ## fold every mutant of every constructed network and hold it to the dense one (two hours; --every 13 samples)
 	$(STAGE) "Fold every mutant" env OMP_NUM_THREADS=1 $(PY) scripts/folded_mutants.py
 
 kills: .venv/stamp  ## kill training and sweeps at any moment, go on, compare with a run that nobody killed
