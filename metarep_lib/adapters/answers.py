@@ -72,7 +72,8 @@ def tried(call: str, predict: Predict, prompt: Prompt, is_differentiable: bool |
     Raises:
         AskedWrongly: a graph to y that was promised and is not there, or is none of the derivative.
     """
-    prompt = replace(prompt, y_query=None)  # what is held out is shown to nobody, and fits no other queries
+    # what is held out is shown to nobody, and fits no other queries
+    prompt = replace(prompt, y_query=None)
     said, rounding = predict(prompt), 2**10 * torch.finfo(prompt.phi.dtype).eps
     is_deterministic = torch.equal(predict(prompt), said)
 
