@@ -87,9 +87,10 @@ def bare(cell: NotebookNode) -> str | None:
 
 
 def echoed_floats(cell: NotebookNode) -> Iterator[str]:
-    """The lines of a cell's result that show a float without a tag. A slider's ends are no result."""
+    """The lines of a cell's result that show a float without a tag. A slider's ends are no result, a listing is of what is stored."""
     for output in cell.get("outputs", []):
-        if output.output_type == "execute_result" and not is_picture(output):
+        is_listing = "text/markdown" in output.get("data", {})
+        if output.output_type == "execute_result" and not is_picture(output) and not is_listing:
             lines = output.data.get("text/plain", "").splitlines()
             yield from (line for line in lines if re.search(FLOAT, line) and not re.search(TAGGED, line))
 
