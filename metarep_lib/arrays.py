@@ -125,9 +125,9 @@ def is_frame(given: Any) -> bool:
 
 
 def as_column(series: Any) -> np.ndarray:
-    """[n] the entries of a column of a frame; a categorical one as objects, even where its categories are numbers."""
+    """[n] the entries of a column of a frame; a categorical one as words, even where its categories are numbers."""
     entries = np.asarray(series)
-    return entries.astype(object) if "categor" in str(series.dtype).lower() else entries
+    return entries.astype(str) if "categor" in str(series.dtype).lower() else entries
 
 
 def as_numbers(column: np.ndarray) -> np.ndarray | None:

@@ -102,6 +102,12 @@ def test_pandas_is_read_as_it_is():
         Prompt.from_arrays(nothing, [1.0, 2.0, 3.0], nothing, 1.0)
 
 
+def test_a_categorical_column_of_numbers_is_refused():
+    held = Frame(a=ONE, region=Column([1, 2, 1], "category"))
+    with pytest.raises(PromptError, match=r"'region' \('1', '2'\).*get_dummies\(X, columns=\['region'\]"):
+        Prompt.from_arrays(held, ONE, held, 1.0)
+
+
 def test_what_a_refusal_advises_works():
     mixed = np.array([[1.0, "north"], [2.0, "south"], [3.5, "north"]], dtype=object)
     with pytest.raises(PromptError) as refused:
