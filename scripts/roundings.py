@@ -4,17 +4,17 @@ A sentence that quotes a number as an upper end may print it too large, never to
 the other way. Read are the numbers in the pairs (book/*.ipynb), as `{glue:text}` prints them in
 prose, captions and tables, and the words of the sentence right before and behind; a negation turns
 `below` into a lower end, and what is "about" a number is no end. Rounding errors differ from machine
-to machine, so an end of their size has to be "about". `python scripts/lint_book.py` says what it
-finds.
+to machine, so an end of their size has to be "about". The numbers are those of the last commit: another
+processor, or another rounding, finds others in the last digits, for which the text was not written. Without a
+repository nothing is held to them. `python scripts/lint_book.py` says what it finds.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 
-import nbformat
-
-from chapters import BOOK, pages, pair
-from ledger import ledger
+from chapters import BOOK, pages
+from commit import UNKNOWN, commit
+from ledger import ledger, pairs_at
 
 TOLERANCE = 3e-3  # of the number: 10.06 may not be "at least 10.1", 1.0004 may be "at most 1.00"
 ROUNDING = 1e-9  # below this a number is an error of rounding
@@ -94,11 +94,12 @@ def flattering(page: str, numbers: Mapping[str, float]) -> Iterator[tuple[int, s
 
 
 def stored() -> dict[str, dict[str, float]]:
-    """Chapter -> id -> number, from the pairs there are."""
-    read = {page.stem: pair(page) for page in pages() if pair(page).exists()}
+    """Chapter -> id -> number, from the pairs of the last commit; empty in a copy without git."""
+    if commit("book") == UNKNOWN:
+        return {}
     found = {}
-    for chapter, path in read.items():
-        kept = ledger({chapter: nbformat.read(path, as_version=4)})
+    for chapter, pair in pairs_at("HEAD").items():
+        kept = ledger({chapter: pair})
         found[chapter] = {id: one["value"] for id, one in (kept.claims | kept.records).items()}
     return found
 
