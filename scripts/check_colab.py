@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 
 from chapters import BOOK, ROOT
 
-COLAB = ("torch", "numpy", "scipy", "matplotlib", "scikit-learn", "tqdm", "pillow", "ipython", "ipykernel", "ipywidgets")
+COLAB = ("torch", "numpy", "scipy", "matplotlib", "scikit-learn", "tqdm", "pillow", "ipython", "ipykernel", "ipywidgets", "pandas", "statsmodels")
 INSTALLED = ("jaxtyping", "python-flint", "safetensors")  # by the first cell, tests/book/test_notebook_rendering.py
 
 BLOCKER = """\

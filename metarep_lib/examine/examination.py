@@ -21,7 +21,7 @@ from metarep_lib.prompt import Prompt, a_prompt
 STAGES = ((*LINEAR, *MATCHED), (*KERNEL, *MATCHED_KERNEL), SCHEDULED)
 FEWEST = 8
 OF_STAGES = that(
-    "stages of candidates, none of them empty, e.g. (LINEAR,)",
+    "stages of candidates, none of them empty, as (LINEAR,) is",
     lambda stages: (
         len(stages) > 0
         and all(

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from metarep_lib.asked import AskedWrongly, asked
-from metarep_lib.contents import shown
+from metarep_lib.contents import Contents, shown
 from metarep_lib.fast.blocks import Follower, Held
 from metarep_lib.fast.expressions import ONE, read
 from metarep_lib.fast.operations import Setting, Slots
@@ -215,8 +215,8 @@ class Dense(Decoder):
     name: str
 
 
-@dataclass(frozen=True)
-class Pass:
+@dataclass(frozen=True, eq=False, repr=False)
+class Pass(Contents):
     """What a pass has made and kept."""
 
     prompt: Prompt

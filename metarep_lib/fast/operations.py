@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.network.masks import CausalMask
 from metarep_lib.network.question import Question
 
 Slots = list[Tensor | None]
 
 
-@dataclass(frozen=True)
-class Setting:
+@dataclass(frozen=True, eq=False, repr=False)
+class Setting(Contents):
     """What a pass is made in.
 
     counts: how many tokens every segment has.
@@ -67,8 +68,8 @@ def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
     return torch.cat(wide, dim)
 
 
-@dataclass(frozen=True)
-class Gathered:
+@dataclass(frozen=True, eq=False, repr=False)
+class Gathered(Contents):
     """Values that lie in several slots, as rows of one matrix [*B, m, n], each times a weight. Runs that lie side by side are views."""
 
     runs: tuple[tuple[int, int, int, bool], ...]  # slot, first, stop, whether a vector
@@ -97,8 +98,8 @@ class Gathered:
         return sum(stop - first for _, first, stop, _ in self.runs)
 
 
-@dataclass(frozen=True)
-class Sums(Operation):
+@dataclass(frozen=True, eq=False, repr=False)
+class Sums(Contents, Operation):
     """[*B, size] sums of weight * a * b over numbers a and b that lie in vectors."""
 
     sources: tuple[int, ...]
@@ -139,8 +140,8 @@ class Taken:
         return slots[self.slot][..., self.first : self.stop].unflatten(-1, (size, -1))
 
 
-@dataclass(frozen=True)
-class Columns(Operation):
+@dataclass(frozen=True, eq=False, repr=False)
+class Columns(Contents, Operation):
     """[*B, size, n] M X + b + products of columns: what every token of a segment makes of its own, with numbers that all of them share."""
 
     segment: str
@@ -178,8 +179,8 @@ class Columns(Operation):
         )
 
 
-@dataclass(frozen=True)
-class Products:
+@dataclass(frozen=True, eq=False, repr=False)
+class Products(Contents):
     """[*B, m, n] sums of weight * x * y over columns x and y of the same tokens."""
 
     left: Gathered

@@ -11,6 +11,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from metarep_lib.contents import Contents
 from metarep_lib.fast.expressions import ONE
 from metarep_lib.fast.operations import (
     Averages,
@@ -35,8 +36,8 @@ Term = tuple[int, int, int, float]  # target, a, b, weight
 Weighed = tuple[int, float]  # a value and its weight
 
 
-@dataclass
-class Packer:
+@dataclass(eq=False, repr=False)
+class Packer(Contents):
     """Gives every value a place, in the order of the stages."""
 
     values: Values

@@ -319,7 +319,7 @@ def test_without_the_library_the_install_cell_says_what_to_do(monkeypatch):
 
 def test_what_colab_lacks_is_installed_and_nothing_that_would_move_torch():
     """Every package the library imports is Python's, Colab's, or named in the install cell."""
-    colab = {"torch", "numpy", "scipy", "matplotlib", "sklearn", "tqdm", "IPython", "ipywidgets", "PIL", "metarep_lib"}
+    colab = {"torch", "numpy", "scipy", "matplotlib", "sklearn", "tqdm", "IPython", "ipywidgets", "PIL", "statsmodels", "metarep_lib"}
     names = {"python-flint": "flint"}
     named = {names.get(package, package) for package in install_cell(REPOSITORY).source.splitlines()[-1].split()[3:]}
     imported = set()
