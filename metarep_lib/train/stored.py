@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from metarep_lib.storage import (
@@ -19,7 +19,6 @@ from metarep_lib.storage import (
     misfits,
     read_json,
     refusal,
-    replace,
     sha256,
     write_whole,
 )
@@ -81,7 +80,8 @@ def write_network(place: Place, weights: Mapping[str, Tensor], card: dict) -> No
 
     Between the two an old card, if there is one, does not match: nothing is there that loads.
     """
-    replace(place.weights, lambda path: save_file(dict(weights), path))
+    # not by `save_file`, which leaves a temporary file of its own when it is killed
+    write_whole(place.weights, save(dict(weights)))
     held = dict(card)
     judged = held.pop("risks")
     held |= {"sha256": sha256(place.weights), "risks": judged}

@@ -206,13 +206,13 @@ def test_a_half_written_network_is_on_no_list(there):
     assert [network.card["seed"] for network in load_seeds("tiny", folder=there.folder)] == [0] and len(cards(there.folder)) == 1
 
 
-@pytest.mark.parametrize("stopped", ["save_file", "sha256"])
+@pytest.mark.parametrize("stopped", ["save", "sha256"])
 def test_who_is_stopped_while_writing_leaves_the_old_network_or_none(stopped, there, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(f"metarep_lib.train.stored.{stopped}", lambda *given: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             train(tiny(training__steps=2), 0, there.folder, **SAID)
-    if stopped == "save_file":
+    if stopped == "save":
         assert load_trained("tiny", 0, folder=there.folder).recipe == tiny()
     else:
         with pytest.raises(StoredNetworkError, match="was stopped in between"):
