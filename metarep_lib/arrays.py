@@ -97,10 +97,15 @@ def read_features(given: Any, name: str) -> Features:
         except (TypeError, ValueError, RuntimeError):
             array = np.asarray(None)
         if array.ndim != 2:
-            cure = f": {name}[:, None]" if array.ndim == 1 and array.dtype.kind in "iufb" else ""
+            axis = (
+                "None" if name == "X_query" else ":, None"
+            )  # one query is a row, one feature a column
+            cure = f": {name}[{axis}]" if array.ndim == 1 and array.dtype.kind in "iufb" else ""
             came = f"has shape {list(array.shape)}" if array.ndim else f"is {shown(given)}"
             return Features(NONE, None, (f"{name} {came}, expected rows and columns{cure}",))
-        names, columns = None, list(array.T)
+        # beside words numpy makes text of numbers, too
+        columns = [as_written(column) for column in array.T]
+        names = None
     numbers = [as_numbers(column) for column in columns]
     reasons = tuple(why_no_numbers(name, names, columns, numbers))
     if reasons or not columns:
@@ -142,6 +147,16 @@ def as_numbers(column: np.ndarray) -> np.ndarray | None:
         return None
 
 
+def as_written(column: np.ndarray) -> np.ndarray:
+    """[n] numbers where a column of text holds nothing else."""
+    if column.dtype.kind != "U":
+        return column
+    try:
+        return column.astype(np.float64)
+    except ValueError:
+        return column
+
+
 def is_missing(entry: Any) -> bool:
     """None, NaN, and whatever else a frame puts where nothing is known: it is not even equal to itself."""
     if entry is None:
@@ -164,12 +179,7 @@ def why_no_numbers(
             f"{column_called(names, i)} ({some_entries(columns[i])})" for i in words[:3]
         )
         more = f" and {len(words) - 3} more" if len(words) > 3 else ""
-        one_hot = (
-            f"pandas.get_dummies({name}, columns={[names[i] for i in words]!r}, dtype=float)"
-            if names
-            else f"np.column_stack([np.delete({name}, {words[0]}, axis=1).astype(float),"
-            f" {name}[:, [{words[0]}]] == np.unique({name}[:, {words[0]}])])"
-        )
+        one_hot = in_columns(name, words, names)
         yield (
             f"{name} holds columns that are no numbers: {which}{more}; one column of 0 and 1 a category"
             f" would work: {one_hot}"
@@ -181,6 +191,17 @@ def why_no_numbers(
             f"{name} holds {n_bad} missing or infinite values, in {columns_called(names, broken)};"
             " leave these rows out, or fill them in"
         )
+
+
+def in_columns(name: str, words: Sequence[int], names: Sequence[str] | None) -> str:
+    """The call that makes a column of 0 and 1 of every category; those of the queries are the supports'."""
+    if names is None:
+        levels = f"{name}[:, [i]] == np.unique(X[:, i])"
+        rest = f"np.delete({name}, {list(words)}, axis=1).astype(float)"
+        return f"np.column_stack([{rest}, *({levels} for i in {list(words)})])"
+    dummies = f"pandas.get_dummies({name}, columns={[names[i] for i in words]!r}, dtype=float)"
+    same = ".reindex(columns=X.columns, fill_value=0.0), with X made first"
+    return dummies + (same if name == "X_query" else "")
 
 
 def finite(read: np.ndarray) -> bool:

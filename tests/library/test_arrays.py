@@ -108,14 +108,43 @@ def test_a_categorical_column_of_numbers_is_refused():
         Prompt.from_arrays(held, ONE, held, 1.0)
 
 
-def test_what_a_refusal_advises_works():
-    mixed = np.array([[1.0, "north"], [2.0, "south"], [3.5, "north"]], dtype=object)
+def advised(given, name):
+    """What a refusal says would work, as code."""
     with pytest.raises(PromptError) as refused:
-        Prompt.from_arrays(mixed, [1.0, 2.0, 3.0], mixed, 1.0)
-    advice = str(refused.value).split("would work: ")[1].splitlines()[0]
-    numbers = eval(advice, {"np": np, "X": mixed})
-    prompt, _ = Prompt.from_arrays(numbers, [1.0, 2.0, 3.0], numbers, 1.0)
-    assert prompt.n_features == 3
+        Prompt.from_arrays(**given)
+    line = next(line for line in str(refused.value).splitlines() if f"- {name} " in line)
+    return line.split("would work: ")[1].removesuffix(", with X made first")
+
+
+def test_what_a_refusal_of_an_array_advises_works():
+    """Two columns of words, and queries that do not show every word."""
+    X = np.array([[1.0, "north", "a"], [2.0, "south", "b"], [3.5, "east", "a"]], dtype=object)
+    given = {"X": X, "y": ONE, "X_query": X[:1], "ridge": 1.0}
+    made = {name: eval(advised(given, name), {"np": np, "X": X, "X_query": X[:1]}) for name in ("X", "X_query")}
+    prompt, _ = Prompt.from_arrays(made["X"], ONE, made["X_query"], 1.0)
+    assert prompt.n_features == 6 and torch.equal(prompt.phi[0], prompt.phi_query[0])
+
+
+def test_what_a_refusal_of_a_frame_advises_works():
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame({"a": ONE, "region": ["north", "south", "east"]})
+    given = {"X": X, "y": ONE, "X_query": X[:1], "ridge": 1.0}
+    there = {"pandas": pandas, "X_query": X[:1]}
+    there["X"] = made = eval(advised(given, "X"), {"pandas": pandas, "X": X})
+    prompt, _ = Prompt.from_arrays(made, ONE, eval(advised(given, "X_query"), there), 1.0)
+    assert prompt.n_features == 4 and torch.equal(prompt.phi[0], prompt.phi_query[0])
+
+
+def test_numbers_that_numpy_made_text_of_are_numbers():
+    beside_words = np.array([[1.5, "north"], [2.0, "south"], [3.5, "north"]])
+    message = r"no numbers: column 1 \('north', 'south'\)"
+    with pytest.raises(PromptError, match=message):
+        Prompt.from_arrays(beside_words, ONE, beside_words, 1.0)
+
+
+def test_one_query_is_a_row():
+    with pytest.raises(PromptError, match=r"X_query has shape \[2\], expected rows and columns: X_query\[None\]"):
+        Prompt.from_arrays(X[:, :2], Y, np.ones(2), 1.0)
 
 
 LABELS = {
