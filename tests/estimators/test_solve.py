@@ -220,6 +220,19 @@ def test_the_relative_residual_is_that_of_the_system(name):
         torch.testing.assert_close(relative[seen], theirs[seen], rtol=1e-6, atol=0.0)
 
 
+@pytest.mark.parametrize("name", ["softmax_conjugate_gradient", "pipelined_conjugate_gradient", "richardson"])
+def test_the_residual_of_softmax_heads_is_that_of_the_exponential_kernel(name):
+    """Formed with a kernel that knows no heads, from the solution in the stream; so is the answer that has arrived."""
+    prompt = random_prompt(8, 3, 2, 1.5, seed=2)
+    for steps in (3, "auto"):
+        program = program_for(getattr(algorithms, name), prompt, steps=steps)
+        trace = assemble(program).run(prompt)
+        system = ridge_system(prompt, ExponentialKernel(program.call.arguments["tau"]))
+        theirs = system.residual(trace["lambda_alpha", "support"] / prompt.ridge).norm(dim=-1) / prompt.y.norm()
+        torch.testing.assert_close(trace.relative_residual, theirs, rtol=1e-6, atol=1e-13)
+    assert trace.relative_residual[-1] <= half_the_digits(torch.float64)
+
+
 def test_a_spoilt_solution_has_a_residual():
     """The residual is recomputed: a stream whose alpha was changed cannot hide behind its r."""
     prompt = random_prompt(8, 3, 2, 1.5, seed=2)
